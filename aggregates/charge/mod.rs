@@ -1,0 +1,122 @@
+//! One unit of metered use, paid in one decision from everything the account has.
+//!
+//! ```text
+//!   charge ──► the packages named that are running now, soonest end first, each up to what is left of its day
+//!          ──► credits, for what is still missing
+//!          ──► or a refusal, and nothing is taken
+//! ```
+//!
+//! It records at most one event per aggregate. The credit account is not looked at while packages cover the amount.
+
+mod error;
+#[cfg(test)]
+mod tests;
+
+use serde::{Deserialize, Serialize};
+
+pub use self::error::ChargeError;
+use crate::credit_account::{CreditAccountError, CreditAccountEvent};
+use crate::credits::Credits;
+use crate::desk::{Decide, Halt, View};
+use crate::ids::{AggregateId, UserPackageId};
+use crate::label::Labels;
+use crate::refusal::Refusal;
+use crate::user_package::{Quota, UserPackageEvent};
+
+pub const CHARGE_PACKAGES_MAX: usize = 64;
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Charge {
+    /// The order does not matter; one that is not running, or is named twice, does no harm.
+    #[serde(default)]
+    pub packages: Vec<UserPackageId>,
+    pub amount: Credits,
+    #[serde(default)]
+    pub meter: Option<String>,
+    #[serde(default)]
+    pub reference: Option<String>,
+}
+
+impl Decide for Charge {
+    fn decide(&self, view: &mut View<'_>) -> Result<(), Halt> {
+        if self.amount.is_zero() {
+            return Err(ChargeError::AmountIsZero.into());
+        }
+        if self.packages.len() > CHARGE_PACKAGES_MAX {
+            return Err(ChargeError::TooManyPackages {
+                named: self.packages.len(),
+            }
+            .into());
+        }
+        let labels = Labels::try_new(&self.meter, &self.reference).map_err(ChargeError::from)?;
+
+        let (paying, missing) = self.shares(view)?;
+        let spent = match missing.is_zero() {
+            true => None,
+            false => {
+                let spent = view.credit_account()?.spend(view.at(), missing, labels);
+                Some(spent.map_err(|error| self.refusal(error, missing))?)
+            }
+        };
+
+        for Share { package, quota, amount } in paying {
+            let consumed = quota.consume(amount, labels).map_err(Refusal::from)?;
+            view.record(
+                AggregateId::user_package(package),
+                UserPackageEvent::Consumed(consumed).into(),
+            )?;
+        }
+        if let Some(spent) = spent {
+            let credits = AggregateId::credit_account(view.account());
+            view.record(credits, CreditAccountEvent::Spent(spent).into())?;
+        }
+        Ok(())
+    }
+}
+
+struct Share {
+    package: UserPackageId,
+    quota: Quota,
+    amount: Credits,
+}
+
+impl Charge {
+    /// What each package pays, and what none of them does.
+    fn shares(&self, view: &View<'_>) -> Result<(Vec<Share>, Credits), Halt> {
+        let mut shares = Vec::with_capacity(self.packages.len());
+        for package in &self.packages {
+            if let Ok(quota) = view.user_package(*package)?.quota(view.at()) {
+                shares.push(Share {
+                    package: *package,
+                    quota,
+                    amount: Credits::ZERO,
+                });
+            }
+        }
+        shares.sort_unstable_by_key(|share| (share.quota.ends_at, share.package));
+        shares.dedup_by_key(|share| share.package);
+
+        let mut missing = self.amount;
+        for share in &mut shares {
+            share.amount = missing.min(share.quota.left());
+            missing = missing.checked_sub(share.amount).unwrap_or_default();
+        }
+        shares.retain(|share| !share.amount.is_zero());
+        Ok((shares, missing))
+    }
+
+    /// The customer asked for the whole amount, so that is what the answer speaks of.
+    fn refusal(&self, error: CreditAccountError, missing: Credits) -> Refusal {
+        let CreditAccountError::NotEnough { available, .. } = error else {
+            return error.into();
+        };
+        let covered = self.amount.checked_sub(missing).unwrap_or_default();
+        let available = covered.checked_add(available).unwrap_or(Credits::MAX);
+        ChargeError::NotEnough {
+            needed: self.amount,
+            available,
+        }
+        .into()
+    }
+}

@@ -1,0 +1,254 @@
+use super::*;
+use crate::credit_account::{GrantSource, Granted};
+use crate::desk::{Desk, Recorded, Slot};
+use crate::event::Event;
+use crate::ids::{AggregateKind, GrantId, ProductId};
+use crate::label::BadLabel;
+use crate::spec::{ACCOUNT, id, time};
+use crate::state::State;
+use crate::user_package::{Activated, DEFAULT_TIME_ZONE, DayRule};
+
+const NOON: &str = "2026-01-05T04:00:00Z";
+
+fn credits(text: &str) -> Credits {
+    text.parse().unwrap()
+}
+
+fn package(number: u128) -> UserPackageId {
+    id(number, UserPackageId::from_uuid)
+}
+
+/// 5.00 a day from the start of the year until a given moment.
+fn running_until(ends_at: &str) -> Event {
+    let activated = Activated {
+        product: id(1, ProductId::from_uuid),
+        daily_limit: credits("5"),
+        duration_days: 30,
+        time_zone: DEFAULT_TIME_ZONE,
+        day: DayRule::Calendar,
+        starts_at: time("2026-01-01T00:00:00Z"),
+        ends_at: time(ends_at),
+        left: credits("150"),
+    };
+    UserPackageEvent::Activated(activated).into()
+}
+
+fn granted(amount: &str) -> Event {
+    let granted = Granted {
+        grant: id(1, GrantId::from_uuid),
+        source: GrantSource::Order,
+        amount: credits(amount),
+        expires_at: None,
+        balance: credits(amount),
+    };
+    CreditAccountEvent::Granted(granted).into()
+}
+
+fn put(desk: &mut Desk, id: AggregateId, events: impl IntoIterator<Item = Event>) {
+    let mut slot = Slot {
+        version: 0,
+        state: State::empty(id.kind),
+    };
+    for event in events {
+        slot.state.apply(&event).unwrap();
+        slot.version += 1;
+    }
+    desk.put(id, slot);
+}
+
+/// A desk with these packages, and credits if there is an amount of them.
+fn desk(packages: &[(u128, &str)], balance: Option<&str>) -> Desk {
+    let mut desk = Desk::new(ACCOUNT);
+    for (number, ends_at) in packages {
+        put(
+            &mut desk,
+            AggregateId::user_package(package(*number)),
+            [running_until(ends_at)],
+        );
+    }
+    if let Some(balance) = balance {
+        put(&mut desk, AggregateId::credit_account(ACCOUNT), [granted(balance)]);
+    }
+    desk
+}
+
+fn charge(packages: &[u128], amount: &str) -> Charge {
+    let packages = packages.iter().copied().map(package).collect();
+    Charge {
+        packages,
+        amount: credits(amount),
+        meter: None,
+        reference: None,
+    }
+}
+
+/// Who paid how much, in the order recorded.
+fn paid(recorded: &[Recorded]) -> Vec<(AggregateKind, u128, String)> {
+    let amount = |event: &Event| match event {
+        Event::CreditAccount(CreditAccountEvent::Spent(spent)) => spent.amount,
+        Event::UserPackage(UserPackageEvent::Consumed(consumed)) => consumed.amount,
+        Event::CreditAccount(CreditAccountEvent::Granted(_)) | Event::UserPackage(UserPackageEvent::Activated(_)) => {
+            panic!("not a payment: {event:?}")
+        }
+    };
+    let line = |recorded: &Recorded| {
+        (
+            recorded.aggregate.kind,
+            recorded.aggregate.id.as_u128(),
+            amount(&recorded.event).to_string(),
+        )
+    };
+    recorded.iter().map(line).collect()
+}
+
+fn by_package(number: u128, amount: &str) -> (AggregateKind, u128, String) {
+    (AggregateKind::UserPackage, number, amount.to_owned())
+}
+
+fn by_credits(amount: &str) -> (AggregateKind, u128, String) {
+    (
+        AggregateKind::CreditAccount,
+        ACCOUNT.uuid().as_u128(),
+        amount.to_owned(),
+    )
+}
+
+fn decided(desk: &mut Desk, charge: &Charge) -> Result<Vec<Recorded>, Halt> {
+    desk.decide_with(time(NOON), charge)
+}
+
+fn refused(error: ChargeError) -> Result<Vec<Recorded>, Halt> {
+    Err(Halt::Refused(Refusal::Charge(error)))
+}
+
+#[test]
+fn the_package_that_ends_soonest_pays_first() {
+    let mut desk = desk(&[(1, "2026-01-31T00:00:00Z"), (2, "2026-01-20T00:00:00Z")], None);
+    let recorded = decided(&mut desk, &charge(&[1, 2], "7")).unwrap();
+    assert_eq!(paid(&recorded), [by_package(2, "5.00"), by_package(1, "2.00")]);
+}
+
+#[test]
+fn packages_that_end_together_pay_in_the_order_of_their_ids() {
+    let mut desk = desk(&[(2, "2026-01-31T00:00:00Z"), (1, "2026-01-31T00:00:00Z")], None);
+    let recorded = decided(&mut desk, &charge(&[2, 1], "7")).unwrap();
+    assert_eq!(paid(&recorded), [by_package(1, "5.00"), by_package(2, "2.00")]);
+}
+
+#[test]
+fn credits_pay_what_packages_do_not() {
+    let mut desk = desk(&[(1, "2026-01-31T00:00:00Z")], Some("10"));
+    let recorded = decided(&mut desk, &charge(&[1], "7")).unwrap();
+    assert_eq!(paid(&recorded), [by_package(1, "5.00"), by_credits("2.00")]);
+    let recorded = decided(&mut desk, &charge(&[1], "1")).unwrap();
+    assert_eq!(paid(&recorded), [by_credits("1.00")]);
+}
+
+#[test]
+fn the_credit_account_is_not_asked_for_while_packages_cover_the_amount() {
+    let mut desk = desk(&[(1, "2026-01-31T00:00:00Z")], None);
+    let recorded = decided(&mut desk, &charge(&[1], "5")).unwrap();
+    assert_eq!(paid(&recorded), [by_package(1, "5.00")]);
+    let missing = AggregateId::credit_account(ACCOUNT);
+    assert_eq!(decided(&mut desk, &charge(&[1], "0.01")), Err(Halt::Missing(missing)));
+}
+
+#[test]
+fn a_package_that_is_not_loaded_is_asked_for() {
+    let mut desk = desk(&[(1, "2026-01-31T00:00:00Z")], Some("10"));
+    let missing = AggregateId::user_package(package(2));
+    assert_eq!(decided(&mut desk, &charge(&[1, 2], "1")), Err(Halt::Missing(missing)));
+}
+
+#[test]
+fn a_package_that_is_not_running_pays_nothing_and_does_no_harm() {
+    let mut desk = desk(&[(1, "2026-01-31T00:00:00Z"), (2, "2026-01-02T00:00:00Z")], None);
+    put(&mut desk, AggregateId::user_package(package(3)), []);
+    let recorded = decided(&mut desk, &charge(&[3, 2, 1], "1")).unwrap();
+    assert_eq!(paid(&recorded), [by_package(1, "1.00")]);
+}
+
+#[test]
+fn a_package_named_twice_pays_once() {
+    let mut desk = desk(&[(1, "2026-01-31T00:00:00Z"), (2, "2026-01-31T00:00:00Z")], Some("10"));
+    let recorded = decided(&mut desk, &charge(&[1, 2, 1, 2], "12")).unwrap();
+    assert_eq!(
+        paid(&recorded),
+        [by_package(1, "5.00"), by_package(2, "5.00"), by_credits("2.00")]
+    );
+}
+
+#[test]
+fn not_enough_is_refused_and_nothing_is_taken() {
+    let mut desk = desk(&[(1, "2026-01-31T00:00:00Z"), (2, "2026-01-31T00:00:00Z")], Some("1.5"));
+    let short = ChargeError::NotEnough {
+        needed: credits("11.500001"),
+        available: credits("11.5"),
+    };
+    assert_eq!(decided(&mut desk, &charge(&[1, 2], "11.500001")), refused(short));
+    let recorded = decided(&mut desk, &charge(&[1, 2], "11.5")).unwrap();
+    assert_eq!(
+        paid(&recorded),
+        [by_package(1, "5.00"), by_package(2, "5.00"), by_credits("1.50")]
+    );
+}
+
+#[test]
+fn credits_alone_may_pay() {
+    let mut desk = desk(&[], Some("10"));
+    let recorded = decided(&mut desk, &charge(&[], "10")).unwrap();
+    assert_eq!(paid(&recorded), [by_credits("10.00")]);
+}
+
+#[test]
+fn every_event_of_a_charge_carries_its_labels() {
+    let mut desk = desk(&[(1, "2026-01-31T00:00:00Z")], Some("10"));
+    let labels = (Some("tokens".to_owned()), Some("call-7".to_owned()));
+    let (meter, reference) = labels.clone();
+    let recorded = decided(
+        &mut desk,
+        &Charge {
+            meter,
+            reference,
+            ..charge(&[1], "6")
+        },
+    )
+    .unwrap();
+    assert_eq!(recorded.len(), 2);
+    for Recorded { event, .. } in recorded {
+        let payload: serde_json::Value = serde_json::from_str(&event.payload().unwrap()).unwrap();
+        assert_eq!(
+            (payload["meter"].as_str(), payload["reference"].as_str()),
+            (labels.0.as_deref(), labels.1.as_deref())
+        );
+    }
+}
+
+#[test]
+fn a_charge_of_nothing_is_refused() {
+    assert_eq!(
+        decided(&mut desk(&[], Some("1")), &charge(&[], "0")),
+        refused(ChargeError::AmountIsZero)
+    );
+}
+
+#[test]
+fn a_charge_with_an_empty_reference_is_refused() {
+    let charge = Charge {
+        reference: Some(String::new()),
+        ..charge(&[], "1")
+    };
+    assert_eq!(decided(&mut desk(&[], Some("1")), &charge), refused(BadLabel.into()));
+}
+
+#[test]
+fn a_charge_names_at_most_64_packages() {
+    let all: Vec<u128> = (1..=65).collect();
+    let running: Vec<(u128, &str)> = all.iter().map(|number| (*number, "2026-01-31T00:00:00Z")).collect();
+    let mut desk = desk(&running, None);
+    assert_eq!(
+        decided(&mut desk, &charge(&all, "1")),
+        refused(ChargeError::TooManyPackages { named: 65 })
+    );
+    assert_eq!(decided(&mut desk, &charge(&all[..64], "320")).unwrap().len(), 64);
+}

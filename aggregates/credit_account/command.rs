@@ -1,0 +1,36 @@
+//! What may be asked of a credit account.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::credits::Credits;
+use crate::ids::GrantId;
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum CreditAccountCommand {
+    /// The same grant said again with the same content changes nothing.
+    Grant {
+        grant: GrantId,
+        source: GrantSource,
+        amount: Credits,
+        #[serde(default)]
+        expires_at: Option<DateTime<Utc>>,
+    },
+    Spend {
+        amount: Credits,
+        #[serde(default)]
+        meter: Option<String>,
+        #[serde(default)]
+        reference: Option<String>,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GrantSource {
+    Order,
+    SubscriptionPeriod,
+    Admin,
+    Promotion,
+}

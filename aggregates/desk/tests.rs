@@ -1,0 +1,334 @@
+use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use super::*;
+use crate::charge::Charge;
+use crate::credit_account::{CreditAccountCommand, GrantSource};
+use crate::credits::Credits;
+use crate::ids::{AggregateKind, GrantId, ProductId};
+use crate::spec::{ACCOUNT, id, time};
+use crate::user_package::{DEFAULT_TIME_ZONE, DayRule, UserPackageCommand};
+
+const PACKAGE: u128 = 7;
+
+fn now() -> DateTime<Utc> {
+    time("2026-01-05T04:00:00Z")
+}
+
+fn package() -> UserPackageId {
+    id(PACKAGE, UserPackageId::from_uuid)
+}
+
+fn ids() -> [AggregateId; 2] {
+    [
+        AggregateId::credit_account(ACCOUNT),
+        AggregateId::user_package(package()),
+    ]
+}
+
+fn empty(kind: AggregateKind) -> Slot {
+    Slot {
+        version: 0,
+        state: State::empty(kind),
+    }
+}
+
+fn desk() -> Desk {
+    let mut desk = Desk::new(ACCOUNT);
+    for id in ids() {
+        desk.put(id, empty(id.kind));
+    }
+    desk
+}
+
+fn slots(desk: &Desk) -> Vec<Slot> {
+    ids().iter().map(|id| desk.slot(id).unwrap().clone()).collect()
+}
+
+fn grant(number: u128, credits: u32) -> Command {
+    Command::CreditAccount(CreditAccountCommand::Grant {
+        grant: id(number, GrantId::from_uuid),
+        source: GrantSource::Order,
+        amount: Credits::whole(credits),
+        expires_at: None,
+    })
+}
+
+fn spend(credits: u32) -> Command {
+    let amount = Credits::whole(credits);
+    Command::CreditAccount(CreditAccountCommand::Spend {
+        amount,
+        meter: None,
+        reference: None,
+    })
+}
+
+fn activate() -> Command {
+    let activate = UserPackageCommand::Activate {
+        product: id(1, ProductId::from_uuid),
+        daily_limit: Credits::whole(5),
+        duration_days: 30,
+        time_zone: DEFAULT_TIME_ZONE,
+        day: DayRule::Calendar,
+    };
+    Command::UserPackage(package(), activate)
+}
+
+fn charge(credits: u32) -> Command {
+    let amount = Credits::whole(credits);
+    Command::Charge(Charge {
+        packages: vec![package()],
+        amount,
+        meter: None,
+        reference: None,
+    })
+}
+
+fn versions(recorded: &[Recorded]) -> Vec<(AggregateKind, i64, &'static str)> {
+    let line = |recorded: &Recorded| (recorded.aggregate.kind, recorded.version, recorded.event.event_type());
+    recorded.iter().map(line).collect()
+}
+
+fn refused(halt: Result<Vec<Recorded>, Halt>) -> &'static str {
+    match halt {
+        Err(Halt::Refused(refusal)) => refusal.code(),
+        other => panic!("not refused: {other:?}"),
+    }
+}
+
+/// Records what its commands say, then does something rash.
+struct Then<F>(Vec<Command>, F);
+
+impl<F: Fn() -> Result<(), Halt>> Decide for Then<F> {
+    fn decide(&self, view: &mut View<'_>) -> Result<(), Halt> {
+        self.0.decide(view)?;
+        (self.1)()
+    }
+}
+
+#[test]
+fn each_command_of_a_unit_sees_what_the_ones_before_recorded() {
+    let mut desk = desk();
+    let recorded = desk
+        .decide(now(), &[grant(1, 3), activate(), charge(7), spend(1)])
+        .unwrap();
+    assert_eq!(
+        versions(&recorded),
+        [
+            (AggregateKind::CreditAccount, 1, "granted"),
+            (AggregateKind::UserPackage, 1, "activated"),
+            (AggregateKind::UserPackage, 2, "consumed"),
+            (AggregateKind::CreditAccount, 2, "spent"),
+            (AggregateKind::CreditAccount, 3, "spent"),
+        ]
+    );
+}
+
+#[test]
+fn what_is_on_the_desk_is_the_fold_of_what_was_recorded() {
+    let mut desk = desk();
+    let recorded = desk.decide(now(), &[grant(1, 3), activate(), charge(7)]).unwrap();
+    for id in ids() {
+        let mut slot = empty(id.kind);
+        for recorded in recorded.iter().filter(|recorded| recorded.aggregate == id) {
+            slot.state.apply(&recorded.event).unwrap();
+            slot.version += 1;
+        }
+        assert_eq!(desk.slot(&id), Some(&slot));
+    }
+}
+
+#[test]
+fn a_refusal_at_the_end_undoes_the_whole_unit() {
+    let mut desk = desk();
+    desk.decide(now(), &[grant(1, 3)]).unwrap();
+    let before = slots(&desk);
+    assert_eq!(
+        refused(desk.decide(now(), &[grant(2, 4), activate(), charge(7), spend(9)])),
+        "E4001"
+    );
+    assert_eq!(slots(&desk), before);
+    assert!(desk.touched().eq([AggregateId::credit_account(ACCOUNT)]));
+}
+
+#[test]
+fn a_panic_undoes_the_whole_unit_and_the_desk_works_on() {
+    let mut desk = desk();
+    desk.decide(now(), &[grant(1, 3)]).unwrap();
+    let before = slots(&desk);
+    let rash = Then(vec![grant(2, 4), activate(), charge(7)], || panic!("on purpose"));
+    assert!(catch_unwind(AssertUnwindSafe(|| desk.decide_with(now(), &rash))).is_err());
+    desk.roll_back();
+    assert_eq!(slots(&desk), before);
+    assert_eq!(desk.decide(now(), &[spend(3)]).unwrap().len(), 1);
+}
+
+#[test]
+fn rolling_back_after_a_success_changes_nothing() {
+    let mut desk = desk();
+    desk.decide(now(), &[grant(1, 3), activate()]).unwrap();
+    let after = slots(&desk);
+    desk.roll_back();
+    assert_eq!(slots(&desk), after);
+}
+
+#[test]
+fn an_aggregate_that_is_missing_is_named_and_can_be_put_later() {
+    let [credits, package] = ids();
+    let mut desk = Desk::new(ACCOUNT);
+    desk.put(package, empty(package.kind));
+    let unit = [activate(), charge(6)];
+    assert_eq!(desk.decide(now(), &unit), Err(Halt::Missing(credits)));
+    assert_eq!(desk.slot(&package), Some(&empty(package.kind)));
+
+    desk.put(credits, empty(credits.kind));
+    assert_eq!(refused(desk.decide(now(), &unit)), "E4001");
+    assert!(desk.has(&credits));
+}
+
+#[test]
+fn recording_for_an_aggregate_that_is_missing_names_it() {
+    struct Stray(RefCell<Option<Event>>);
+    impl Decide for Stray {
+        fn decide(&self, view: &mut View<'_>) -> Result<(), Halt> {
+            view.record(AggregateId::user_package(package()), self.0.take().unwrap())
+        }
+    }
+    let event = desk().decide(now(), &[activate()]).unwrap().remove(0).event;
+    let stray = Stray(RefCell::new(Some(event)));
+    let missing = Err(Halt::Missing(AggregateId::user_package(package())));
+    assert_eq!(Desk::new(ACCOUNT).decide_with(now(), &stray), missing);
+}
+
+#[test]
+fn an_event_recorded_under_an_id_of_another_kind_changes_nothing() {
+    struct Crossed(Event);
+    impl Decide for Crossed {
+        fn decide(&self, view: &mut View<'_>) -> Result<(), Halt> {
+            view.record(AggregateId::credit_account(ACCOUNT), self.0.clone())
+        }
+    }
+    let mut desk = desk();
+    let event = desk.decide(now(), &[activate()]).unwrap().remove(0).event;
+    let before = slots(&desk);
+    let halt = desk.decide_with(now(), &Crossed(event));
+    assert_eq!(
+        halt,
+        Err(Halt::Missing(AggregateId {
+            kind: AggregateKind::UserPackage,
+            id: ACCOUNT.uuid()
+        }))
+    );
+    assert_eq!(slots(&desk), before);
+}
+
+#[test]
+fn a_command_said_again_records_nothing_and_touches_nothing() {
+    let mut desk = desk();
+    desk.decide(now(), &[grant(1, 3), activate()]).unwrap();
+    let slots: Vec<_> = desk.drain().collect();
+    for (id, slot) in slots {
+        desk.put(id, slot);
+    }
+    assert_eq!(desk.decide(now(), &[grant(1, 3), activate()]), Ok(vec![]));
+    assert_eq!(desk.touched().count(), 0);
+}
+
+#[test]
+fn touched_names_each_changed_aggregate_once() {
+    let mut desk = desk();
+    assert_eq!(desk.touched().count(), 0);
+    desk.decide(now(), &[activate()]).unwrap();
+    desk.decide(now(), &[grant(1, 3), grant(2, 3)]).unwrap();
+    desk.decide(now(), &[charge(6)]).unwrap();
+    let [credits, package] = ids();
+    assert!(desk.touched().eq([package, credits]));
+}
+
+#[test]
+fn putting_an_aggregate_again_starts_it_over() {
+    let [credits, _] = ids();
+    let mut desk = desk();
+    desk.decide(now(), &[grant(1, 3)]).unwrap();
+    desk.put(credits, empty(credits.kind));
+    assert_eq!(desk.touched().count(), 0);
+    assert_eq!(desk.decide(now(), &[grant(1, 4)]).unwrap()[0].version, 1);
+    assert!(desk.touched().eq([credits]));
+}
+
+#[test]
+fn draining_hands_back_every_slot_and_leaves_an_empty_desk() {
+    let mut desk = desk();
+    desk.decide(now(), &[grant(1, 3)]).unwrap();
+    let before = slots(&desk);
+    let mut drained: Vec<_> = desk.drain().collect();
+    drained.sort_by_key(|(id, _)| *id);
+    assert_eq!(drained, ids().into_iter().zip(before).collect::<Vec<_>>());
+    assert!(ids().iter().all(|id| !desk.has(id)));
+    assert_eq!(desk.touched().count(), 0);
+}
+
+#[test]
+fn a_unit_its_caller_does_not_accept_is_undone() {
+    let mut desk = desk();
+    desk.decide(now(), &[grant(1, 3)]).unwrap();
+    let before = slots(&desk);
+    let unit = vec![grant(2, 4), activate(), charge(7)];
+    let too_many = |recorded: Vec<Recorded>| Err::<(), usize>(recorded.len());
+    assert_eq!(desk.decide_if(now(), &unit, too_many), Ok(Err(4)));
+    assert_eq!(slots(&desk), before);
+    assert!(desk.touched().eq([AggregateId::credit_account(ACCOUNT)]));
+}
+
+#[test]
+fn a_unit_its_caller_accepts_stands() {
+    let mut desk = desk();
+    let count = |recorded: Vec<Recorded>| Ok::<_, ()>(recorded.len());
+    assert_eq!(desk.decide_if(now(), &vec![grant(1, 3), activate()], count), Ok(Ok(2)));
+    assert_eq!(slots(&desk).iter().map(|slot| slot.version).collect::<Vec<_>>(), [1, 1]);
+}
+
+#[test]
+fn a_panic_of_the_caller_that_accepts_undoes_the_unit() {
+    let mut desk = desk();
+    let before = slots(&desk);
+    let rash = |_: Vec<Recorded>| -> Result<(), ()> { panic!("on purpose") };
+    assert!(catch_unwind(AssertUnwindSafe(|| desk.decide_if(now(), &vec![activate()], rash))).is_err());
+    assert_eq!(slots(&desk), before);
+    assert_eq!(desk.touched().count(), 0);
+}
+
+#[test]
+fn the_baseline_is_the_desk_as_it_was_put_however_many_units_followed() {
+    let mut desk = desk();
+    desk.decide(now(), &[grant(1, 3)]).unwrap();
+    let [credits, package] = ids();
+    let put = desk.slot(&credits).unwrap().clone();
+    desk.put(credits, put.clone());
+    desk.decide(now(), &[activate(), charge(6)]).unwrap();
+    desk.decide(now(), &[charge(1), grant(2, 1)]).unwrap();
+    refused(desk.decide(now(), &[grant(3, 1), spend(100)]));
+
+    let mut baseline: Vec<_> = desk.into_baseline().collect();
+    baseline.sort_by_key(|(id, _)| *id);
+    assert_eq!(baseline, [(credits, put), (package, empty(package.kind))]);
+}
+
+#[test]
+fn into_slots_hands_back_what_the_units_left() {
+    let mut desk = desk();
+    desk.decide(now(), &[grant(1, 3), activate()]).unwrap();
+    let after = slots(&desk);
+    let mut left: Vec<_> = desk.into_slots().collect();
+    left.sort_by_key(|(id, _)| *id);
+    assert_eq!(left, ids().into_iter().zip(after).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_decision_can_be_shared_between_threads() {
+    let unit: Arc<dyn Decide + Send + Sync> = Arc::new(vec![grant(1, 3)]);
+    assert_eq!(desk().decide_with(now(), &*unit).unwrap().len(), 1);
+    fn is_send<T: Send>(_: &T) {}
+    is_send(&desk());
+}

@@ -1,0 +1,286 @@
+//! Names of things.
+//!
+//! `AccountId` is the customer's own name (the `sub` of their token); `AccountKey` is what it hashes to and what the
+//! log is keyed by; `LogPart` is the partition that follows from the key, fixed for ever. The rest are UUIDs that
+//! cannot be mistaken for one another. Ids are never made here: they arrive in commands.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use thiserror::Error;
+use uuid::Uuid;
+
+pub const ACCOUNT_ID_BYTES_MAX: usize = 255;
+
+/// How many partitions the log has. Every stored position depends on it: it can never change.
+pub const LOG_PARTS: u16 = 256;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum AccountIdError {
+    #[error("an account needs a name")]
+    Empty,
+    #[error("the name of an account has at most {ACCOUNT_ID_BYTES_MAX} bytes")]
+    TooLong,
+    #[error("the name of an account cannot contain control characters")]
+    ControlCharacter,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct AccountId(String);
+
+impl AccountId {
+    pub fn try_new(name: &str) -> Result<Self, AccountIdError> {
+        Self::check(name)?;
+        Ok(Self(name.to_owned()))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    pub fn key(&self) -> AccountKey {
+        let digest = Sha256::new()
+            .chain_update(b"acct")
+            .chain_update(self.0.as_bytes())
+            .finalize();
+        let mut bytes = [0; 16];
+        for (to, from) in bytes.iter_mut().zip(digest) {
+            *to = from;
+        }
+        AccountKey(Uuid::from_bytes(bytes))
+    }
+
+    fn check(name: &str) -> Result<(), AccountIdError> {
+        if name.is_empty() {
+            return Err(AccountIdError::Empty);
+        }
+        if name.len() > ACCOUNT_ID_BYTES_MAX {
+            return Err(AccountIdError::TooLong);
+        }
+        if name.chars().any(char::is_control) {
+            return Err(AccountIdError::ControlCharacter);
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for AccountId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for AccountId {
+    type Err = AccountIdError;
+
+    fn from_str(name: &str) -> Result<Self, AccountIdError> {
+        Self::try_new(name)
+    }
+}
+
+impl TryFrom<String> for AccountId {
+    type Error = AccountIdError;
+
+    fn try_from(name: String) -> Result<Self, AccountIdError> {
+        Self::check(&name)?;
+        Ok(Self(name))
+    }
+}
+
+impl From<AccountId> for String {
+    fn from(id: AccountId) -> Self {
+        id.0
+    }
+}
+
+/// One of the log's partitions; every `u8` names one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct LogPart(u8);
+
+impl LogPart {
+    pub const fn new(number: u8) -> Self {
+        Self(number)
+    }
+
+    pub const fn number(self) -> u8 {
+        self.0
+    }
+
+    pub fn all() -> impl Iterator<Item = Self> {
+        (0..=u8::MAX).map(Self)
+    }
+}
+
+impl fmt::Display for LogPart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+macro_rules! uuid_id {
+    ($(#[$meta:meta])* $name:ident) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(Uuid);
+
+        impl $name {
+            pub const fn from_uuid(uuid: Uuid) -> Self {
+                Self(uuid)
+            }
+
+            pub const fn uuid(&self) -> Uuid {
+                self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = uuid::Error;
+
+            fn from_str(text: &str) -> Result<Self, uuid::Error> {
+                text.parse().map(Self)
+            }
+        }
+    };
+}
+
+uuid_id! {
+    /// The first 16 bytes of `SHA-256("acct" || account id)`, as they are: no UUID version is stamped on them.
+    AccountKey
+}
+uuid_id! {
+    /// One request for change, said once or many times.
+    CommandId
+}
+uuid_id! {
+    /// A package that one customer bought.
+    UserPackageId
+}
+uuid_id! {
+    /// One gift of credits to one account.
+    GrantId
+}
+uuid_id! {
+    /// Something in the catalogue.
+    ProductId
+}
+
+impl AccountKey {
+    pub fn log_part(&self) -> LogPart {
+        // A big-endian number mod 256 is its last byte.
+        let [_, low, ..] = *self.0.as_bytes();
+        LogPart(low)
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AggregateKind {
+    CreditAccount,
+    UserPackage,
+}
+
+impl AggregateKind {
+    pub const ALL: [Self; 2] = [Self::CreditAccount, Self::UserPackage];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::CreditAccount => "credit_account",
+            Self::UserPackage => "user_package",
+        }
+    }
+
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
+    }
+}
+
+impl fmt::Display for AggregateKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AggregateId {
+    pub kind: AggregateKind,
+    pub id: Uuid,
+}
+
+impl AggregateId {
+    /// There is one per account, so it needs no id of its own.
+    pub fn credit_account(account: AccountKey) -> Self {
+        Self {
+            kind: AggregateKind::CreditAccount,
+            id: account.uuid(),
+        }
+    }
+
+    pub fn user_package(package: UserPackageId) -> Self {
+        Self {
+            kind: AggregateKind::UserPackage,
+            id: package.uuid(),
+        }
+    }
+}
+
+impl fmt::Display for AggregateId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.kind, self.id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `printf 'acct%s' alice | sha256sum`: what is stored under a key must be found under it for ever.
+    #[test]
+    fn the_key_of_an_account_never_changes() {
+        let key = AccountId::try_new("alice").unwrap().key();
+        assert_eq!(key.to_string(), "5c0e8e18-2555-8509-4d12-7896d8f1eb55");
+        assert_eq!(key.log_part().number(), 0x0e);
+    }
+
+    #[test]
+    fn the_partition_is_the_first_two_bytes_mod_256() {
+        for sample in 0..2_000_u32 {
+            let key = AccountId::try_new(&format!("customer-{sample}")).unwrap().key();
+            let [high, low, ..] = *key.uuid().as_bytes();
+            assert_eq!(
+                u16::from(key.log_part().number()),
+                u16::from_be_bytes([high, low]) % LOG_PARTS
+            );
+        }
+        assert_eq!(LogPart::all().count(), usize::from(LOG_PARTS));
+    }
+
+    #[test]
+    fn an_account_has_a_short_printable_name() {
+        assert_eq!(AccountId::try_new(""), Err(AccountIdError::Empty));
+        assert_eq!(AccountId::try_new(&"x".repeat(256)), Err(AccountIdError::TooLong));
+        assert_eq!(AccountId::try_new("a\nb"), Err(AccountIdError::ControlCharacter));
+        assert_eq!(AccountId::try_new("a\u{85}b"), Err(AccountIdError::ControlCharacter));
+        assert!(AccountId::try_new(&"x".repeat(255)).is_ok());
+        assert!(serde_json::from_str::<AccountId>("\"\"").is_err());
+    }
+
+    #[test]
+    fn a_kind_is_found_by_its_name() {
+        for kind in AggregateKind::ALL {
+            assert_eq!(AggregateKind::from_name(kind.as_str()), Some(kind));
+            assert_eq!(serde_json::to_string(&kind).unwrap(), format!("\"{kind}\""));
+        }
+        assert_eq!(AggregateKind::from_name("order"), None);
+    }
+}

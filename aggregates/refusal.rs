@@ -1,0 +1,118 @@
+//! Why a command was refused: one type over all aggregates, for the one place that turns it into an answer.
+//!
+//! A code is stable; clients branch on it. The sentence is for people, and may be reworded.
+//!
+//! | code | means |
+//! |---|---|
+//! | E4001 | not enough credits or quota; nothing was taken |
+//! | E4002 | the amount is zero |
+//! | E4003 | the result would be too large to count |
+//! | E4004 | a meter or reference is empty, too long, or has control characters |
+//! | E4010 | this grant exists with other content |
+//! | E4011 | the grant would already have expired |
+//! | E4012 | the grant would expire too late to be written down |
+//! | E4020 | the daily limit is zero |
+//! | E4021 | the duration is out of range |
+//! | E4022 | this package exists with other terms |
+//! | E4023 | the package has not been activated |
+//! | E4024 | the package has not started |
+//! | E4025 | the package has ended |
+//! | E4026 | the package would run at a time that cannot be written down |
+//! | E4030 | a charge names too many packages |
+
+use thiserror::Error;
+
+use crate::charge::ChargeError;
+use crate::credit_account::CreditAccountError;
+use crate::user_package::UserPackageError;
+
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum Refusal {
+    #[error(transparent)]
+    CreditAccount(#[from] CreditAccountError),
+    #[error(transparent)]
+    UserPackage(#[from] UserPackageError),
+    #[error(transparent)]
+    Charge(#[from] ChargeError),
+}
+
+impl Refusal {
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::CreditAccount(error) => error.code(),
+            Self::UserPackage(error) => error.code(),
+            Self::Charge(error) => error.code(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::credits::Credits;
+    use crate::ids::GrantId;
+    use crate::label::BadLabel;
+    use crate::spec::{id, time};
+
+    fn all() -> Vec<Refusal> {
+        let (some, none) = (Credits::whole(5), Credits::ZERO);
+        let at = time("2026-01-05T06:00:00Z");
+        vec![
+            CreditAccountError::NotEnough {
+                needed: some,
+                available: none,
+            }
+            .into(),
+            CreditAccountError::AmountIsZero.into(),
+            CreditAccountError::TooLarge.into(),
+            CreditAccountError::BadLabel(BadLabel).into(),
+            CreditAccountError::GrantDiffers {
+                grant: id(1, GrantId::from_uuid),
+            }
+            .into(),
+            CreditAccountError::ExpiresInThePast { expires_at: at }.into(),
+            CreditAccountError::ExpiresTooLate.into(),
+            UserPackageError::NotEnough {
+                needed: some,
+                left: none,
+            }
+            .into(),
+            UserPackageError::AmountIsZero.into(),
+            UserPackageError::TooLarge.into(),
+            UserPackageError::BadLabel(BadLabel).into(),
+            UserPackageError::DailyLimitIsZero.into(),
+            UserPackageError::DurationOutOfRange { days: 0 }.into(),
+            UserPackageError::TermsDiffer.into(),
+            UserPackageError::NotActivated.into(),
+            UserPackageError::NotStarted { starts_at: at }.into(),
+            UserPackageError::Ended { ended_at: at }.into(),
+            UserPackageError::TimeOutOfRange.into(),
+            ChargeError::NotEnough {
+                needed: some,
+                available: none,
+            }
+            .into(),
+            ChargeError::AmountIsZero.into(),
+            ChargeError::BadLabel(BadLabel).into(),
+            ChargeError::TooManyPackages { named: 65 }.into(),
+        ]
+    }
+
+    #[test]
+    fn every_code_is_in_the_table_and_every_row_is_used() {
+        let table = include_str!("refusal.rs")
+            .lines()
+            .filter_map(|line| line.strip_prefix("//! | E"));
+        let documented: std::collections::BTreeSet<_> = table.map(|row| format!("E{}", &row[..4])).collect();
+        let used: std::collections::BTreeSet<_> = all().iter().map(|refusal| refusal.code().to_owned()).collect();
+        assert_eq!(documented, used);
+    }
+
+    #[test]
+    fn not_enough_says_what_was_needed_and_what_there_was() {
+        for refusal in all().into_iter().filter(|refusal| refusal.code() == "E4001") {
+            let sentence = refusal.to_string();
+            assert!(sentence.contains("5.00") && sentence.contains("0.00"), "{sentence}");
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! What may be asked of a package that a customer bought.
+
+use chrono_tz::Tz;
+use serde::{Deserialize, Serialize};
+
+use crate::credits::Credits;
+use crate::ids::ProductId;
+
+pub const DEFAULT_TIME_ZONE: Tz = Tz::Asia__Shanghai;
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum UserPackageCommand {
+    /// The package runs from the moment this is decided. Said again with the same content it changes nothing.
+    Activate {
+        product: ProductId,
+        daily_limit: Credits,
+        duration_days: u32,
+        #[serde(default = "default_time_zone")]
+        time_zone: Tz,
+        #[serde(default)]
+        day: DayRule,
+    },
+    /// All of it from today's quota, or nothing.
+    Consume {
+        amount: Credits,
+        #[serde(default)]
+        meter: Option<String>,
+        #[serde(default)]
+        reference: Option<String>,
+    },
+}
+
+/// When a new day's quota begins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DayRule {
+    /// At midnight in the package's time zone.
+    #[default]
+    Calendar,
+    /// Every 24 hours from activation.
+    Anniversary,
+}
+
+const fn default_time_zone() -> Tz {
+    DEFAULT_TIME_ZONE
+}

@@ -1,0 +1,516 @@
+use chrono::{TimeDelta, Utc};
+use cqrs_es::Aggregate;
+use cqrs_es::test::TestFramework;
+
+use super::*;
+use crate::spec::{Given, day, id, time};
+
+fn given(events: impl IntoIterator<Item = UserPackageEvent>) -> Given<UserPackage> {
+    crate::spec::given(events)
+}
+
+fn credits(text: &str) -> Credits {
+    text.parse().unwrap()
+}
+
+/// 5.00 a day for 30 days, by the Shanghai calendar: most tests change one thing about it.
+fn terms() -> Terms {
+    Terms {
+        product: id(1, ProductId::from_uuid),
+        daily_limit: credits("5"),
+        duration_days: 30,
+        time_zone: DEFAULT_TIME_ZONE,
+        day: DayRule::Calendar,
+    }
+}
+
+fn activate(
+    Terms {
+        product,
+        daily_limit,
+        duration_days,
+        time_zone,
+        day,
+    }: Terms,
+) -> UserPackageCommand {
+    UserPackageCommand::Activate {
+        product,
+        daily_limit,
+        duration_days,
+        time_zone,
+        day,
+    }
+}
+
+fn activated(starts_at: &str, terms: Terms) -> UserPackageEvent {
+    let Terms {
+        product,
+        daily_limit,
+        duration_days,
+        time_zone,
+        day,
+    } = terms;
+    let starts_at = time(starts_at);
+    let ends_at = starts_at + TimeDelta::days(duration_days.into());
+    let left = daily_limit.checked_mul(duration_days).unwrap();
+    UserPackageEvent::Activated(Activated {
+        product,
+        daily_limit,
+        duration_days,
+        time_zone,
+        day,
+        starts_at,
+        ends_at,
+        left,
+    })
+}
+
+fn consume(amount: &str) -> UserPackageCommand {
+    UserPackageCommand::Consume {
+        amount: credits(amount),
+        meter: None,
+        reference: None,
+    }
+}
+
+fn consumed(amount: &str, date: &str, day_left: &str, left: &str) -> UserPackageEvent {
+    UserPackageEvent::Consumed(Consumed {
+        amount: credits(amount),
+        day: day(date),
+        day_left: credits(day_left),
+        left: credits(left),
+        meter: None,
+        reference: None,
+    })
+}
+
+fn not_enough(needed: &str, left: &str) -> UserPackageError {
+    UserPackageError::NotEnough {
+        needed: credits(needed),
+        left: credits(left),
+    }
+}
+
+/// 14:00 in Shanghai.
+const START: &str = "2026-01-05T06:00:00Z";
+
+fn running() -> Given<UserPackage> {
+    given([activated(START, terms())])
+}
+
+fn running_in(time_zone: Tz, starts_at: &str) -> Given<UserPackage> {
+    given([activated(starts_at, Terms { time_zone, ..terms() })])
+}
+
+#[test]
+fn a_package_runs_from_activation_for_whole_days() {
+    given([])
+        .when(time(START), activate(terms()))
+        .then([UserPackageEvent::Activated(Activated {
+            product: id(1, ProductId::from_uuid),
+            daily_limit: credits("5"),
+            duration_days: 30,
+            time_zone: Tz::Asia__Shanghai,
+            day: DayRule::Calendar,
+            starts_at: time("2026-01-05T06:00:00Z"),
+            ends_at: time("2026-02-04T06:00:00Z"),
+            left: credits("150"),
+        })]);
+}
+
+#[test]
+fn the_calendar_of_shanghai_is_what_is_meant_when_nothing_is_said() {
+    let json =
+        r#"{"activate":{"product":"00000000-0000-0000-0000-000000000001","daily_limit":5000000,"duration_days":30}}"#;
+    assert_eq!(
+        serde_json::from_str::<UserPackageCommand>(json).unwrap(),
+        activate(terms())
+    );
+}
+
+#[test]
+fn activating_again_on_the_same_terms_changes_nothing() {
+    running()
+        .when(time("2026-01-06T00:00:00Z"), activate(terms()))
+        .then_nothing()
+        .when(time("2027-01-01T00:00:00Z"), activate(terms()))
+        .then_nothing();
+}
+
+#[test]
+fn activating_again_on_other_terms_is_refused() {
+    for other in [
+        Terms {
+            product: id(2, ProductId::from_uuid),
+            ..terms()
+        },
+        Terms {
+            daily_limit: credits("6"),
+            ..terms()
+        },
+        Terms {
+            duration_days: 31,
+            ..terms()
+        },
+        Terms {
+            time_zone: Tz::UTC,
+            ..terms()
+        },
+        Terms {
+            day: DayRule::Anniversary,
+            ..terms()
+        },
+    ] {
+        running()
+            .when(time(START), activate(other))
+            .then_refused(UserPackageError::TermsDiffer);
+    }
+}
+
+#[test]
+fn a_package_without_a_quota_is_refused() {
+    given([])
+        .when(
+            time(START),
+            activate(Terms {
+                daily_limit: Credits::ZERO,
+                ..terms()
+            }),
+        )
+        .then_refused(UserPackageError::DailyLimitIsZero);
+}
+
+#[test]
+fn a_package_runs_for_at_least_a_day_and_at_most_a_century() {
+    for days in [0, 36_501, u32::MAX] {
+        given([])
+            .when(
+                time(START),
+                activate(Terms {
+                    duration_days: days,
+                    ..terms()
+                }),
+            )
+            .then_refused(UserPackageError::DurationOutOfRange { days });
+    }
+    for duration_days in [1, 36_500] {
+        let terms = Terms {
+            duration_days,
+            ..terms()
+        };
+        given([])
+            .when(time(START), activate(terms))
+            .then([activated(START, terms)]);
+    }
+}
+
+#[test]
+fn a_quota_too_large_to_count_is_refused() {
+    let half = Credits::from_micros(i64::MAX / 2 + 1).unwrap();
+    given([])
+        .when(
+            time(START),
+            activate(Terms {
+                daily_limit: half,
+                duration_days: 2,
+                ..terms()
+            }),
+        )
+        .then_refused(UserPackageError::TooLarge);
+}
+
+#[test]
+fn a_run_that_cannot_be_written_down_is_refused() {
+    for at in [
+        "9999-12-31T00:00:00Z",
+        "+20000-01-01T00:00:00Z",
+        "-0001-01-01T00:00:00Z",
+    ] {
+        given([])
+            .when(time(at), activate(terms()))
+            .then_refused(UserPackageError::TimeOutOfRange);
+    }
+    given([])
+        .when(DateTime::<Utc>::MAX_UTC, activate(terms()))
+        .then_refused(UserPackageError::TimeOutOfRange);
+}
+
+#[test]
+fn consuming_takes_from_the_day_and_from_the_whole() {
+    running()
+        .when(time(START), consume("1.5"))
+        .then([consumed("1.5", "2026-01-05", "3.5", "148.5")])
+        .when(time(START), consume("3.5"))
+        .then([consumed("3.5", "2026-01-05", "0", "145")]);
+}
+
+#[test]
+fn more_than_the_day_has_left_is_refused_and_takes_nothing() {
+    running()
+        .when(time(START), consume("5.000001"))
+        .then_refused(not_enough("5.000001", "5"))
+        .when(time(START), consume("4"))
+        .then([consumed("4", "2026-01-05", "1", "146")])
+        .when(time(START), consume("1.01"))
+        .then_refused(not_enough("1.01", "1"))
+        .when(time(START), consume("1"))
+        .then([consumed("1", "2026-01-05", "0", "145")]);
+}
+
+#[test]
+fn consuming_nothing_is_refused() {
+    running()
+        .when(time(START), consume("0"))
+        .then_refused(UserPackageError::AmountIsZero);
+}
+
+#[test]
+fn a_label_with_control_characters_is_refused() {
+    let command = UserPackageCommand::Consume {
+        amount: credits("1"),
+        meter: Some("a\tb".to_owned()),
+        reference: None,
+    };
+    running()
+        .when(time(START), command)
+        .then_refused(crate::label::BadLabel.into());
+}
+
+#[test]
+fn what_was_never_activated_pays_nothing() {
+    given([])
+        .when(time(START), consume("1"))
+        .then_refused(UserPackageError::NotActivated);
+}
+
+#[test]
+fn a_package_pays_nothing_before_it_starts() {
+    running()
+        .when(time("2026-01-05T05:59:59.999999Z"), consume("1"))
+        .then_refused(UserPackageError::NotStarted { starts_at: time(START) });
+}
+
+#[test]
+fn a_package_pays_until_the_last_moment_and_nothing_after() {
+    let ended_at = time("2026-02-04T06:00:00Z");
+    running()
+        .when(time("2026-02-04T05:59:59.999999Z"), consume("1"))
+        .then([consumed("1", "2026-02-04", "4", "149")])
+        .when(ended_at, consume("1"))
+        .then_refused(UserPackageError::Ended { ended_at });
+}
+
+#[test]
+fn a_new_quota_begins_at_midnight_in_shanghai() {
+    running()
+        .when(time("2026-01-05T15:59:59.999999Z"), consume("5"))
+        .then([consumed("5", "2026-01-05", "0", "145")])
+        .when(time("2026-01-05T16:00:00Z"), consume("5"))
+        .then([consumed("5", "2026-01-06", "0", "140")]);
+}
+
+#[test]
+fn what_a_day_leaves_over_is_not_carried_to_the_next() {
+    running()
+        .when(time(START), consume("1"))
+        .then([consumed("1", "2026-01-05", "4", "149")])
+        .when(time("2026-01-06T06:00:00Z"), consume("6"))
+        .then_refused(not_enough("6", "5"));
+}
+
+#[test]
+fn a_day_card_bought_in_the_afternoon_is_one_quota_and_not_two() {
+    given([activated(
+        START,
+        Terms {
+            duration_days: 1,
+            ..terms()
+        },
+    )])
+    .when(time(START), consume("3"))
+    .then([consumed("3", "2026-01-05", "2", "2")])
+    .when(time("2026-01-05T16:00:00Z"), consume("2.01"))
+    .then_refused(not_enough("2.01", "2"))
+    .when(time("2026-01-05T16:00:00Z"), consume("2"))
+    .then([consumed("2", "2026-01-06", "3", "0")])
+    .when(time("2026-01-05T16:00:00Z"), consume("0.01"))
+    .then_refused(not_enough("0.01", "0"));
+}
+
+#[test]
+fn a_clock_that_goes_back_over_midnight_does_not_grant_a_quota_twice() {
+    running()
+        .when(time("2026-01-05T15:00:00Z"), consume("5"))
+        .then([consumed("5", "2026-01-05", "0", "145")])
+        .when(time("2026-01-05T16:00:01Z"), consume("4"))
+        .then([consumed("4", "2026-01-06", "1", "141")])
+        .when(time("2026-01-05T15:59:59Z"), consume("2"))
+        .then_refused(not_enough("2", "1"))
+        .when(time("2026-01-05T15:59:59Z"), consume("1"))
+        .then([consumed("1", "2026-01-06", "0", "140")])
+        .when(time("2026-01-05T16:00:02Z"), consume("1"))
+        .then_refused(not_enough("1", "0"));
+}
+
+#[test]
+fn an_anniversary_day_has_24_hours_from_activation() {
+    given([activated(
+        START,
+        Terms {
+            day: DayRule::Anniversary,
+            ..terms()
+        },
+    )])
+    .when(time("2026-01-05T16:00:00Z"), consume("5"))
+    .then([consumed("5", "2026-01-05", "0", "145")])
+    .when(time("2026-01-06T05:59:59.999999Z"), consume("1"))
+    .then_refused(not_enough("1", "0"))
+    .when(time("2026-01-06T06:00:00Z"), consume("5"))
+    .then([consumed("5", "2026-01-06", "0", "140")]);
+}
+
+#[test]
+fn an_anniversary_day_keeps_its_24_hours_when_clocks_change() {
+    // 00:30 in New York, the day before clocks go back: 24 hours later is 00:30 again, another 24 hours later 23:30.
+    let terms = Terms {
+        day: DayRule::Anniversary,
+        time_zone: Tz::America__New_York,
+        ..terms()
+    };
+    given([activated("2026-10-31T04:30:00Z", terms)])
+        .when(time("2026-11-01T04:30:00Z"), consume("5"))
+        .then([consumed("5", "2026-11-01", "0", "145")])
+        .when(time("2026-11-02T04:29:59Z"), consume("1"))
+        .then_refused(not_enough("1", "0"))
+        .when(time("2026-11-02T04:30:00Z"), consume("5"))
+        .then([consumed("5", "2026-11-02", "0", "140")]);
+}
+
+#[test]
+fn new_yorks_day_of_23_hours_begins_and_ends_at_midnight() {
+    running_in(Tz::America__New_York, "2026-03-01T12:00:00Z")
+        .when(time("2026-03-08T04:59:59Z"), consume("5"))
+        .then([consumed("5", "2026-03-07", "0", "145")])
+        .when(time("2026-03-08T05:00:00Z"), consume("5"))
+        .then([consumed("5", "2026-03-08", "0", "140")])
+        .when(time("2026-03-09T03:59:59Z"), consume("1"))
+        .then_refused(not_enough("1", "0"))
+        .when(time("2026-03-09T04:00:00Z"), consume("5"))
+        .then([consumed("5", "2026-03-09", "0", "135")]);
+}
+
+#[test]
+fn new_yorks_day_of_25_hours_is_still_one_quota() {
+    running_in(Tz::America__New_York, "2026-10-20T12:00:00Z")
+        .when(time("2026-11-01T04:00:00Z"), consume("4"))
+        .then([consumed("4", "2026-11-01", "1", "146")])
+        // 01:30 for the second time.
+        .when(time("2026-11-01T06:30:00Z"), consume("2"))
+        .then_refused(not_enough("2", "1"))
+        .when(time("2026-11-02T04:59:59Z"), consume("1"))
+        .then([consumed("1", "2026-11-01", "0", "145")])
+        .when(time("2026-11-02T05:00:00Z"), consume("5"))
+        .then([consumed("5", "2026-11-02", "0", "140")]);
+}
+
+#[test]
+fn lord_howes_half_hour_moves_midnight_by_half_an_hour() {
+    // Summer time, +11:00, until 2026-04-05 02:00; then +10:30.
+    running_in(Tz::Australia__Lord_Howe, "2026-03-20T00:00:00Z")
+        .when(time("2026-04-04T12:59:59Z"), consume("5"))
+        .then([consumed("5", "2026-04-04", "0", "145")])
+        .when(time("2026-04-04T13:00:00Z"), consume("5"))
+        .then([consumed("5", "2026-04-05", "0", "140")])
+        .when(time("2026-04-05T13:29:59Z"), consume("1"))
+        .then_refused(not_enough("1", "0"))
+        .when(time("2026-04-05T13:30:00Z"), consume("5"))
+        .then([consumed("5", "2026-04-06", "0", "135")]);
+    // And back to summer time on 2026-10-04 at 02:00.
+    running_in(Tz::Australia__Lord_Howe, "2026-09-20T00:00:00Z")
+        .when(time("2026-10-03T13:30:00Z"), consume("5"))
+        .then([consumed("5", "2026-10-04", "0", "145")])
+        .when(time("2026-10-04T12:59:59Z"), consume("1"))
+        .then_refused(not_enough("1", "0"))
+        .when(time("2026-10-04T13:00:00Z"), consume("5"))
+        .then([consumed("5", "2026-10-05", "0", "140")]);
+}
+
+#[test]
+fn a_day_whose_midnight_does_not_exist_begins_when_the_date_changes() {
+    // Beirut, 2021-03-28: 23:59:59 is followed by 01:00:00.
+    running_in(Tz::Asia__Beirut, "2021-03-20T00:00:00Z")
+        .when(time("2021-03-27T21:59:59Z"), consume("5"))
+        .then([consumed("5", "2021-03-27", "0", "145")])
+        .when(time("2021-03-27T22:00:00Z"), consume("5"))
+        .then([consumed("5", "2021-03-28", "0", "140")]);
+}
+
+#[test]
+fn a_date_that_comes_twice_is_one_quota() {
+    // St. John's, 2010-11-07: one minute after midnight it was 23:01 of the day before.
+    running_in(Tz::America__St_Johns, "2010-11-01T12:00:00Z")
+        .when(time("2010-11-07T02:00:00Z"), consume("5"))
+        .then([consumed("5", "2010-11-06", "0", "145")])
+        .when(time("2010-11-07T02:30:30Z"), consume("3"))
+        .then([consumed("3", "2010-11-07", "2", "142")])
+        .when(time("2010-11-07T02:31:00Z"), consume("3"))
+        .then_refused(not_enough("3", "2"))
+        .when(time("2010-11-07T03:31:00Z"), consume("2"))
+        .then([consumed("2", "2010-11-07", "0", "140")]);
+}
+
+#[test]
+fn left_today_is_what_could_be_consumed() {
+    let package = given([]).state();
+    assert_eq!(package.left_today(time(START)), Credits::ZERO);
+
+    let package = given([activated(START, terms()), consumed("1", "2026-01-05", "4", "149")]).state();
+    for (at, left) in [
+        ("2026-01-05T05:59:59Z", "0"),
+        ("2026-01-05T06:00:00Z", "4"),
+        ("2026-01-05T16:00:00Z", "5"),
+        ("2026-02-04T05:59:59Z", "5"),
+        ("2026-02-04T06:00:00Z", "0"),
+    ] {
+        assert_eq!(package.left_today(time(at)), credits(left), "{at}");
+    }
+
+    let package = given([
+        activated(
+            START,
+            Terms {
+                duration_days: 1,
+                ..terms()
+            },
+        ),
+        consumed("3", "2026-01-05", "2", "2"),
+    ]);
+    assert_eq!(package.state().left_today(time("2026-01-05T16:00:00Z")), credits("2"));
+}
+
+#[test]
+fn cqrs_es_runs_the_same_decisions() {
+    let at = time(START);
+    assert_eq!(<UserPackage as Aggregate>::TYPE, "user_package");
+    TestFramework::<UserPackage>::with(())
+        .given_no_previous_events()
+        .when(At {
+            at,
+            command: activate(terms()),
+        })
+        .then_expect_events(vec![activated(START, terms())]);
+    TestFramework::<UserPackage>::with(())
+        .given(vec![activated(START, terms())])
+        .when(At {
+            at,
+            command: consume("2"),
+        })
+        .then_expect_events(vec![consumed("2", "2026-01-05", "3", "148")]);
+    TestFramework::<UserPackage>::with(())
+        .given(vec![activated(START, terms())])
+        .when(At {
+            at,
+            command: consume("6"),
+        })
+        .then_expect_error(not_enough("6", "5"));
+}

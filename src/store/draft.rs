@@ -1,0 +1,121 @@
+//! From decided benches to the batch that is appended: events in their partitions, claims, accounts and kinds of event
+//! seen for the first time.
+
+use std::collections::{BTreeMap, HashSet};
+
+use aggregates::LogPart;
+use chrono::Utc;
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::append::{Draft, DraftClaim, DraftEvent, DraftResult, Sealed};
+use super::bench::{Bench, Decided, Verdict};
+use super::head::Part;
+use super::load;
+use super::unit::{ExecuteError, StoreError};
+
+/// Puts what was decided on top of the heads, in ascending order of partitions.
+pub(super) fn seal(parts: &BTreeMap<LogPart, Part>, benches: &mut [Bench], batch_id: Uuid) -> Vec<Sealed> {
+    let now_us = Utc::now().timestamp_micros();
+    let mut drafts: BTreeMap<LogPart, Draft> = BTreeMap::new();
+    for bench in benches.iter_mut().filter(|bench| bench.records()) {
+        let log_part = bench.account.log_part();
+        let Some(part) = parts.get(&log_part) else { continue };
+        let draft = drafts.entry(log_part).or_insert_with(|| Draft::new(log_part));
+        add(draft, part, bench);
+    }
+    drafts
+        .into_values()
+        .filter_map(|draft| {
+            let base = parts.get(&draft.log_part)?.head;
+            Some(Sealed::new(draft, base, batch_id, now_us))
+        })
+        .collect()
+}
+
+fn add(draft: &mut Draft, part: &Part, bench: &mut Bench) {
+    let account = bench.account;
+    let mut position = part.head.position + i64::try_from(draft.events.len()).unwrap_or(i64::MAX);
+    let mut listed = bench.cached.listed;
+    for Decided { pending, verdict } in &mut bench.decided {
+        let Verdict::Record(events) = verdict else { continue };
+        let unit = &pending.unit;
+        if !listed {
+            draft.new_accounts.push((account, unit.account.clone()));
+            listed = true;
+        }
+        draft.results.push(DraftResult {
+            first_position: position + 1,
+            event_count: i16::try_from(events.len()).unwrap_or(i16::MAX),
+            account,
+            command_id: unit.command_id,
+            request_hash: unit.request_hash,
+        });
+        position += i64::try_from(events.len()).unwrap_or(i64::MAX);
+        for claim in &unit.claims {
+            if !bench.held.contains(&(claim.kind, claim.key.clone())) {
+                let (kind, key) = (claim.kind, claim.key.clone());
+                draft.claims.push(DraftClaim { kind, key, account, aggregate_id: claim.aggregate.id });
+            }
+        }
+        for event in events {
+            let recorded = &event.recorded;
+            let (event_type, schema_version) = (recorded.event.event_type(), recorded.event.schema_version());
+            let kind = (recorded.aggregate.kind.as_str(), event_type, schema_version);
+            if !part.types.contains(&kind) && !draft.new_types.contains(&kind) {
+                draft.new_types.push(kind);
+            }
+            draft.events.push(DraftEvent {
+                account,
+                aggregate: recorded.aggregate,
+                version: recorded.version,
+                command_id: unit.command_id,
+                event_type,
+                schema_version,
+                payload: std::mem::take(&mut event.payload),
+                metadata: unit.metadata.clone(),
+            });
+        }
+    }
+}
+
+/// Refuses waiting units that claim a name of somebody else's. Of two that claim the same one, the second waits for the
+/// next batch, and so for the first one's fate.
+pub(super) async fn refuse_taken_keys(connection: &mut PgConnection, benches: &mut [Bench]) -> Result<(), StoreError> {
+    let claims: Vec<(&str, &str)> = benches
+        .iter()
+        .flat_map(|bench| bench.waiting.iter())
+        .flat_map(|pending| pending.unit.claims.iter().map(|claim| (claim.kind, claim.key.as_str())))
+        .collect();
+    if claims.is_empty() {
+        return Ok(());
+    }
+    let (kinds, keys): (Vec<&str>, Vec<&str>) = claims.into_iter().unzip();
+    let holders = load::key_holders(connection, &kinds, &keys).await?;
+    let mut claimed: HashSet<(&'static str, String)> = HashSet::new();
+    for bench in benches {
+        for pending in std::mem::take(&mut bench.waiting) {
+            let mut taken = None;
+            let mut contested = false;
+            for claim in &pending.unit.claims {
+                let name = (claim.kind, claim.key.clone());
+                match holders.get(&(claim.kind.to_owned(), claim.key.clone())) {
+                    Some(holder) if *holder == (bench.account, claim.aggregate.id) => {
+                        bench.held.insert(name);
+                    }
+                    Some(_) => taken = Some(name),
+                    None => contested |= !claimed.insert(name),
+                }
+            }
+            match taken {
+                Some((kind, key)) => {
+                    let verdict = Verdict::Refuse(ExecuteError::KeyTaken { kind, key });
+                    bench.decided.push(Decided { pending, verdict });
+                }
+                None if contested => bench.later.push(pending),
+                None => bench.waiting.push_back(pending),
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,295 @@
+//! What a lane reads before it decides: cold aggregates, what others wrote, earlier answers, taken names. Everything of
+//! a batch in one query of each kind.
+
+use std::collections::{HashMap, HashSet};
+
+use aggregates::{AccountKey, AggregateId, AggregateKind, CommandId, Event, LogPart, Recorded, Slot, State};
+use futures_util::TryStreamExt;
+use sqlx::{PgConnection, Row};
+use uuid::Uuid;
+
+use super::cache::Remembered;
+use super::head::{Head, head_of, log_part};
+use super::unit::{RequestHash, StoreError};
+
+/// An aggregate that has to come from the database.
+pub(super) type Want = (AccountKey, AggregateId);
+
+/// A loaded aggregate, and how many events were folded on top of its snapshot.
+pub(super) struct Loaded {
+    pub(super) slot: Slot,
+    pub(super) tail: i64,
+}
+
+const LOAD: &str = "
+WITH want AS (
+    SELECT w.n, w.log_part, w.aggregate_id, s.version, s.state
+      FROM unnest($1::int2[], $2::uuid[], $3::int4[]) WITH ORDINALITY AS w (log_part, aggregate_id, schema, n)
+      LEFT JOIN ledger.snapshots s
+        ON s.log_part = w.log_part AND s.aggregate_id = w.aggregate_id AND s.state_schema = w.schema)
+SELECT n, version, NULL AS event_type, 0::int2 AS schema_version, state::text AS body FROM want WHERE version IS NOT NULL
+UNION ALL
+SELECT want.n, e.version, e.event_type, e.schema_version, e.payload::text
+  FROM want JOIN ledger.events e
+    ON e.log_part = want.log_part AND e.aggregate_id = want.aggregate_id AND e.version > coalesce(want.version, 0)
+ ORDER BY 1, 2";
+
+/// Loads aggregates from their snapshot and the events after it; one that has no event yet is empty.
+pub(super) async fn aggregates(connection: &mut PgConnection, wants: &[Want]) -> Result<Vec<Loaded>, StoreError> {
+    let parts: Vec<i16> = wants.iter().map(|(account, _)| i16::from(account.log_part().number())).collect();
+    let ids: Vec<Uuid> = wants.iter().map(|(_, aggregate)| aggregate.id).collect();
+    let schemas: Vec<i32> = wants.iter().map(|(_, aggregate)| State::schema(aggregate.kind)).collect();
+    let mut loaded: Vec<Loaded> = wants
+        .iter()
+        .map(|(_, aggregate)| Loaded { slot: Slot { version: 0, state: State::empty(aggregate.kind) }, tail: 0 })
+        .collect();
+    let mut rows = sqlx::query(LOAD).bind(&parts).bind(&ids).bind(&schemas).fetch(connection);
+    while let Some(row) = rows.try_next().await? {
+        let n: i64 = row.try_get("n")?;
+        let index = usize::try_from(n - 1).map_err(|_| StoreError::Corrupt(format!("ordinality {n}")))?;
+        let (Some((_, aggregate)), Some(target)) = (wants.get(index), loaded.get_mut(index)) else {
+            return Err(StoreError::Corrupt(format!("ordinality {n}")));
+        };
+        fold_row(*aggregate, target, &row)?;
+    }
+    Ok(loaded)
+}
+
+fn fold_row(aggregate: AggregateId, target: &mut Loaded, row: &sqlx::postgres::PgRow) -> Result<(), StoreError> {
+    let version: i64 = row.try_get("version")?;
+    let body: &str = row.try_get("body")?;
+    match row.try_get::<Option<&str>, _>("event_type")? {
+        None => {
+            let state = State::from_json(aggregate.kind, body)
+                .map_err(|error| StoreError::Aggregate { aggregate, reason: format!("snapshot: {error}") })?;
+            target.slot = Slot { version, state };
+        }
+        Some(event_type) => {
+            let event = Event::from_parts(aggregate.kind, event_type, row.try_get("schema_version")?, body)
+                .map_err(|error| StoreError::Aggregate { aggregate, reason: error.to_string() })?;
+            fold(aggregate, &mut target.slot, version, &event)?;
+            target.tail += 1;
+        }
+    }
+    Ok(())
+}
+
+/// Applies the next event of an aggregate.
+pub(super) fn fold(aggregate: AggregateId, slot: &mut Slot, version: i64, event: &Event) -> Result<(), StoreError> {
+    let reason = |reason: String| StoreError::Aggregate { aggregate, reason };
+    if version != slot.version + 1 {
+        return Err(reason(format!("version {version} after {}", slot.version)));
+    }
+    slot.state.apply(event).map_err(|error| reason(error.to_string()))?;
+    slot.version = version;
+    Ok(())
+}
+
+/// Which of these accounts have a row in the directory.
+pub(super) async fn listed(
+    connection: &mut PgConnection,
+    accounts: &[AccountKey],
+) -> Result<HashSet<AccountKey>, StoreError> {
+    let parts: Vec<i16> = accounts.iter().map(|account| i16::from(account.log_part().number())).collect();
+    let keys: Vec<Uuid> = accounts.iter().map(AccountKey::uuid).collect();
+    let known: Vec<Uuid> = sqlx::query_scalar(
+        "SELECT a.account FROM unnest($1::int2[], $2::uuid[]) AS w (log_part, account)
+           JOIN ledger.accounts a ON a.log_part = w.log_part AND a.account = w.account",
+    )
+    .bind(&parts)
+    .bind(&keys)
+    .fetch_all(connection)
+    .await?;
+    Ok(known.into_iter().map(AccountKey::from_uuid).collect())
+}
+
+/// What is recorded of these commands.
+pub(super) async fn recorded_commands(
+    connection: &mut PgConnection,
+    asked: &[(AccountKey, CommandId)],
+) -> Result<HashMap<(AccountKey, CommandId), Remembered>, StoreError> {
+    let parts: Vec<i16> = asked.iter().map(|(account, _)| i16::from(account.log_part().number())).collect();
+    let accounts: Vec<Uuid> = asked.iter().map(|(account, _)| account.uuid()).collect();
+    let commands: Vec<Uuid> = asked.iter().map(|(_, command)| command.uuid()).collect();
+    let rows = sqlx::query(
+        "SELECT r.account, r.command_id, r.request_hash, r.first_position, r.event_count
+           FROM unnest($1::int2[], $2::uuid[], $3::uuid[]) AS w (log_part, account, command_id)
+           JOIN ledger.command_results r
+             ON r.log_part = w.log_part AND r.account = w.account AND r.command_id = w.command_id",
+    )
+    .bind(&parts)
+    .bind(&accounts)
+    .bind(&commands)
+    .fetch_all(connection)
+    .await?;
+    rows.iter()
+        .map(|row| {
+            let hash: Vec<u8> = row.try_get("request_hash")?;
+            let hash = <[u8; 16]>::try_from(hash.as_slice())
+                .map_err(|_| StoreError::Corrupt("a request hash that is not 16 bytes".to_owned()))?;
+            let remembered = Remembered {
+                request_hash: RequestHash(hash),
+                first_position: row.try_get("first_position")?,
+                event_count: row.try_get("event_count")?,
+            };
+            let account = AccountKey::from_uuid(row.try_get("account")?);
+            Ok(((account, CommandId::from_uuid(row.try_get("command_id")?)), remembered))
+        })
+        .collect()
+}
+
+/// Who holds these names: `(kind, key)` to `(account, aggregate id)`.
+pub(super) async fn key_holders(
+    connection: &mut PgConnection,
+    kinds: &[&str],
+    keys: &[&str],
+) -> Result<HashMap<(String, String), (AccountKey, Uuid)>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT u.kind, u.key, u.account, u.aggregate_id FROM unnest($1::text[], $2::text[]) AS w (kind, key)
+           JOIN ledger.unique_keys u ON u.kind = w.kind AND u.key = w.key",
+    )
+    .bind(kinds)
+    .bind(keys)
+    .fetch_all(connection)
+    .await?;
+    rows.iter()
+        .map(|row| {
+            let holder = (AccountKey::from_uuid(row.try_get("account")?), row.try_get("aggregate_id")?);
+            Ok(((row.try_get("kind")?, row.try_get("key")?), holder))
+        })
+        .collect()
+}
+
+/// The events at `first..first + count` of a partition, as a receipt carries them.
+pub(super) async fn events_at(
+    connection: &mut PgConnection,
+    part: LogPart,
+    remembered: Remembered,
+) -> Result<Vec<Recorded>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT position, aggregate_type, aggregate_id, version, event_type, schema_version, payload::text AS payload
+           FROM ledger.events WHERE log_part = $1 AND position >= $2 AND position < $2 + $3 ORDER BY position",
+    )
+    .bind(i16::from(part.number()))
+    .bind(remembered.first_position)
+    .bind(i64::from(remembered.event_count))
+    .fetch_all(connection)
+    .await?;
+    rows.iter()
+        .map(|row| {
+            let (aggregate, event) = decode(part, row)?.ok_or_else(|| unknown_type(part, row))?;
+            Ok(Recorded { aggregate, version: row.try_get("version")?, event })
+        })
+        .collect()
+}
+
+fn unknown_type(part: LogPart, row: &sqlx::postgres::PgRow) -> StoreError {
+    let name: String = row.try_get("event_type").unwrap_or_default();
+    StoreError::Corrupt(format!("partition {part} holds an event of unknown type {name}"))
+}
+
+/// The event of a row; `None` where this build does not know its type.
+fn decode(part: LogPart, row: &sqlx::postgres::PgRow) -> Result<Option<(AggregateId, Event)>, StoreError> {
+    let Some(kind) = AggregateKind::from_name(row.try_get("aggregate_type")?) else { return Ok(None) };
+    let payload: &str = row.try_get("payload")?;
+    let position: i64 = row.try_get("position")?;
+    match Event::from_parts(kind, row.try_get("event_type")?, row.try_get("schema_version")?, payload) {
+        Ok(event) => Ok(Some((AggregateId { kind, id: row.try_get("aggregate_id")? }, event))),
+        Err(aggregates::EventError::Unknown { .. }) => Ok(None),
+        Err(source) => Err(StoreError::Event { log_part: part, position, source }),
+    }
+}
+
+/// A partition's head now, and whether its history goes on from the one that was asked about.
+pub(super) struct HeadNow {
+    pub(super) head: Head,
+    pub(super) continues: bool,
+}
+
+/// Reads heads, each beside the position and chain that the lane believes in.
+pub(super) async fn heads_now(
+    connection: &mut PgConnection,
+    known: &[(LogPart, Head)],
+) -> Result<Vec<(LogPart, HeadNow)>, StoreError> {
+    let parts: Vec<i16> = known.iter().map(|(part, _)| i16::from(part.number())).collect();
+    let positions: Vec<i64> = known.iter().map(|(_, head)| head.position).collect();
+    let rows = sqlx::query(
+        "SELECT h.log_part, h.position, h.epoch, h.committed_us, h.chain,
+                (SELECT c.prev_chain FROM ledger.commits c
+                  WHERE c.log_part = h.log_part AND c.first_position = w.position + 1) AS chain_then
+           FROM unnest($1::int2[], $2::int8[]) AS w (log_part, position)
+           JOIN ledger.log_heads h ON h.log_part = w.log_part",
+    )
+    .bind(&parts)
+    .bind(&positions)
+    .fetch_all(connection)
+    .await?;
+    let known: HashMap<LogPart, Head> = known.iter().copied().collect();
+    rows.iter()
+        .map(|row| {
+            let (part, head) = head_of(row)?;
+            let chain_then: Option<Vec<u8>> = row.try_get("chain_then")?;
+            let continues = known.get(&part).is_some_and(|was| {
+                (head.position == was.position && head.chain == was.chain)
+                    || (head.position > was.position && chain_then.as_deref() == Some(was.chain.as_slice()))
+            });
+            Ok((part, HeadNow { head, continues }))
+        })
+        .collect()
+}
+
+/// Locks heads, in ascending order, until the end of the transaction.
+pub(super) async fn lock_heads(connection: &mut PgConnection, parts: &[i16]) -> Result<(), StoreError> {
+    sqlx::query("SELECT 1 FROM ledger.log_heads WHERE log_part = ANY ($1) ORDER BY log_part FOR UPDATE")
+        .bind(parts)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// An event that somebody else wrote.
+pub(super) struct Foreign {
+    pub(super) log_part: LogPart,
+    pub(super) account: AccountKey,
+    pub(super) version: i64,
+    /// `Err` names the type where this build does not know it.
+    pub(super) event: Result<(AggregateId, Event), String>,
+}
+
+/// Events after `from` up to and including `to`, of several partitions.
+pub(super) async fn events_between(
+    connection: &mut PgConnection,
+    ranges: &[(LogPart, i64, i64)],
+) -> Result<Vec<Foreign>, StoreError> {
+    let parts: Vec<i16> = ranges.iter().map(|(part, _, _)| i16::from(part.number())).collect();
+    let from: Vec<i64> = ranges.iter().map(|(_, from, _)| *from).collect();
+    let to: Vec<i64> = ranges.iter().map(|(_, _, to)| *to).collect();
+    let rows = sqlx::query(
+        "SELECT e.log_part, e.position, e.account, e.aggregate_type, e.aggregate_id, e.version, e.event_type,
+                e.schema_version, e.payload::text AS payload
+           FROM unnest($1::int2[], $2::int8[], $3::int8[]) AS w (log_part, after, upto)
+           JOIN ledger.events e ON e.log_part = w.log_part AND e.position > w.after AND e.position <= w.upto
+          ORDER BY e.log_part, e.position",
+    )
+    .bind(&parts)
+    .bind(&from)
+    .bind(&to)
+    .fetch_all(connection)
+    .await?;
+    rows.iter()
+        .map(|row| {
+            let part = log_part(row.try_get("log_part")?)?;
+            let event = match decode(part, row)? {
+                Some(known) => Ok(known),
+                None => Err(type_name(row)?),
+            };
+            let account = AccountKey::from_uuid(row.try_get("account")?);
+            Ok(Foreign { log_part: part, account, version: row.try_get("version")?, event })
+        })
+        .collect()
+}
+
+fn type_name(row: &sqlx::postgres::PgRow) -> Result<String, StoreError> {
+    let (aggregate_type, event_type): (&str, &str) = (row.try_get("aggregate_type")?, row.try_get("event_type")?);
+    Ok(format!("{aggregate_type}.{event_type} v{}", row.try_get::<i16, _>("schema_version")?))
+}
