@@ -67,7 +67,8 @@ CREATE TABLE ledger.command_results (
     account        uuid  NOT NULL,
     command_id     uuid  NOT NULL,
     request_hash   bytea NOT NULL CHECK (octet_length(request_hash) = 16),
-    PRIMARY KEY (log_part, account, command_id)
+    -- In this order ids that grow with time fill the index from the right.
+    PRIMARY KEY (log_part, command_id, account)
 );
 
 -- Names that belong to one aggregate of the whole ledger. Also the look-up from a webhook or a license key to its account.

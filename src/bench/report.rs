@@ -10,7 +10,7 @@
 
 use std::fmt::{self, Write as _};
 
-use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
+use comfy_table::presets::ASCII_MARKDOWN;
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table};
 use hdrhistogram::Histogram;
 use serde::Serialize;
@@ -19,8 +19,17 @@ const WIDTH_COLUMNS: u16 = 120;
 const UNKNOWN: &str = "unknown";
 /// Columns of the table that hold text; the others are figures and stand to the right.
 const TEXT_COLUMNS: usize = 2;
-const HEADER: [&str; 9] =
-    ["system", "accounts", "callers", "per second", "p50 ms", "p99 ms", "p99.9 ms", "conflicts", "bytes"];
+const HEADER: [&str; 9] = [
+    "system",
+    "accounts",
+    "callers",
+    "per second",
+    "p50 ms",
+    "p99 ms",
+    "p99.9 ms",
+    "conflicts",
+    "B/charge",
+];
 
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
@@ -84,7 +93,12 @@ impl Ratio {
     pub fn new(name: impl Into<String>, ours: f64, theirs: f64, required: Option<f64>) -> Self {
         let value = ours / theirs;
         // A ratio that could not be measured compares with nothing, and so does not hold.
-        Self { name: name.into(), value, required, holds: required.map(|required| value >= required) }
+        Self {
+            name: name.into(),
+            value,
+            required,
+            holds: required.map(|required| value >= required),
+        }
     }
 }
 
@@ -126,8 +140,11 @@ impl fmt::Display for Report {
 
 fn new_table<const N: usize>(header: [&str; N]) -> Table {
     let mut table = Table::new();
-    // Not the terminal's width: the same table everywhere, in a log file too.
-    table.load_style(UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic).set_width(WIDTH_COLUMNS);
+    // Not the terminal's width: the same table everywhere, in a log file too. It can be pasted into a document.
+    table
+        .load_style(ASCII_MARKDOWN)
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_width(WIDTH_COLUMNS);
     table.set_header(header);
     table
 }
@@ -152,7 +169,10 @@ fn cells(row: &Row, notes: &mut Notes) -> [Cell; HEADER.len()] {
     if let Some(rate) = row.latency.and_then(|latency| latency.open_loop_rate) {
         accounts.push_str(&format!(", {} offered", thousands(rate)));
     }
-    let latency = |pick: fn(Latency) -> u64| row.latency.map_or_else(String::new, |latency| milliseconds(pick(latency)));
+    let latency = |pick: fn(Latency) -> u64| {
+        row.latency
+            .map_or_else(String::new, |latency| milliseconds(pick(latency)))
+    };
     [
         Cell::new(system),
         Cell::new(accounts),
@@ -161,7 +181,10 @@ fn cells(row: &Row, notes: &mut Notes) -> [Cell; HEADER.len()] {
         Cell::new(latency(|latency| latency.p50_us)),
         Cell::new(latency(|latency| latency.p99_us)),
         Cell::new(latency(|latency| latency.p999_us)),
-        Cell::new(row.conflicts.map_or_else(String::new, |conflicts| thousands(conflicts as f64))),
+        Cell::new(
+            row.conflicts
+                .map_or_else(String::new, |conflicts| thousands(conflicts as f64)),
+        ),
         Cell::new(row.bytes_per_charge.map_or_else(String::new, thousands)),
     ]
 }
@@ -172,7 +195,9 @@ fn ratios_table(ratios: &[Ratio]) -> Table {
         column.set_cell_alignment(CellAlignment::Right);
     }
     for ratio in ratios {
-        let required = ratio.required.map_or_else(String::new, |required| format!("≥ {required:.2}"));
+        let required = ratio
+            .required
+            .map_or_else(String::new, |required| format!("≥ {required:.2}"));
         let verdict = match ratio.holds {
             Some(true) => "holds",
             Some(false) => "DOES NOT HOLD",
@@ -241,7 +266,11 @@ fn thousands(value: f64) -> String {
 /// Two decimals below ten milliseconds, one above: nobody reads the microseconds of a slow answer.
 fn milliseconds(us: u64) -> String {
     let ms = us as f64 / 1_000.0;
-    if ms < 10.0 { format!("{ms:.2}") } else { format!("{ms:.1}") }
+    if ms < 10.0 {
+        format!("{ms:.2}")
+    } else {
+        format!("{ms:.1}")
+    }
 }
 
 /// The machine the figures belong to. What cannot be found out is `unknown` or zero, never an error.
@@ -273,19 +302,35 @@ impl Hardware {
 
 impl fmt::Display for Hardware {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { cpu, cores, memory_mib, kernel, postgresql } = self;
-        write!(f, "{cpu}, {cores} cores, {memory_mib} MiB, kernel {kernel}, PostgreSQL {postgresql}")
+        let Self {
+            cpu,
+            cores,
+            memory_mib,
+            kernel,
+            postgresql,
+        } = self;
+        write!(
+            f,
+            "{cpu}, {cores} cores, {memory_mib} MiB, kernel {kernel}, PostgreSQL {postgresql}"
+        )
     }
 }
 
 fn or_unknown(text: &str) -> String {
     let text = text.trim();
-    if text.is_empty() { UNKNOWN.to_owned() } else { text.to_owned() }
+    if text.is_empty() {
+        UNKNOWN.to_owned()
+    } else {
+        text.to_owned()
+    }
 }
 
 /// `model name` on x86, `Model` on some ARM boards, nothing on others.
 fn cpu_model(cpuinfo: &str) -> &str {
-    ["model name", "Model", "cpu"].into_iter().find_map(|name| field(cpuinfo, name)).unwrap_or_default()
+    ["model name", "Model", "cpu"]
+        .into_iter()
+        .find_map(|name| field(cpuinfo, name))
+        .unwrap_or_default()
 }
 
 fn memory_mib(meminfo: &str) -> u64 {
@@ -295,7 +340,10 @@ fn memory_mib(meminfo: &str) -> u64 {
 
 fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     let fields = text.lines().filter_map(|line| line.split_once(':'));
-    fields.map(|(key, value)| (key.trim(), value.trim())).find(|(key, _)| *key == name).map(|(_, value)| value)
+    fields
+        .map(|(key, value)| (key.trim(), value.trim()))
+        .find(|(key, _)| *key == name)
+        .map(|(_, value)| value)
 }
 
 #[cfg(test)]
@@ -308,7 +356,12 @@ mod tests {
             accounts: "10,000, Zipf 1.0".to_owned(),
             callers: 1_024,
             per_second: 85_123.4,
-            latency: Some(Latency { p50_us: 4_120, p99_us: 23_456, p999_us: 1_216_000, open_loop_rate: Some(20_000.0) }),
+            latency: Some(Latency {
+                p50_us: 4_120,
+                p99_us: 23_456,
+                p999_us: 1_216_000,
+                open_loop_rate: Some(20_000.0),
+            }),
             conflicts: Some(1_234_567),
             bytes_per_charge: Some(489.7),
             note: note.to_owned(),
@@ -319,9 +372,18 @@ mod tests {
         let long = "the best of 8, 16, 32 and 64 clients, prepared statements; ".repeat(5);
         Report {
             hardware: Hardware::read("15.18"),
-            rows: vec![row("hand-written SQL transaction, pgbench", &long), row("this ledger", &long), row("x", "")],
+            rows: vec![
+                row("hand-written SQL transaction, pgbench", &long),
+                row("this ledger", &long),
+                row("x", ""),
+            ],
             ratios: vec![
-                Ratio::new("this ledger / hand-written, one hot account", 85_000.0, 1_900.0, Some(10.0)),
+                Ratio::new(
+                    "this ledger / hand-written, one hot account",
+                    85_000.0,
+                    1_900.0,
+                    Some(10.0),
+                ),
                 Ratio::new("this ledger / nothing", 1.0, 0.0, None),
                 Ratio::new("unmeasured", 0.0, 0.0, Some(1.0)),
             ],
@@ -334,7 +396,17 @@ mod tests {
         for line in text.lines() {
             assert!(line.chars().count() <= usize::from(WIDTH_COLUMNS), "{line}");
         }
-        for part in ["85,123", "4.12", "23.5", "1216.0", "1,234,567", "490", "20,000 offered", "[1] the best", "44.74"] {
+        for part in [
+            "85,123",
+            "4.12",
+            "23.5",
+            "1216.0",
+            "1,234,567",
+            "490",
+            "20,000 offered",
+            "[1] the best",
+            "44.74",
+        ] {
             assert!(text.contains(part), "{part} in\n{text}");
         }
         assert!(!text.contains("[2]"), "rows with the same note share it");
@@ -367,7 +439,12 @@ mod tests {
 
     #[test]
     fn whole_numbers_are_grouped() {
-        for (value, shown) in [(0.0, "0"), (999.0, "999"), (1_000.0, "1,000"), (-1_234_567.0, "-1,234,567")] {
+        for (value, shown) in [
+            (0.0, "0"),
+            (999.0, "999"),
+            (1_000.0, "1,000"),
+            (-1_234_567.0, "-1,234,567"),
+        ] {
             assert_eq!(thousands(value), shown);
         }
         assert_eq!(thousands(f64::NAN), "?");

@@ -21,7 +21,7 @@ use crate::store::{Store, UnitOfWork};
 /// How many accounts share the load, unless it is one hot account.
 pub const ACCOUNTS: u64 = 10_000;
 const ZIPF_EXPONENT: f64 = 1.0;
-const DAILY_LIMIT_MICROS: i64 = 5_000_000_000_000;
+const DAILY_LIMIT_MICROS: i64 = 1_000_000_000_000;
 const DURATION_DAYS: u32 = 365;
 /// What one charge costs: 0.01.
 pub const CHARGE_MICROS: i64 = 10_000;

@@ -49,7 +49,7 @@ pub(super) fn log_part(number: i16) -> Result<LogPart, StoreError> {
         .map_err(|_| StoreError::Corrupt(format!("log_part {number}")))
 }
 
-pub(super) fn head_of(row: &sqlx::postgres::PgRow) -> Result<(LogPart, Head), StoreError> {
+pub(crate) fn head_of(row: &sqlx::postgres::PgRow) -> Result<(LogPart, Head), StoreError> {
     let chain: Vec<u8> = row.try_get("chain")?;
     let head = Head {
         position: row.try_get("position")?,

@@ -52,6 +52,7 @@ use uuid::Uuid;
 
 pub use connection::{as_writer, pool};
 pub use head::Head;
+pub(crate) use head::head_of;
 pub use stats::Stats;
 pub use unit::{Claim, ExecuteError, Receipt, RequestHash, StoreError, UnitOfWork};
 

@@ -134,13 +134,13 @@ fn check_whole(cursors: &[Cursor], commits: &[StoredCommit]) -> Result<(), Store
         let next = expected.entry(commit.log_part).or_insert(1);
         let positions = commit.events.iter().map(|event| event.position);
         if commit.first_position != *next || !positions.eq(commit.first_position..=commit.last_position()) {
-            return Err(StoreError::Corrupt(format!(
-                "partition {} has a hole at position {next}: its next commit starts at {} and holds {} of {} events",
-                commit.log_part,
+            let what = format!(
+                "a hole: the next commit starts at {} and holds {} of its {} events",
                 commit.first_position,
                 commit.events.len(),
                 commit.event_count
-            )));
+            );
+            return Err(StoreError::Hole { log_part: commit.log_part, position: *next, what });
         }
         *next = commit.last_position() + 1;
     }

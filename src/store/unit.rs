@@ -154,6 +154,8 @@ pub enum StoreError {
     Event { log_part: LogPart, position: i64, source: aggregates::EventError },
     #[error("{} {}: {reason}", aggregate.kind.as_str(), aggregate.id)]
     Aggregate { aggregate: AggregateId, reason: String },
+    #[error("partition {log_part}, position {position}: {what}")]
+    Hole { log_part: LogPart, position: i64, what: String },
     #[error("a value in the log is out of its range: {0}")]
     Corrupt(String),
 }

@@ -39,7 +39,8 @@ use super::{Durability, Options};
 use databases::Janitor;
 use home::Home;
 
-/// Where the server of a test run lives, instead of the system's temporary folder.
+/// Where the server of a test run lives, instead of the system's temporary folder. Cloning is making some 300 files:
+/// where the disk is slow at that, a folder in memory (below `/dev/shm`) is worth it.
 const STATE_VARIABLE: &str = "BILLING_LEDGER_TEST_PG_DIR";
 const CONNECTIONS_MAX: u32 = 300;
 /// Longer than a process-per-test runner needs between two tests.

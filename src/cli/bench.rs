@@ -1,0 +1,28 @@
+//! `billing-ledger bench`: the store under load.
+
+use std::process::ExitCode;
+
+use super::Database;
+use crate::bench::{self, worker};
+
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Command {
+    /// The store beside hand-written SQL and the raw insert rate, as one table.
+    Store(bench::Options),
+    /// One process of load against an existing database; what the benchmark and the crash tests start several of.
+    #[command(hide = true)]
+    Worker {
+        #[command(flatten)]
+        database: Database,
+        #[command(flatten)]
+        options: worker::Options,
+    },
+}
+
+pub(super) async fn run(command: Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Store(options) => bench::run(&options, Vec::new()).await?,
+        Command::Worker { database, options } => worker::run(database.connect_options()?, &options).await?,
+    }
+    Ok(ExitCode::SUCCESS)
+}

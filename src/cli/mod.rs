@@ -1,0 +1,75 @@
+//! The command line: one file per subcommand. Results on stdout, logs on stderr, exit code 0 only on success.
+
+mod bench;
+mod verify;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+/// An event-sourced billing ledger on PostgreSQL.
+#[derive(Debug, Parser)]
+#[command(version, about)]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Bring the database schema up to date.
+    Migrate(Database),
+    /// Prove that the log is what was written: every hash, chain and head, every aggregate, every snapshot.
+    Verify(verify::Arguments),
+    /// Measure on this machine, on a private PostgreSQL with durability on.
+    #[command(subcommand)]
+    Bench(bench::Command),
+}
+
+/// Which database.
+#[derive(Debug, clap::Args)]
+struct Database {
+    /// Where the ledger lives, as postgres://user@host/database.
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
+    database_url: String,
+}
+
+impl Database {
+    /// The address, or a sentence about the setting. The value itself may hold a password and is never repeated.
+    fn connect_options(&self) -> anyhow::Result<sqlx::postgres::PgConnectOptions> {
+        self.database_url.parse().map_err(|_| {
+            anyhow::anyhow!("DATABASE_URL is not a PostgreSQL address such as postgres://user@host/database")
+        })
+    }
+}
+
+/// Runs a parsed command line.
+#[must_use]
+pub fn run(arguments: Arguments) -> ExitCode {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,sqlx=warn"));
+    tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter(filter).init();
+    let outcome = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(anyhow::Error::from)
+        .and_then(|runtime| runtime.block_on(dispatch(arguments.command)));
+    match outcome {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Migrate(database) => {
+            crate::store::migrate(&database.connect_options()?).await?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Verify(arguments) => verify::run(arguments).await,
+        Command::Bench(command) => bench::run(command).await,
+    }
+}

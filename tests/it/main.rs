@@ -1,0 +1,15 @@
+//! What is true of the ledger from the outside: real servers, real processes, real accidents.
+//!
+//! ```text
+//! store/     what the log promises whoever writes and reads it
+//! crash/     the same promises while processes, servers and connections die
+//! support/   databases, processes, a proxy that cuts, and how to look at a log
+//! ```
+//!
+//! Nothing here sleeps to let something happen: a test waits for what it waits for (`support::eventually`).
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod crash;
+mod store;
+mod support;
