@@ -71,11 +71,7 @@ mod tests {
         let package = id(3, UserPackageId::from_uuid);
         let command = Command::UserPackage(
             package,
-            UserPackageCommand::Consume {
-                amount: Credits::whole(1),
-                meter: None,
-                reference: Some("r".to_owned()),
-            },
+            UserPackageCommand::Consume { amount: Credits::whole(1), meter: None, reference: Some("r".to_owned()) },
         );
         let json = serde_json::to_string(&command).unwrap();
         assert_eq!(serde_json::from_str::<Command>(&json).unwrap(), command);
@@ -95,12 +91,7 @@ mod tests {
     #[test]
     fn a_charge_says_which_aggregates_to_have_ready() {
         let package = id(3, UserPackageId::from_uuid);
-        let charge = Charge {
-            packages: vec![package],
-            amount: Credits::whole(1),
-            meter: None,
-            reference: None,
-        };
+        let charge = Charge { packages: vec![package], amount: Credits::whole(1), meter: None, reference: None };
         let expected = [AggregateId::user_package(package), AggregateId::credit_account(ACCOUNT)];
         assert!(Command::Charge(charge).aggregates(ACCOUNT).eq(expected));
     }

@@ -120,28 +120,17 @@ mod tests {
             "", " ", "-", ".", ".5", "5.", "+5", "05", "5e3", "1,5", " 5", "5 ", "0x5", "1_000", "٣", "NaN", "--5",
             "1.-5",
         ] {
-            assert_eq!(
-                text.parse::<Credits>(),
-                Err(CreditsError::Decimal(DecimalError::Malformed)),
-                "{text:?}"
-            );
+            assert_eq!(text.parse::<Credits>(), Err(CreditsError::Decimal(DecimalError::Malformed)), "{text:?}");
         }
         assert_eq!("-5".parse::<Credits>(), Err(CreditsError::Negative));
-        assert_eq!(
-            "9223372036854.775808".parse::<Credits>(),
-            Err(CreditsError::Decimal(DecimalError::OutOfRange))
-        );
+        assert_eq!("9223372036854.775808".parse::<Credits>(), Err(CreditsError::Decimal(DecimalError::OutOfRange)));
     }
 
     #[test]
     fn at_least_two_decimals_are_shown_and_no_further_zeros() {
-        for (micros, shown) in [
-            (0, "0.00"),
-            (1, "0.000001"),
-            (1_500_000, "1.50"),
-            (1_234_000, "1.234"),
-            (30_000_000, "30.00"),
-        ] {
+        for (micros, shown) in
+            [(0, "0.00"), (1, "0.000001"), (1_500_000, "1.50"), (1_234_000, "1.234"), (30_000_000, "30.00")]
+        {
             assert_eq!(Credits(micros).to_string(), shown);
         }
     }

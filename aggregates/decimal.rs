@@ -43,9 +43,7 @@ pub(crate) fn parse(text: &str, decimals: u8) -> Result<i64, DecimalError> {
     // Counted downwards: the negative half of an i64 is the larger one.
     digits()
         .chain(std::iter::repeat_n(b'0', missing))
-        .try_fold(0_i64, |sum, byte| {
-            sum.checked_mul(10)?.checked_sub(i64::from(byte.saturating_sub(b'0')))
-        })
+        .try_fold(0_i64, |sum, byte| sum.checked_mul(10)?.checked_sub(i64::from(byte.saturating_sub(b'0'))))
         .and_then(|sum| if negative { Some(sum) } else { sum.checked_neg() })
         .ok_or(DecimalError::OutOfRange)
 }

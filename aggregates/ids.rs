@@ -42,10 +42,7 @@ impl AccountId {
     }
 
     pub fn key(&self) -> AccountKey {
-        let digest = Sha256::new()
-            .chain_update(b"acct")
-            .chain_update(self.0.as_bytes())
-            .finalize();
+        let digest = Sha256::new().chain_update(b"acct").chain_update(self.0.as_bytes()).finalize();
         let mut bytes = [0; 16];
         for (to, from) in bytes.iter_mut().zip(digest) {
             *to = from;
@@ -220,17 +217,11 @@ pub struct AggregateId {
 impl AggregateId {
     /// There is one per account, so it needs no id of its own.
     pub fn credit_account(account: AccountKey) -> Self {
-        Self {
-            kind: AggregateKind::CreditAccount,
-            id: account.uuid(),
-        }
+        Self { kind: AggregateKind::CreditAccount, id: account.uuid() }
     }
 
     pub fn user_package(package: UserPackageId) -> Self {
-        Self {
-            kind: AggregateKind::UserPackage,
-            id: package.uuid(),
-        }
+        Self { kind: AggregateKind::UserPackage, id: package.uuid() }
     }
 }
 
@@ -257,10 +248,7 @@ mod tests {
         for sample in 0..2_000_u32 {
             let key = AccountId::try_new(&format!("customer-{sample}")).unwrap().key();
             let [high, low, ..] = *key.uuid().as_bytes();
-            assert_eq!(
-                u16::from(key.log_part().number()),
-                u16::from_be_bytes([high, low]) % LOG_PARTS
-            );
+            assert_eq!(u16::from(key.log_part().number()), u16::from_be_bytes([high, low]) % LOG_PARTS);
         }
         assert_eq!(LogPart::all().count(), usize::from(LOG_PARTS));
     }

@@ -18,16 +18,9 @@ pub(crate) struct Labels<'a> {
 impl<'a> Labels<'a> {
     /// Every event keeps its labels for ever, so they are bounded here and not only at the edge.
     pub(crate) fn try_new(meter: &'a Option<String>, reference: &'a Option<String>) -> Result<Self, BadLabel> {
-        let labels = Self {
-            meter: meter.as_deref(),
-            reference: reference.as_deref(),
-        };
+        let labels = Self { meter: meter.as_deref(), reference: reference.as_deref() };
         let fine = |label: &str| (1..=LABEL_BYTES_MAX).contains(&label.len()) && !label.chars().any(char::is_control);
-        if labels.meter.is_none_or(fine) && labels.reference.is_none_or(fine) {
-            Ok(labels)
-        } else {
-            Err(BadLabel)
-        }
+        if labels.meter.is_none_or(fine) && labels.reference.is_none_or(fine) { Ok(labels) } else { Err(BadLabel) }
     }
 
     pub(crate) fn meter(&self) -> Option<String> {

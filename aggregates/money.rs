@@ -47,31 +47,21 @@ pub struct Currency(Unit);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum Unit {
-    Iso {
-        currency: iso_currency::Currency,
-        decimals: u8,
-    },
-    Declared {
-        code: [u8; UNIT_CODE_BYTES_MAX],
-        decimals: u8,
-    },
+    Iso { currency: iso_currency::Currency, decimals: u8 },
+    Declared { code: [u8; UNIT_CODE_BYTES_MAX], decimals: u8 },
 }
 
 impl Currency {
     pub fn iso(code: &str) -> Result<Self, CurrencyError> {
         let currency = iso_currency::Currency::from_code(code).ok_or(CurrencyError::Unknown)?;
         let decimals = currency.exponent().and_then(|decimals| u8::try_from(decimals).ok());
-        let decimals = decimals
-            .filter(|decimals| *decimals <= DECIMALS_MAX)
-            .ok_or(CurrencyError::NoMinorUnit)?;
+        let decimals = decimals.filter(|decimals| *decimals <= DECIMALS_MAX).ok_or(CurrencyError::NoMinorUnit)?;
         Ok(Self(Unit::Iso { currency, decimals }))
     }
 
     pub fn declared(code: &str, decimals: u8) -> Result<Self, CurrencyError> {
         if !(UNIT_CODE_BYTES_MIN..=UNIT_CODE_BYTES_MAX).contains(&code.len())
-            || !code
-                .bytes()
-                .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
+            || !code.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
         {
             return Err(CurrencyError::BadCode);
         }
@@ -92,9 +82,9 @@ impl Currency {
     pub fn code(&self) -> &str {
         match &self.0 {
             Unit::Iso { currency, .. } => currency.code(),
-            Unit::Declared { code, .. } => std::str::from_utf8(code)
-                .map(|code| code.trim_end_matches('\0'))
-                .unwrap_or_default(),
+            Unit::Declared { code, .. } => {
+                std::str::from_utf8(code).map(|code| code.trim_end_matches('\0')).unwrap_or_default()
+            }
         }
     }
 
@@ -190,10 +180,7 @@ impl Money {
 
     fn with(self, other: Self, sum: fn(i64, i64) -> Option<i64>) -> Result<Self, MoneyError> {
         if self.currency != other.currency {
-            return Err(MoneyError::CurrenciesDiffer {
-                left: self.currency,
-                right: other.currency,
-            });
+            return Err(MoneyError::CurrenciesDiffer { left: self.currency, right: other.currency });
         }
         let minor = sum(self.minor, other.minor).ok_or(MoneyError::Overflow)?;
         Ok(Self::from_minor(minor, self.currency))
@@ -264,10 +251,7 @@ mod tests {
         assert_eq!(Money::parse("30", iso("CNY")).unwrap().minor(), 3_000);
         assert_eq!(Money::parse("30", iso("JPY")).unwrap().minor(), 30);
         assert_eq!(Money::parse("1.234", iso("KWD")).unwrap().minor(), 1_234);
-        assert_eq!(
-            Money::parse("-92233720368547758.08", iso("CNY")).unwrap().minor(),
-            i64::MIN
-        );
+        assert_eq!(Money::parse("-92233720368547758.08", iso("CNY")).unwrap().minor(), i64::MIN);
     }
 
     #[test]
@@ -281,12 +265,9 @@ mod tests {
 
     #[test]
     fn all_decimals_of_the_currency_are_shown() {
-        for (amount, currency, shown) in [
-            (3_000, "CNY", "30.00"),
-            (30, "JPY", "30"),
-            (-5, "CNY", "-0.05"),
-            (7, "KWD", "0.007"),
-        ] {
+        for (amount, currency, shown) in
+            [(3_000, "CNY", "30.00"), (30, "JPY", "30"), (-5, "CNY", "-0.05"), (7, "KWD", "0.007")]
+        {
             assert_eq!(Money::from_minor(amount, iso(currency)).to_string(), shown);
         }
     }
@@ -323,15 +304,9 @@ mod tests {
 
     #[test]
     fn a_sum_too_large_is_refused() {
-        let (most, one) = (
-            Money::from_minor(i64::MAX, iso("CNY")),
-            Money::from_minor(1, iso("CNY")),
-        );
+        let (most, one) = (Money::from_minor(i64::MAX, iso("CNY")), Money::from_minor(1, iso("CNY")));
         assert_eq!(most.checked_add(one), Err(MoneyError::Overflow));
-        assert_eq!(
-            Money::from_minor(i64::MIN, iso("CNY")).checked_sub(one),
-            Err(MoneyError::Overflow)
-        );
+        assert_eq!(Money::from_minor(i64::MIN, iso("CNY")).checked_sub(one), Err(MoneyError::Overflow));
     }
 
     #[test]

@@ -32,13 +32,7 @@ fn amount() -> impl Strategy<Value = Credits> {
 }
 
 fn zone() -> impl Strategy<Value = Tz> {
-    let zones = [
-        Tz::Asia__Shanghai,
-        Tz::America__New_York,
-        Tz::Australia__Lord_Howe,
-        Tz::America__St_Johns,
-        Tz::UTC,
-    ];
+    let zones = [Tz::Asia__Shanghai, Tz::America__New_York, Tz::Australia__Lord_Howe, Tz::America__St_Johns, Tz::UTC];
     prop::sample::select(zones.to_vec())
 }
 
@@ -78,17 +72,11 @@ fn ids() -> Vec<AggregateId> {
 }
 
 fn fresh(id: AggregateId) -> Slot {
-    Slot {
-        version: 0,
-        state: State::empty(id.kind),
-    }
+    Slot { version: 0, state: State::empty(id.kind) }
 }
 
 fn slots(desk: &Desk) -> BTreeMap<AggregateId, Slot> {
-    ids()
-        .into_iter()
-        .map(|id| (id, desk.slot(&id).unwrap().clone()))
-        .collect()
+    ids().into_iter().map(|id| (id, desk.slot(&id).unwrap().clone())).collect()
 }
 
 fn stored_and_read(event: &Event) -> Event {
@@ -134,11 +122,7 @@ impl Books {
                     prop_assert!(*left >= 0, "a grant paid more than it was");
                     prop_assert_eq!(*left, micros(taken.left));
                 }
-                prop_assert_eq!(
-                    micros(spent.balance),
-                    self.granted - self.spent,
-                    "spent + remaining = granted"
-                );
+                prop_assert_eq!(micros(spent.balance), self.granted - self.spent, "spent + remaining = granted");
             }
             Event::UserPackage(UserPackageEvent::Activated(activated)) => {
                 let bought = Bought {
@@ -148,10 +132,7 @@ impl Books {
                     paid: BTreeMap::new(),
                 };
                 prop_assert_eq!(micros(activated.left), bought.daily_limit * bought.days);
-                prop_assert!(
-                    self.packages.insert(recorded.aggregate, bought).is_none(),
-                    "activated twice"
-                );
+                prop_assert!(self.packages.insert(recorded.aggregate, bought).is_none(), "activated twice");
             }
             Event::UserPackage(UserPackageEvent::Consumed(consumed)) => {
                 let bought = self.packages.get_mut(&recorded.aggregate).unwrap();
@@ -166,10 +147,7 @@ impl Books {
                 prop_assert!(*day <= bought.daily_limit, "a day paid more than its quota");
                 prop_assert_eq!(micros(consumed.day_left), bought.daily_limit - *day);
                 let all: i128 = bought.paid.values().sum();
-                prop_assert!(
-                    all <= bought.daily_limit * bought.days,
-                    "a package paid more than was bought"
-                );
+                prop_assert!(all <= bought.daily_limit * bought.days, "a package paid more than was bought");
                 prop_assert_eq!(micros(consumed.left), bought.daily_limit * bought.days - all);
             }
         }

@@ -58,25 +58,14 @@ mod tests {
         let (some, none) = (Credits::whole(5), Credits::ZERO);
         let at = time("2026-01-05T06:00:00Z");
         vec![
-            CreditAccountError::NotEnough {
-                needed: some,
-                available: none,
-            }
-            .into(),
+            CreditAccountError::NotEnough { needed: some, available: none }.into(),
             CreditAccountError::AmountIsZero.into(),
             CreditAccountError::TooLarge.into(),
             CreditAccountError::BadLabel(BadLabel).into(),
-            CreditAccountError::GrantDiffers {
-                grant: id(1, GrantId::from_uuid),
-            }
-            .into(),
+            CreditAccountError::GrantDiffers { grant: id(1, GrantId::from_uuid) }.into(),
             CreditAccountError::ExpiresInThePast { expires_at: at }.into(),
             CreditAccountError::ExpiresTooLate.into(),
-            UserPackageError::NotEnough {
-                needed: some,
-                left: none,
-            }
-            .into(),
+            UserPackageError::NotEnough { needed: some, left: none }.into(),
             UserPackageError::AmountIsZero.into(),
             UserPackageError::TooLarge.into(),
             UserPackageError::BadLabel(BadLabel).into(),
@@ -87,11 +76,7 @@ mod tests {
             UserPackageError::NotStarted { starts_at: at }.into(),
             UserPackageError::Ended { ended_at: at }.into(),
             UserPackageError::TimeOutOfRange.into(),
-            ChargeError::NotEnough {
-                needed: some,
-                available: none,
-            }
-            .into(),
+            ChargeError::NotEnough { needed: some, available: none }.into(),
             ChargeError::AmountIsZero.into(),
             ChargeError::BadLabel(BadLabel).into(),
             ChargeError::TooManyPackages { named: 65 }.into(),
@@ -100,9 +85,7 @@ mod tests {
 
     #[test]
     fn every_code_is_in_the_table_and_every_row_is_used() {
-        let table = include_str!("refusal.rs")
-            .lines()
-            .filter_map(|line| line.strip_prefix("//! | E"));
+        let table = include_str!("refusal.rs").lines().filter_map(|line| line.strip_prefix("//! | E"));
         let documented: std::collections::BTreeSet<_> = table.map(|row| format!("E{}", &row[..4])).collect();
         let used: std::collections::BTreeSet<_> = all().iter().map(|refusal| refusal.code().to_owned()).collect();
         assert_eq!(documented, used);

@@ -28,9 +28,7 @@ pub fn day(text: &str) -> NaiveDate {
 }
 
 pub fn given<A: Decider>(events: impl IntoIterator<Item = A::Event>) -> Given<A> {
-    Given {
-        state: fold(A::default(), events),
-    }
+    Given { state: fold(A::default(), events) }
 }
 
 #[derive(Debug)]
@@ -47,10 +45,7 @@ pub struct When<A: Decider> {
 impl<A: Decider> Given<A> {
     pub fn when(self, at: DateTime<Utc>, command: A::Command) -> When<A> {
         let answer = self.state.decide(at, &command);
-        When {
-            state: self.state,
-            answer,
-        }
+        When { state: self.state, answer }
     }
 
     pub fn state(self) -> A {
@@ -67,15 +62,10 @@ impl<A: Decider> When<A> {
             let read = event
                 .payload()
                 .map(|payload| Event::from_parts(event.kind(), event.event_type(), event.schema_version(), &payload));
-            assert!(
-                matches!(&read, Ok(Ok(read)) if *read == event),
-                "{event:?} is read back as {read:?}"
-            );
+            assert!(matches!(&read, Ok(Ok(read)) if *read == event), "{event:?} is read back as {read:?}");
         }
         assert_eq!(self.answer, Ok(expected.clone()));
-        Given {
-            state: fold(self.state, expected),
-        }
+        Given { state: fold(self.state, expected) }
     }
 
     pub fn then_nothing(self) -> Given<A> {

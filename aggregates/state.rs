@@ -38,10 +38,7 @@ impl State {
     }
 
     pub fn apply(&mut self, event: &Event) -> Result<(), KindMismatch> {
-        let mismatch = KindMismatch {
-            state: self.kind(),
-            event: event.kind(),
-        };
+        let mismatch = KindMismatch { state: self.kind(), event: event.kind() };
         match event {
             Event::CreditAccount(event) => {
                 let Self::CreditAccount(state) = self else {
@@ -169,10 +166,7 @@ mod tests {
     #[test]
     fn an_event_of_another_kind_is_reported_and_changes_nothing() {
         let mut state = State::empty(AggregateKind::UserPackage);
-        let mismatch = KindMismatch {
-            state: AggregateKind::UserPackage,
-            event: AggregateKind::CreditAccount,
-        };
+        let mismatch = KindMismatch { state: AggregateKind::UserPackage, event: AggregateKind::CreditAccount };
         assert_eq!(state.apply(&granted()), Err(mismatch));
         assert_eq!(state, State::empty(AggregateKind::UserPackage));
     }

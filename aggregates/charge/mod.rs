@@ -44,10 +44,7 @@ impl Decide for Charge {
             return Err(ChargeError::AmountIsZero.into());
         }
         if self.packages.len() > CHARGE_PACKAGES_MAX {
-            return Err(ChargeError::TooManyPackages {
-                named: self.packages.len(),
-            }
-            .into());
+            return Err(ChargeError::TooManyPackages { named: self.packages.len() }.into());
         }
         let labels = Labels::try_new(&self.meter, &self.reference).map_err(ChargeError::from)?;
 
@@ -62,10 +59,7 @@ impl Decide for Charge {
 
         for Share { package, quota, amount } in paying {
             let consumed = quota.consume(amount, labels).map_err(Refusal::from)?;
-            view.record(
-                AggregateId::user_package(package),
-                UserPackageEvent::Consumed(consumed).into(),
-            )?;
+            view.record(AggregateId::user_package(package), UserPackageEvent::Consumed(consumed).into())?;
         }
         if let Some(spent) = spent {
             let credits = AggregateId::credit_account(view.account());
@@ -87,11 +81,7 @@ impl Charge {
         let mut shares = Vec::with_capacity(self.packages.len());
         for package in &self.packages {
             if let Ok(quota) = view.user_package(*package)?.quota(view.at()) {
-                shares.push(Share {
-                    package: *package,
-                    quota,
-                    amount: Credits::ZERO,
-                });
+                shares.push(Share { package: *package, quota, amount: Credits::ZERO });
             }
         }
         shares.sort_unstable_by_key(|share| (share.quota.ends_at, share.package));
@@ -113,10 +103,6 @@ impl Charge {
         };
         let covered = self.amount.checked_sub(missing).unwrap_or_default();
         let available = covered.checked_add(available).unwrap_or(Credits::MAX);
-        ChargeError::NotEnough {
-            needed: self.amount,
-            available,
-        }
-        .into()
+        ChargeError::NotEnough { needed: self.amount, available }.into()
     }
 }

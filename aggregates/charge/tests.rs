@@ -45,10 +45,7 @@ fn granted(amount: &str) -> Event {
 }
 
 fn put(desk: &mut Desk, id: AggregateId, events: impl IntoIterator<Item = Event>) {
-    let mut slot = Slot {
-        version: 0,
-        state: State::empty(id.kind),
-    };
+    let mut slot = Slot { version: 0, state: State::empty(id.kind) };
     for event in events {
         slot.state.apply(&event).unwrap();
         slot.version += 1;
@@ -60,11 +57,7 @@ fn put(desk: &mut Desk, id: AggregateId, events: impl IntoIterator<Item = Event>
 fn desk(packages: &[(u128, &str)], balance: Option<&str>) -> Desk {
     let mut desk = Desk::new(ACCOUNT);
     for (number, ends_at) in packages {
-        put(
-            &mut desk,
-            AggregateId::user_package(package(*number)),
-            [running_until(ends_at)],
-        );
+        put(&mut desk, AggregateId::user_package(package(*number)), [running_until(ends_at)]);
     }
     if let Some(balance) = balance {
         put(&mut desk, AggregateId::credit_account(ACCOUNT), [granted(balance)]);
@@ -74,12 +67,7 @@ fn desk(packages: &[(u128, &str)], balance: Option<&str>) -> Desk {
 
 fn charge(packages: &[u128], amount: &str) -> Charge {
     let packages = packages.iter().copied().map(package).collect();
-    Charge {
-        packages,
-        amount: credits(amount),
-        meter: None,
-        reference: None,
-    }
+    Charge { packages, amount: credits(amount), meter: None, reference: None }
 }
 
 /// Who paid how much, in the order recorded.
@@ -92,11 +80,7 @@ fn paid(recorded: &[Recorded]) -> Vec<(AggregateKind, u128, String)> {
         }
     };
     let line = |recorded: &Recorded| {
-        (
-            recorded.aggregate.kind,
-            recorded.aggregate.id.as_u128(),
-            amount(&recorded.event).to_string(),
-        )
+        (recorded.aggregate.kind, recorded.aggregate.id.as_u128(), amount(&recorded.event).to_string())
     };
     recorded.iter().map(line).collect()
 }
@@ -106,11 +90,7 @@ fn by_package(number: u128, amount: &str) -> (AggregateKind, u128, String) {
 }
 
 fn by_credits(amount: &str) -> (AggregateKind, u128, String) {
-    (
-        AggregateKind::CreditAccount,
-        ACCOUNT.uuid().as_u128(),
-        amount.to_owned(),
-    )
+    (AggregateKind::CreditAccount, ACCOUNT.uuid().as_u128(), amount.to_owned())
 }
 
 fn decided(desk: &mut Desk, charge: &Charge) -> Result<Vec<Recorded>, Halt> {
@@ -172,25 +152,16 @@ fn a_package_that_is_not_running_pays_nothing_and_does_no_harm() {
 fn a_package_named_twice_pays_once() {
     let mut desk = desk(&[(1, "2026-01-31T00:00:00Z"), (2, "2026-01-31T00:00:00Z")], Some("10"));
     let recorded = decided(&mut desk, &charge(&[1, 2, 1, 2], "12")).unwrap();
-    assert_eq!(
-        paid(&recorded),
-        [by_package(1, "5.00"), by_package(2, "5.00"), by_credits("2.00")]
-    );
+    assert_eq!(paid(&recorded), [by_package(1, "5.00"), by_package(2, "5.00"), by_credits("2.00")]);
 }
 
 #[test]
 fn not_enough_is_refused_and_nothing_is_taken() {
     let mut desk = desk(&[(1, "2026-01-31T00:00:00Z"), (2, "2026-01-31T00:00:00Z")], Some("1.5"));
-    let short = ChargeError::NotEnough {
-        needed: credits("11.500001"),
-        available: credits("11.5"),
-    };
+    let short = ChargeError::NotEnough { needed: credits("11.500001"), available: credits("11.5") };
     assert_eq!(decided(&mut desk, &charge(&[1, 2], "11.500001")), refused(short));
     let recorded = decided(&mut desk, &charge(&[1, 2], "11.5")).unwrap();
-    assert_eq!(
-        paid(&recorded),
-        [by_package(1, "5.00"), by_package(2, "5.00"), by_credits("1.50")]
-    );
+    assert_eq!(paid(&recorded), [by_package(1, "5.00"), by_package(2, "5.00"), by_credits("1.50")]);
 }
 
 #[test]
@@ -205,15 +176,7 @@ fn every_event_of_a_charge_carries_its_labels() {
     let mut desk = desk(&[(1, "2026-01-31T00:00:00Z")], Some("10"));
     let labels = (Some("tokens".to_owned()), Some("call-7".to_owned()));
     let (meter, reference) = labels.clone();
-    let recorded = decided(
-        &mut desk,
-        &Charge {
-            meter,
-            reference,
-            ..charge(&[1], "6")
-        },
-    )
-    .unwrap();
+    let recorded = decided(&mut desk, &Charge { meter, reference, ..charge(&[1], "6") }).unwrap();
     assert_eq!(recorded.len(), 2);
     for Recorded { event, .. } in recorded {
         let payload: serde_json::Value = serde_json::from_str(&event.payload().unwrap()).unwrap();
@@ -226,18 +189,12 @@ fn every_event_of_a_charge_carries_its_labels() {
 
 #[test]
 fn a_charge_of_nothing_is_refused() {
-    assert_eq!(
-        decided(&mut desk(&[], Some("1")), &charge(&[], "0")),
-        refused(ChargeError::AmountIsZero)
-    );
+    assert_eq!(decided(&mut desk(&[], Some("1")), &charge(&[], "0")), refused(ChargeError::AmountIsZero));
 }
 
 #[test]
 fn a_charge_with_an_empty_reference_is_refused() {
-    let charge = Charge {
-        reference: Some(String::new()),
-        ..charge(&[], "1")
-    };
+    let charge = Charge { reference: Some(String::new()), ..charge(&[], "1") };
     assert_eq!(decided(&mut desk(&[], Some("1")), &charge), refused(BadLabel.into()));
 }
 
@@ -246,9 +203,6 @@ fn a_charge_names_at_most_64_packages() {
     let all: Vec<u128> = (1..=65).collect();
     let running: Vec<(u128, &str)> = all.iter().map(|number| (*number, "2026-01-31T00:00:00Z")).collect();
     let mut desk = desk(&running, None);
-    assert_eq!(
-        decided(&mut desk, &charge(&all, "1")),
-        refused(ChargeError::TooManyPackages { named: 65 })
-    );
+    assert_eq!(decided(&mut desk, &charge(&all, "1")), refused(ChargeError::TooManyPackages { named: 65 }));
     assert_eq!(decided(&mut desk, &charge(&all[..64], "320")).unwrap().len(), 64);
 }

@@ -16,17 +16,10 @@ type Decision = Result<Vec<CreditAccountEvent>, CreditAccountError>;
 impl CreditAccount {
     pub(super) fn answer(&self, at: DateTime<Utc>, command: &CreditAccountCommand) -> Decision {
         match command {
-            CreditAccountCommand::Grant {
-                grant,
-                source,
-                amount,
-                expires_at,
-            } => self.grant(at, *grant, *source, *amount, *expires_at),
-            CreditAccountCommand::Spend {
-                amount,
-                meter,
-                reference,
-            } => {
+            CreditAccountCommand::Grant { grant, source, amount, expires_at } => {
+                self.grant(at, *grant, *source, *amount, *expires_at)
+            }
+            CreditAccountCommand::Spend { amount, meter, reference } => {
                 let spent = self.spend(at, *amount, Labels::try_new(meter, reference)?)?;
                 Ok(vec![CreditAccountEvent::Spent(spent)])
             }
@@ -60,13 +53,7 @@ impl CreditAccount {
         }
         let balance = self.balance.checked_add(amount).ok_or(CreditAccountError::TooLarge)?;
 
-        Ok(vec![CreditAccountEvent::Granted(Granted {
-            grant,
-            source,
-            amount,
-            expires_at,
-            balance,
-        })])
+        Ok(vec![CreditAccountEvent::Granted(Granted { grant, source, amount, expires_at, balance })])
     }
 
     /// Also what a charge calls for the part that packages did not pay.
@@ -80,18 +67,12 @@ impl CreditAccount {
             return Err(CreditAccountError::AmountIsZero);
         }
         let from = self.take(at, amount)?;
-        let balance = self.balance.checked_sub(amount).ok_or(CreditAccountError::NotEnough {
-            needed: amount,
-            available: self.balance,
-        })?;
+        let balance = self
+            .balance
+            .checked_sub(amount)
+            .ok_or(CreditAccountError::NotEnough { needed: amount, available: self.balance })?;
 
-        Ok(Spent {
-            amount,
-            from,
-            balance,
-            meter: labels.meter(),
-            reference: labels.reference(),
-        })
+        Ok(Spent { amount, from, balance, meter: labels.meter(), reference: labels.reference() })
     }
 
     /// Which grants pay how much. The list of grants is kept in the order they are spent in.
@@ -108,19 +89,12 @@ impl CreditAccount {
                 break;
             };
             missing = still_missing;
-            from.push(Taken {
-                grant: *id,
-                amount: paid,
-                left,
-            });
+            from.push(Taken { grant: *id, amount: paid, left });
         }
 
         match amount.checked_sub(missing) {
             Some(paid) if paid == amount => Ok(from),
-            paid => Err(CreditAccountError::NotEnough {
-                needed: amount,
-                available: paid.unwrap_or_default(),
-            }),
+            paid => Err(CreditAccountError::NotEnough { needed: amount, available: paid.unwrap_or_default() }),
         }
     }
 }

@@ -64,33 +64,14 @@ impl CreditAccount {
     /// What can be spent: the balance less what has expired.
     pub fn available(&self, at: DateTime<Utc>) -> Credits {
         let paying = self.grants.iter().filter(|grant| grant.pays_at(at));
-        paying.fold(Credits::ZERO, |sum, grant| {
-            sum.checked_add(grant.left).unwrap_or(Credits::MAX)
-        })
+        paying.fold(Credits::ZERO, |sum, grant| sum.checked_add(grant.left).unwrap_or(Credits::MAX))
     }
 
     fn add(&mut self, granted: &Granted) {
-        let Granted {
-            grant,
-            source,
-            amount,
-            expires_at,
-            balance,
-        } = *granted;
+        let Granted { grant, source, amount, expires_at, balance } = *granted;
         let turn = |expires_at: Option<DateTime<Utc>>| (expires_at.is_none(), expires_at);
-        let place = self
-            .grants
-            .partition_point(|other| turn(other.expires_at) <= turn(expires_at));
-        self.grants.insert(
-            place,
-            Grant {
-                id: grant,
-                source,
-                amount,
-                left: amount,
-                expires_at,
-            },
-        );
+        let place = self.grants.partition_point(|other| turn(other.expires_at) <= turn(expires_at));
+        self.grants.insert(place, Grant { id: grant, source, amount, left: amount, expires_at });
         self.balance = balance;
     }
 

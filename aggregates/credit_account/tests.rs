@@ -43,11 +43,7 @@ fn granted(number: u128, amount: &str, expires_at: Option<&str>, balance: &str) 
 }
 
 fn spend(amount: &str) -> CreditAccountCommand {
-    CreditAccountCommand::Spend {
-        amount: credits(amount),
-        meter: None,
-        reference: None,
-    }
+    CreditAccountCommand::Spend { amount: credits(amount), meter: None, reference: None }
 }
 
 fn spent(amount: &str, from: &[(u128, &str, &str)], balance: &str) -> CreditAccountEvent {
@@ -66,10 +62,7 @@ fn spent(amount: &str, from: &[(u128, &str, &str)], balance: &str) -> CreditAcco
 }
 
 fn not_enough(needed: &str, available: &str) -> CreditAccountError {
-    CreditAccountError::NotEnough {
-        needed: credits(needed),
-        available: credits(available),
-    }
+    CreditAccountError::NotEnough { needed: credits(needed), available: credits(available) }
 }
 
 const SOON: Option<&str> = Some("2026-01-10T00:00:00Z");
@@ -77,9 +70,7 @@ const LATER: Option<&str> = Some("2026-02-10T00:00:00Z");
 
 #[test]
 fn a_grant_adds_to_the_balance() {
-    given([granted(1, "2", None, "2")])
-        .when(noon(), grant(2, "10", SOON))
-        .then([granted(2, "10", SOON, "12")]);
+    given([granted(1, "2", None, "2")]).when(noon(), grant(2, "10", SOON)).then([granted(2, "10", SOON, "12")]);
 }
 
 #[test]
@@ -91,9 +82,7 @@ fn the_same_grant_said_again_changes_nothing() {
 
 #[test]
 fn the_same_grant_said_again_after_it_expired_changes_nothing() {
-    given([granted(1, "10", SOON, "10")])
-        .when(time("2026-03-01T00:00:00Z"), grant(1, "10", SOON))
-        .then_nothing();
+    given([granted(1, "10", SOON, "10")]).when(time("2026-03-01T00:00:00Z"), grant(1, "10", SOON)).then_nothing();
 }
 
 #[test]
@@ -116,9 +105,7 @@ fn other_content_under_the_id_of_a_grant_is_refused() {
 
 #[test]
 fn a_grant_of_nothing_is_refused() {
-    given([])
-        .when(noon(), grant(1, "0", None))
-        .then_refused(CreditAccountError::AmountIsZero);
+    given([]).when(noon(), grant(1, "0", None)).then_refused(CreditAccountError::AmountIsZero);
 }
 
 #[test]
@@ -152,15 +139,11 @@ fn an_expiry_that_other_programs_cannot_read_is_refused() {
 
 #[test]
 fn spending_takes_the_earliest_expiry_first_and_the_endless_last() {
-    given([
-        granted(1, "3", None, "3"),
-        granted(2, "3", LATER, "6"),
-        granted(3, "3", SOON, "9"),
-    ])
-    .when(noon(), spend("7"))
-    .then([spent("7", &[(3, "3", "0"), (2, "3", "0"), (1, "1", "2")], "2")])
-    .when(noon(), spend("2"))
-    .then([spent("2", &[(1, "2", "0")], "0")]);
+    given([granted(1, "3", None, "3"), granted(2, "3", LATER, "6"), granted(3, "3", SOON, "9")])
+        .when(noon(), spend("7"))
+        .then([spent("7", &[(3, "3", "0"), (2, "3", "0"), (1, "1", "2")], "2")])
+        .when(noon(), spend("2"))
+        .then([spent("2", &[(1, "2", "0")], "0")]);
 }
 
 #[test]
@@ -172,11 +155,7 @@ fn of_equal_expiries_the_oldest_grant_pays_first() {
         granted(6, "1", None, "4"),
     ])
     .when(noon(), spend("3.5"))
-    .then([spent(
-        "3.5",
-        &[(9, "1", "0"), (5, "1", "0"), (7, "1", "0"), (6, "0.5", "0.5")],
-        "0.5",
-    )]);
+    .then([spent("3.5", &[(9, "1", "0"), (5, "1", "0"), (7, "1", "0"), (6, "0.5", "0.5")], "0.5")]);
 }
 
 #[test]
@@ -190,9 +169,11 @@ fn an_expired_grant_pays_nothing_though_nobody_has_recorded_its_end() {
 
 #[test]
 fn a_grant_pays_until_the_last_moment_before_it_expires() {
-    given([granted(1, "5", SOON, "5")])
-        .when(time("2026-01-09T23:59:59.999999Z"), spend("5"))
-        .then([spent("5", &[(1, "5", "0")], "0")]);
+    given([granted(1, "5", SOON, "5")]).when(time("2026-01-09T23:59:59.999999Z"), spend("5")).then([spent(
+        "5",
+        &[(1, "5", "0")],
+        "0",
+    )]);
 }
 
 #[test]
@@ -211,32 +192,21 @@ fn an_empty_account_has_nothing_to_spend() {
 
 #[test]
 fn spending_nothing_is_refused() {
-    given([granted(1, "5", None, "5")])
-        .when(noon(), spend("0"))
-        .then_refused(CreditAccountError::AmountIsZero);
+    given([granted(1, "5", None, "5")]).when(noon(), spend("0")).then_refused(CreditAccountError::AmountIsZero);
 }
 
 #[test]
 fn what_was_metered_is_kept_with_the_movement() {
     let (meter, reference) = (Some("视频".to_owned()), Some("r".repeat(128)));
-    let command = CreditAccountCommand::Spend {
+    let command =
+        CreditAccountCommand::Spend { amount: credits("1"), meter: meter.clone(), reference: reference.clone() };
+    given([granted(1, "5", None, "5")]).when(noon(), command).then([CreditAccountEvent::Spent(Spent {
         amount: credits("1"),
-        meter: meter.clone(),
-        reference: reference.clone(),
-    };
-    given([granted(1, "5", None, "5")])
-        .when(noon(), command)
-        .then([CreditAccountEvent::Spent(Spent {
-            amount: credits("1"),
-            from: vec![Taken {
-                grant: name(1),
-                amount: credits("1"),
-                left: credits("4"),
-            }],
-            balance: credits("4"),
-            meter,
-            reference,
-        })]);
+        from: vec![Taken { grant: name(1), amount: credits("1"), left: credits("4") }],
+        balance: credits("4"),
+        meter,
+        reference,
+    })]);
 }
 
 #[test]
@@ -244,14 +214,7 @@ fn a_label_that_is_empty_or_long_or_unprintable_is_refused() {
     for label in [String::new(), "r".repeat(129), "a\0b".to_owned()] {
         for (meter, reference) in [(Some(label.clone()), None), (None, Some(label))] {
             given([granted(1, "5", None, "5")])
-                .when(
-                    noon(),
-                    CreditAccountCommand::Spend {
-                        amount: credits("1"),
-                        meter,
-                        reference,
-                    },
-                )
+                .when(noon(), CreditAccountCommand::Spend { amount: credits("1"), meter, reference })
                 .then_refused(BadLabel.into());
         }
     }
@@ -265,10 +228,7 @@ fn the_state_holds_only_grants_with_something_left() {
         spent("1.5", &[(1, "1", "0"), (2, "0.5", "0.5")], "0.5"),
     ])
     .state();
-    assert_eq!(
-        account.grants.iter().map(|grant| grant.id).collect::<Vec<_>>(),
-        [name(2)]
-    );
+    assert_eq!(account.grants.iter().map(|grant| grant.id).collect::<Vec<_>>(), [name(2)]);
     assert_eq!(account.balance(), credits("0.5"));
 }
 
@@ -292,11 +252,7 @@ fn grants_are_found_in_whatever_order_an_event_names_them() {
     ])
     .state();
     assert_eq!(
-        account
-            .grants
-            .iter()
-            .map(|grant| (grant.id, grant.left))
-            .collect::<Vec<_>>(),
+        account.grants.iter().map(|grant| (grant.id, grant.left)).collect::<Vec<_>>(),
         [(name(2), credits("0.5"))]
     );
 }
@@ -306,24 +262,15 @@ fn cqrs_es_runs_the_same_decisions() {
     let at = noon();
     TestFramework::<CreditAccount>::with(())
         .given(vec![granted(1, "5", None, "5")])
-        .when(At {
-            at,
-            command: spend("2"),
-        })
+        .when(At { at, command: spend("2") })
         .then_expect_events(vec![spent("2", &[(1, "2", "3")], "3")]);
     TestFramework::<CreditAccount>::with(())
         .given_no_previous_events()
-        .when(At {
-            at,
-            command: spend("2"),
-        })
+        .when(At { at, command: spend("2") })
         .then_expect_error(not_enough("2", "0"));
     TestFramework::<CreditAccount>::with(())
         .given(vec![granted(1, "5", None, "5")])
-        .when(At {
-            at,
-            command: grant(1, "5", None),
-        })
+        .when(At { at, command: grant(1, "5", None) })
         .then_expect_events(vec![]);
 }
 
@@ -332,11 +279,5 @@ fn cqrs_es_knows_the_names_and_versions_of_the_log() {
     let event = granted(1, "5", None, "5");
     assert_eq!(<CreditAccount as Aggregate>::TYPE, "credit_account");
     assert_eq!(DomainEvent::event_type(&event), "granted");
-    assert_eq!(
-        DomainEvent::event_version(&event)
-            .parse::<SemanticVersion>()
-            .unwrap()
-            .to_string(),
-        "1.0.0"
-    );
+    assert_eq!(DomainEvent::event_version(&event).parse::<SemanticVersion>().unwrap().to_string(), "1.0.0");
 }

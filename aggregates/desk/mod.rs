@@ -69,18 +69,13 @@ struct Place {
     slot: Slot,
     /// As it was before the unit under way, if that has changed it.
     before: Option<Slot>,
-    /// As it was put here, if units that succeeded have changed it since.
+    /// As it was when it was put or last confirmed, if units have changed it since.
     baseline: Option<Slot>,
 }
 
 impl Desk {
     pub fn new(account: AccountKey) -> Self {
-        Self {
-            account,
-            places: HashMap::new(),
-            changing: Vec::new(),
-            touched: Vec::new(),
-        }
+        Self { account, places: HashMap::new(), changing: Vec::new(), touched: Vec::new() }
     }
 
     pub fn account(&self) -> AccountKey {
@@ -90,14 +85,7 @@ impl Desk {
     /// Places an aggregate as the log has it. What was there under this id is forgotten, and counts as untouched.
     pub fn put(&mut self, id: AggregateId, slot: Slot) {
         debug_assert_eq!(id.kind, slot.state.kind(), "a slot lies under an id of its own kind");
-        let replaced = self.places.insert(
-            id,
-            Place {
-                slot,
-                before: None,
-                baseline: None,
-            },
-        );
+        let replaced = self.places.insert(id, Place { slot, before: None, baseline: None });
         if replaced.is_some_and(|place| place.baseline.is_some()) {
             self.touched.retain(|touched| *touched != id);
         }
@@ -136,11 +124,7 @@ impl Desk {
         decision: &dyn Decide,
         accept: impl FnOnce(Vec<Recorded>) -> Result<T, E>,
     ) -> Result<Result<T, E>, Halt> {
-        let mut view = View {
-            desk: self,
-            at,
-            recorded: Vec::new(),
-        };
+        let mut view = View { desk: self, at, recorded: Vec::new() };
         decision.decide(&mut view)?;
         let accepted = accept(std::mem::take(&mut view.recorded));
         if accepted.is_ok() {
@@ -161,25 +145,40 @@ impl Desk {
         }
     }
 
-    /// Empties the desk.
-    pub fn drain(&mut self) -> impl Iterator<Item = (AggregateId, Slot)> {
-        self.roll_back();
-        self.touched.clear();
-        self.places.drain().map(|(id, place)| (id, place.slot))
+    /// How many aggregates lie here.
+    pub fn len(&self) -> usize {
+        self.places.len()
     }
 
-    /// Every aggregate as the units left it.
-    pub fn into_slots(mut self) -> impl Iterator<Item = (AggregateId, Slot)> {
-        self.roll_back();
-        self.places.into_iter().map(|(id, place)| (id, place.slot))
+    pub fn is_empty(&self) -> bool {
+        self.places.is_empty()
     }
 
-    /// Every aggregate as it was put here: what the units recorded did not come to pass.
-    pub fn into_baseline(mut self) -> impl Iterator<Item = (AggregateId, Slot)> {
+    /// The place of an aggregate, for what was recorded elsewhere. Counts as untouched.
+    pub fn slot_mut(&mut self, id: &AggregateId) -> Option<&mut Slot> {
+        self.places.get_mut(id).map(|place| &mut place.slot)
+    }
+
+    /// What the units recorded has come to pass: nothing is touched any more.
+    pub fn confirm(&mut self) {
         self.roll_back();
-        self.places
-            .into_iter()
-            .map(|(id, place)| (id, place.baseline.unwrap_or(place.slot)))
+        for id in self.touched.drain(..) {
+            if let Some(place) = self.places.get_mut(&id) {
+                place.baseline = None;
+            }
+        }
+    }
+
+    /// What the units recorded since the last [`Desk::confirm`] did not come to pass: every aggregate is as it was.
+    pub fn rewind(&mut self) {
+        self.roll_back();
+        for id in self.touched.drain(..) {
+            if let Some(place) = self.places.get_mut(&id)
+                && let Some(baseline) = place.baseline.take()
+            {
+                place.slot = baseline;
+            }
+        }
     }
 }
 
@@ -225,29 +224,19 @@ impl View<'_> {
             place.before = Some(place.slot.clone());
         }
         // Another kind of event under this id belongs to an aggregate that is not here.
-        place.slot.state.apply(&event).map_err(|mismatch| {
-            Halt::Missing(AggregateId {
-                kind: mismatch.event,
-                id: aggregate.id,
-            })
-        })?;
+        place
+            .slot
+            .state
+            .apply(&event)
+            .map_err(|mismatch| Halt::Missing(AggregateId { kind: mismatch.event, id: aggregate.id }))?;
         // It cannot get that far, and if it did the log would refuse a version it already has.
         place.slot.version = place.slot.version.saturating_add(1);
-        self.recorded.push(Recorded {
-            aggregate,
-            version: place.slot.version,
-            event,
-        });
+        self.recorded.push(Recorded { aggregate, version: place.slot.version, event });
         Ok(())
     }
 
     fn keep(self) {
-        let Desk {
-            places,
-            changing,
-            touched,
-            ..
-        } = &mut *self.desk;
+        let Desk { places, changing, touched, .. } = &mut *self.desk;
         for id in changing.drain(..) {
             if let Some(place) = places.get_mut(&id) {
                 let before = place.before.take();

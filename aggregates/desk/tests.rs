@@ -21,17 +21,11 @@ fn package() -> UserPackageId {
 }
 
 fn ids() -> [AggregateId; 2] {
-    [
-        AggregateId::credit_account(ACCOUNT),
-        AggregateId::user_package(package()),
-    ]
+    [AggregateId::credit_account(ACCOUNT), AggregateId::user_package(package())]
 }
 
 fn empty(kind: AggregateKind) -> Slot {
-    Slot {
-        version: 0,
-        state: State::empty(kind),
-    }
+    Slot { version: 0, state: State::empty(kind) }
 }
 
 fn desk() -> Desk {
@@ -57,11 +51,7 @@ fn grant(number: u128, credits: u32) -> Command {
 
 fn spend(credits: u32) -> Command {
     let amount = Credits::whole(credits);
-    Command::CreditAccount(CreditAccountCommand::Spend {
-        amount,
-        meter: None,
-        reference: None,
-    })
+    Command::CreditAccount(CreditAccountCommand::Spend { amount, meter: None, reference: None })
 }
 
 fn activate() -> Command {
@@ -77,12 +67,7 @@ fn activate() -> Command {
 
 fn charge(credits: u32) -> Command {
     let amount = Credits::whole(credits);
-    Command::Charge(Charge {
-        packages: vec![package()],
-        amount,
-        meter: None,
-        reference: None,
-    })
+    Command::Charge(Charge { packages: vec![package()], amount, meter: None, reference: None })
 }
 
 fn versions(recorded: &[Recorded]) -> Vec<(AggregateKind, i64, &'static str)> {
@@ -110,9 +95,7 @@ impl<F: Fn() -> Result<(), Halt>> Decide for Then<F> {
 #[test]
 fn each_command_of_a_unit_sees_what_the_ones_before_recorded() {
     let mut desk = desk();
-    let recorded = desk
-        .decide(now(), &[grant(1, 3), activate(), charge(7), spend(1)])
-        .unwrap();
+    let recorded = desk.decide(now(), &[grant(1, 3), activate(), charge(7), spend(1)]).unwrap();
     assert_eq!(
         versions(&recorded),
         [
@@ -144,10 +127,7 @@ fn a_refusal_at_the_end_undoes_the_whole_unit() {
     let mut desk = desk();
     desk.decide(now(), &[grant(1, 3)]).unwrap();
     let before = slots(&desk);
-    assert_eq!(
-        refused(desk.decide(now(), &[grant(2, 4), activate(), charge(7), spend(9)])),
-        "E4001"
-    );
+    assert_eq!(refused(desk.decide(now(), &[grant(2, 4), activate(), charge(7), spend(9)])), "E4001");
     assert_eq!(slots(&desk), before);
     assert!(desk.touched().eq([AggregateId::credit_account(ACCOUNT)]));
 }
@@ -213,13 +193,7 @@ fn an_event_recorded_under_an_id_of_another_kind_changes_nothing() {
     let event = desk.decide(now(), &[activate()]).unwrap().remove(0).event;
     let before = slots(&desk);
     let halt = desk.decide_with(now(), &Crossed(event));
-    assert_eq!(
-        halt,
-        Err(Halt::Missing(AggregateId {
-            kind: AggregateKind::UserPackage,
-            id: ACCOUNT.uuid()
-        }))
-    );
+    assert_eq!(halt, Err(Halt::Missing(AggregateId { kind: AggregateKind::UserPackage, id: ACCOUNT.uuid() })));
     assert_eq!(slots(&desk), before);
 }
 
@@ -227,10 +201,7 @@ fn an_event_recorded_under_an_id_of_another_kind_changes_nothing() {
 fn a_command_said_again_records_nothing_and_touches_nothing() {
     let mut desk = desk();
     desk.decide(now(), &[grant(1, 3), activate()]).unwrap();
-    let slots: Vec<_> = desk.drain().collect();
-    for (id, slot) in slots {
-        desk.put(id, slot);
-    }
+    desk.confirm();
     assert_eq!(desk.decide(now(), &[grant(1, 3), activate()]), Ok(vec![]));
     assert_eq!(desk.touched().count(), 0);
 }
@@ -255,18 +226,6 @@ fn putting_an_aggregate_again_starts_it_over() {
     assert_eq!(desk.touched().count(), 0);
     assert_eq!(desk.decide(now(), &[grant(1, 4)]).unwrap()[0].version, 1);
     assert!(desk.touched().eq([credits]));
-}
-
-#[test]
-fn draining_hands_back_every_slot_and_leaves_an_empty_desk() {
-    let mut desk = desk();
-    desk.decide(now(), &[grant(1, 3)]).unwrap();
-    let before = slots(&desk);
-    let mut drained: Vec<_> = desk.drain().collect();
-    drained.sort_by_key(|(id, _)| *id);
-    assert_eq!(drained, ids().into_iter().zip(before).collect::<Vec<_>>());
-    assert!(ids().iter().all(|id| !desk.has(id)));
-    assert_eq!(desk.touched().count(), 0);
 }
 
 #[test]
@@ -300,29 +259,31 @@ fn a_panic_of_the_caller_that_accepts_undoes_the_unit() {
 }
 
 #[test]
-fn the_baseline_is_the_desk_as_it_was_put_however_many_units_followed() {
+fn rewinding_takes_back_every_unit_since_the_last_confirmation_and_no_more() {
     let mut desk = desk();
     desk.decide(now(), &[grant(1, 3)]).unwrap();
-    let [credits, package] = ids();
-    let put = desk.slot(&credits).unwrap().clone();
-    desk.put(credits, put.clone());
+    desk.confirm();
+    let confirmed = slots(&desk);
     desk.decide(now(), &[activate(), charge(6)]).unwrap();
     desk.decide(now(), &[charge(1), grant(2, 1)]).unwrap();
     refused(desk.decide(now(), &[grant(3, 1), spend(100)]));
 
-    let mut baseline: Vec<_> = desk.into_baseline().collect();
-    baseline.sort_by_key(|(id, _)| *id);
-    assert_eq!(baseline, [(credits, put), (package, empty(package.kind))]);
+    desk.rewind();
+    assert_eq!(slots(&desk), confirmed);
+    assert_eq!(desk.touched().count(), 0);
+    desk.rewind();
+    assert_eq!(slots(&desk), confirmed, "twice is once");
 }
 
 #[test]
-fn into_slots_hands_back_what_the_units_left() {
+fn what_is_confirmed_stays() {
     let mut desk = desk();
     desk.decide(now(), &[grant(1, 3), activate()]).unwrap();
     let after = slots(&desk);
-    let mut left: Vec<_> = desk.into_slots().collect();
-    left.sort_by_key(|(id, _)| *id);
-    assert_eq!(left, ids().into_iter().zip(after).collect::<Vec<_>>());
+    desk.confirm();
+    assert_eq!(desk.touched().count(), 0);
+    desk.rewind();
+    assert_eq!(slots(&desk), after);
 }
 
 #[test]

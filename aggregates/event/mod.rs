@@ -24,11 +24,7 @@ pub enum Event {
 pub enum EventError {
     /// Fail closed: somebody newer wrote it, and a state without it would be wrong.
     #[error("this build does not know the event {kind}.{event_type} in version {schema_version}")]
-    Unknown {
-        kind: AggregateKind,
-        event_type: String,
-        schema_version: i16,
-    },
+    Unknown { kind: AggregateKind, event_type: String, schema_version: i16 },
     #[error("the event {kind}.{event_type} in version {schema_version} cannot be read")]
     Malformed {
         kind: AggregateKind,
@@ -87,34 +83,19 @@ impl Event {
         schema_version: i16,
         payload: &str,
     ) -> Result<Self, EventError> {
-        let unknown = || EventError::Unknown {
-            kind,
-            event_type: event_type.to_owned(),
-            schema_version,
-        };
-        let malformed = |reason| EventError::Malformed {
-            kind,
-            event_type: event_type.to_owned(),
-            schema_version,
-            reason,
-        };
+        let unknown = || EventError::Unknown { kind, event_type: event_type.to_owned(), schema_version };
+        let malformed =
+            |reason| EventError::Malformed { kind, event_type: event_type.to_owned(), schema_version, reason };
 
-        let newest = types_of(kind)
-            .iter()
-            .find(|(known, _)| *known == event_type)
-            .map(|(_, newest)| *newest);
+        let newest = types_of(kind).iter().find(|(known, _)| *known == event_type).map(|(_, newest)| *newest);
         let newest = newest.ok_or_else(unknown)?;
         if schema_version == newest {
-            return Self::parse(kind, event_type, payload)
-                .ok_or_else(unknown)?
-                .map_err(malformed);
+            return Self::parse(kind, event_type, payload).ok_or_else(unknown)?.map_err(malformed);
         }
         let chain = upcast::chain(upcasters, kind, event_type, schema_version, newest).ok_or_else(unknown)?;
         let old: Value = serde_json::from_str(payload).map_err(malformed)?;
         let raised = upcast::apply(chain, old).map_err(malformed)?;
-        Self::parse(kind, event_type, &raised.to_string())
-            .ok_or_else(unknown)?
-            .map_err(malformed)
+        Self::parse(kind, event_type, &raised.to_string()).ok_or_else(unknown)?.map_err(malformed)
     }
 
     fn parse(kind: AggregateKind, event_type: &str, payload: &str) -> Option<Result<Self, serde_json::Error>> {
@@ -139,11 +120,9 @@ impl From<UserPackageEvent> for Event {
 
 /// Every event this build can write, with the newest version of its shape.
 pub fn known_event_types() -> impl Iterator<Item = (AggregateKind, &'static str, i16)> {
-    AggregateKind::ALL.into_iter().flat_map(|kind| {
-        types_of(kind)
-            .iter()
-            .map(move |(event_type, newest)| (kind, *event_type, *newest))
-    })
+    AggregateKind::ALL
+        .into_iter()
+        .flat_map(|kind| types_of(kind).iter().map(move |(event_type, newest)| (kind, *event_type, *newest)))
 }
 
 const fn types_of(kind: AggregateKind) -> &'static [(&'static str, i16)] {

@@ -21,11 +21,7 @@ fn stored() -> Vec<(Event, &'static str)> {
     };
     let spent = Spent {
         amount: Credits::whole(1),
-        from: vec![Taken {
-            grant,
-            amount: Credits::whole(1),
-            left: Credits::whole(9),
-        }],
+        from: vec![Taken { grant, amount: Credits::whole(1), left: Credits::whole(9) }],
         balance: Credits::whole(11),
         meter: None,
         reference: None,
@@ -69,12 +65,7 @@ fn stored() -> Vec<(Event, &'static str)> {
             r#"{"amount":1000000,"from":[{"grant":"00000000-0000-0000-0000-000000000001","amount":1000000,"left":9000000}],"balance":11000000}"#,
         ),
         (
-            CreditAccountEvent::Spent(Spent {
-                meter: labels().0,
-                reference: labels().1,
-                ..spent
-            })
-            .into(),
+            CreditAccountEvent::Spent(Spent { meter: labels().0, reference: labels().1, ..spent }).into(),
             r#"{"amount":1000000,"from":[{"grant":"00000000-0000-0000-0000-000000000001","amount":1000000,"left":9000000}],"balance":11000000,"meter":"tokens","reference":"call-7"}"#,
         ),
         (
@@ -86,12 +77,7 @@ fn stored() -> Vec<(Event, &'static str)> {
             r#"{"amount":1000000,"day":"2026-01-05","day_left":4000000,"left":149000000}"#,
         ),
         (
-            UserPackageEvent::Consumed(Consumed {
-                meter: labels().0,
-                reference: labels().1,
-                ..consumed
-            })
-            .into(),
+            UserPackageEvent::Consumed(Consumed { meter: labels().0, reference: labels().1, ..consumed }).into(),
             r#"{"amount":1000000,"day":"2026-01-05","day_left":4000000,"left":149000000,"meter":"tokens","reference":"call-7"}"#,
         ),
     ]
@@ -120,9 +106,7 @@ fn every_event_type_is_in_the_list_and_has_its_stored_json() {
         assert!(known_event_types().any(|known| known == part), "{part:?} is not listed");
     }
     for (kind, event_type, _) in known_event_types() {
-        let is_stored = stored()
-            .iter()
-            .any(|(event, _)| (event.kind(), event.event_type()) == (kind, event_type));
+        let is_stored = stored().iter().any(|(event, _)| (event.kind(), event.event_type()) == (kind, event_type));
         assert!(is_stored, "{kind}.{event_type} has no stored JSON");
     }
 }
@@ -137,14 +121,7 @@ fn the_payload_is_the_content_under_the_tag() {
 
 #[test]
 fn the_events_of_a_charge_are_small() {
-    let size = |event_type| {
-        stored()
-            .iter()
-            .find(|(event, _)| event.event_type() == event_type)
-            .unwrap()
-            .1
-            .len()
-    };
+    let size = |event_type| stored().iter().find(|(event, _)| event.event_type() == event_type).unwrap().1.len();
     assert!(size("consumed") <= 75, "{}", size("consumed"));
     assert!(size("spent") <= 130, "{}", size("spent"));
 }
@@ -153,10 +130,7 @@ fn the_events_of_a_charge_are_small() {
 fn an_event_of_another_build_is_unknown_and_not_guessed() {
     for (event_type, version) in [("minted", 1), ("spent", 2), ("spent", 0), ("consumed", 1), ("", 1)] {
         let read = Event::from_parts(AggregateKind::CreditAccount, event_type, version, "{}");
-        assert!(
-            matches!(read, Err(EventError::Unknown { .. })),
-            "{event_type} {version}: {read:?}"
-        );
+        assert!(matches!(read, Err(EventError::Unknown { .. })), "{event_type} {version}: {read:?}");
     }
 }
 
@@ -190,10 +164,7 @@ const RETIRED: &[Upcaster] = &[
         event_type: "consumed",
         from_version: 0,
         f: |mut payload| {
-            payload["amount"] = payload["amount"]
-                .as_str()
-                .and_then(|text| text.parse::<i64>().ok())
-                .into();
+            payload["amount"] = payload["amount"].as_str().and_then(|text| text.parse::<i64>().ok()).into();
             Ok(payload)
         },
     },
@@ -225,15 +196,9 @@ fn an_old_shape_is_raised_step_by_step_to_the_newest() {
 fn a_step_that_is_missing_or_fails_is_not_skipped() {
     let kind = AggregateKind::UserPackage;
     let gap = Event::from_parts_with(&RETIRED[1..], kind, "consumed", -1, "{}");
-    assert!(
-        matches!(gap, Err(EventError::Unknown { schema_version: -1, .. })),
-        "{gap:?}"
-    );
+    assert!(matches!(gap, Err(EventError::Unknown { schema_version: -1, .. })), "{gap:?}");
     let broken = Event::from_parts_with(RETIRED, kind, "consumed", -1, "{}");
-    assert!(
-        matches!(broken, Err(EventError::Malformed { schema_version: -1, .. })),
-        "{broken:?}"
-    );
+    assert!(matches!(broken, Err(EventError::Malformed { schema_version: -1, .. })), "{broken:?}");
     let other_type = Event::from_parts_with(RETIRED, kind, "activated", 0, "{}");
     assert!(matches!(other_type, Err(EventError::Unknown { .. })), "{other_type:?}");
 }

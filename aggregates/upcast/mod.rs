@@ -29,9 +29,7 @@ pub(crate) fn chain<'a>(
     to: i16,
 ) -> Option<Vec<&'a Upcaster>> {
     let step = |version| {
-        upcasters
-            .iter()
-            .find(|step| step.kind == kind && step.event_type == event_type && step.from_version == version)
+        upcasters.iter().find(|step| step.kind == kind && step.event_type == event_type && step.from_version == version)
     };
     if from > to {
         return None;
@@ -52,10 +50,7 @@ fn for_cqrs_es_with(upcasters: &[Upcaster]) -> Vec<Box<dyn EventUpcaster>> {
     let mut steps = upcasters.to_vec();
     // `cqrs-es` offers an event to each step once, in the order of the list.
     steps.sort_by_key(|step| step.from_version);
-    steps
-        .into_iter()
-        .map(|step| Box::new(step) as Box<dyn EventUpcaster>)
-        .collect()
+    steps.into_iter().map(|step| Box::new(step) as Box<dyn EventUpcaster>).collect()
 }
 
 impl EventUpcaster for Upcaster {
@@ -85,12 +80,8 @@ mod tests {
     use super::*;
 
     fn steps() -> [Upcaster; 2] {
-        let step = |from_version, f| Upcaster {
-            kind: AggregateKind::UserPackage,
-            event_type: "consumed",
-            from_version,
-            f,
-        };
+        let step =
+            |from_version, f| Upcaster { kind: AggregateKind::UserPackage, event_type: "consumed", from_version, f };
         [
             step(2, |content| Ok(json!({ "third": content["second"] }))),
             step(1, |content| Ok(json!({ "second": content["first"] }))),

@@ -14,13 +14,7 @@ type Decision = Result<Vec<UserPackageEvent>, UserPackageError>;
 impl UserPackage {
     pub(super) fn answer(&self, at: DateTime<Utc>, command: &UserPackageCommand) -> Decision {
         match command {
-            UserPackageCommand::Activate {
-                product,
-                daily_limit,
-                duration_days,
-                time_zone,
-                day,
-            } => {
+            UserPackageCommand::Activate { product, daily_limit, duration_days, time_zone, day } => {
                 let terms = Terms {
                     product: *product,
                     daily_limit: *daily_limit,
@@ -30,11 +24,7 @@ impl UserPackage {
                 };
                 self.activate(at, terms)
             }
-            UserPackageCommand::Consume {
-                amount,
-                meter,
-                reference,
-            } => {
+            UserPackageCommand::Consume { amount, meter, reference } => {
                 let quota = self.quota(at)?;
                 let consumed = quota.consume(*amount, Labels::try_new(meter, reference)?)?;
                 Ok(vec![UserPackageEvent::Consumed(consumed)])
@@ -44,28 +34,16 @@ impl UserPackage {
 
     fn activate(&self, at: DateTime<Utc>, terms: Terms) -> Decision {
         if let Self::Activated(run) = self {
-            return if run.terms == terms {
-                Ok(vec![])
-            } else {
-                Err(UserPackageError::TermsDiffer)
-            };
+            return if run.terms == terms { Ok(vec![]) } else { Err(UserPackageError::TermsDiffer) };
         }
-        let Terms {
-            product,
-            daily_limit,
-            duration_days,
-            time_zone,
-            day,
-        } = terms;
+        let Terms { product, daily_limit, duration_days, time_zone, day } = terms;
         if daily_limit.is_zero() {
             return Err(UserPackageError::DailyLimitIsZero);
         }
         if !(1..=DURATION_DAYS_MAX).contains(&duration_days) {
             return Err(UserPackageError::DurationOutOfRange { days: duration_days });
         }
-        let left = daily_limit
-            .checked_mul(duration_days)
-            .ok_or(UserPackageError::TooLarge)?;
+        let left = daily_limit.checked_mul(duration_days).ok_or(UserPackageError::TooLarge)?;
         let ends_at = TimeDelta::try_days(duration_days.into())
             .and_then(|duration| at.checked_add_signed(duration))
             .filter(|ends_at| time::is_writable(at) && time::is_writable(*ends_at))
@@ -90,21 +68,11 @@ impl Quota {
         if amount.is_zero() {
             return Err(UserPackageError::AmountIsZero);
         }
-        let not_enough = UserPackageError::NotEnough {
-            needed: amount,
-            left: self.left(),
-        };
+        let not_enough = UserPackageError::NotEnough { needed: amount, left: self.left() };
         let (Some(day_left), Some(left)) = (self.day_left.checked_sub(amount), self.in_all.checked_sub(amount)) else {
             return Err(not_enough);
         };
 
-        Ok(Consumed {
-            amount,
-            day: self.day,
-            day_left,
-            left,
-            meter: labels.meter(),
-            reference: labels.reference(),
-        })
+        Ok(Consumed { amount, day: self.day, day_left, left, meter: labels.meter(), reference: labels.reference() })
     }
 }

@@ -103,9 +103,7 @@ impl UserPackage {
 impl Run {
     fn quota(&self, at: DateTime<Utc>) -> Result<Quota, UserPackageError> {
         if at < self.starts_at {
-            return Err(UserPackageError::NotStarted {
-                starts_at: self.starts_at,
-            });
+            return Err(UserPackageError::NotStarted { starts_at: self.starts_at });
         }
         if at >= self.ends_at {
             return Err(UserPackageError::Ended { ended_at: self.ends_at });
@@ -114,17 +112,9 @@ impl Run {
         let date = self.date(at).ok_or(UserPackageError::TimeOutOfRange)?;
         let today = match self.newest {
             Some(newest) if date <= newest.date => newest,
-            Some(_) | None => Day {
-                date,
-                left: self.terms.daily_limit,
-            },
+            Some(_) | None => Day { date, left: self.terms.daily_limit },
         };
-        Ok(Quota {
-            ends_at: self.ends_at,
-            day: today.date,
-            day_left: today.left,
-            in_all: self.left,
-        })
+        Ok(Quota { ends_at: self.ends_at, day: today.date, day_left: today.left, in_all: self.left })
     }
 
     /// The name of the day that `at`, a moment of the run, belongs to.
@@ -155,37 +145,14 @@ impl Decider for UserPackage {
     fn apply(&mut self, event: &UserPackageEvent) {
         match event {
             UserPackageEvent::Activated(activated) => {
-                let Activated {
-                    product,
-                    daily_limit,
-                    duration_days,
-                    time_zone,
-                    day,
-                    starts_at,
-                    ends_at,
-                    left,
-                } = *activated;
-                let terms = Terms {
-                    product,
-                    daily_limit,
-                    duration_days,
-                    time_zone,
-                    day,
-                };
-                *self = Self::Activated(Run {
-                    terms,
-                    starts_at,
-                    ends_at,
-                    newest: None,
-                    left,
-                });
+                let Activated { product, daily_limit, duration_days, time_zone, day, starts_at, ends_at, left } =
+                    *activated;
+                let terms = Terms { product, daily_limit, duration_days, time_zone, day };
+                *self = Self::Activated(Run { terms, starts_at, ends_at, newest: None, left });
             }
             UserPackageEvent::Consumed(consumed) => {
                 if let Self::Activated(run) = self {
-                    run.newest = Some(Day {
-                        date: consumed.day,
-                        left: consumed.day_left,
-                    });
+                    run.newest = Some(Day { date: consumed.day, left: consumed.day_left });
                     run.left = consumed.left;
                 }
             }

@@ -24,32 +24,12 @@ fn terms() -> Terms {
     }
 }
 
-fn activate(
-    Terms {
-        product,
-        daily_limit,
-        duration_days,
-        time_zone,
-        day,
-    }: Terms,
-) -> UserPackageCommand {
-    UserPackageCommand::Activate {
-        product,
-        daily_limit,
-        duration_days,
-        time_zone,
-        day,
-    }
+fn activate(Terms { product, daily_limit, duration_days, time_zone, day }: Terms) -> UserPackageCommand {
+    UserPackageCommand::Activate { product, daily_limit, duration_days, time_zone, day }
 }
 
 fn activated(starts_at: &str, terms: Terms) -> UserPackageEvent {
-    let Terms {
-        product,
-        daily_limit,
-        duration_days,
-        time_zone,
-        day,
-    } = terms;
+    let Terms { product, daily_limit, duration_days, time_zone, day } = terms;
     let starts_at = time(starts_at);
     let ends_at = starts_at + TimeDelta::days(duration_days.into());
     let left = daily_limit.checked_mul(duration_days).unwrap();
@@ -66,11 +46,7 @@ fn activated(starts_at: &str, terms: Terms) -> UserPackageEvent {
 }
 
 fn consume(amount: &str) -> UserPackageCommand {
-    UserPackageCommand::Consume {
-        amount: credits(amount),
-        meter: None,
-        reference: None,
-    }
+    UserPackageCommand::Consume { amount: credits(amount), meter: None, reference: None }
 }
 
 fn consumed(amount: &str, date: &str, day_left: &str, left: &str) -> UserPackageEvent {
@@ -85,10 +61,7 @@ fn consumed(amount: &str, date: &str, day_left: &str, left: &str) -> UserPackage
 }
 
 fn not_enough(needed: &str, left: &str) -> UserPackageError {
-    UserPackageError::NotEnough {
-        needed: credits(needed),
-        left: credits(left),
-    }
+    UserPackageError::NotEnough { needed: credits(needed), left: credits(left) }
 }
 
 /// 14:00 in Shanghai.
@@ -104,28 +77,23 @@ fn running_in(time_zone: Tz, starts_at: &str) -> Given<UserPackage> {
 
 #[test]
 fn a_package_runs_from_activation_for_whole_days() {
-    given([])
-        .when(time(START), activate(terms()))
-        .then([UserPackageEvent::Activated(Activated {
-            product: id(1, ProductId::from_uuid),
-            daily_limit: credits("5"),
-            duration_days: 30,
-            time_zone: Tz::Asia__Shanghai,
-            day: DayRule::Calendar,
-            starts_at: time("2026-01-05T06:00:00Z"),
-            ends_at: time("2026-02-04T06:00:00Z"),
-            left: credits("150"),
-        })]);
+    given([]).when(time(START), activate(terms())).then([UserPackageEvent::Activated(Activated {
+        product: id(1, ProductId::from_uuid),
+        daily_limit: credits("5"),
+        duration_days: 30,
+        time_zone: Tz::Asia__Shanghai,
+        day: DayRule::Calendar,
+        starts_at: time("2026-01-05T06:00:00Z"),
+        ends_at: time("2026-02-04T06:00:00Z"),
+        left: credits("150"),
+    })]);
 }
 
 #[test]
 fn the_calendar_of_shanghai_is_what_is_meant_when_nothing_is_said() {
     let json =
         r#"{"activate":{"product":"00000000-0000-0000-0000-000000000001","daily_limit":5000000,"duration_days":30}}"#;
-    assert_eq!(
-        serde_json::from_str::<UserPackageCommand>(json).unwrap(),
-        activate(terms())
-    );
+    assert_eq!(serde_json::from_str::<UserPackageCommand>(json).unwrap(), activate(terms()));
 }
 
 #[test]
@@ -140,43 +108,20 @@ fn activating_again_on_the_same_terms_changes_nothing() {
 #[test]
 fn activating_again_on_other_terms_is_refused() {
     for other in [
-        Terms {
-            product: id(2, ProductId::from_uuid),
-            ..terms()
-        },
-        Terms {
-            daily_limit: credits("6"),
-            ..terms()
-        },
-        Terms {
-            duration_days: 31,
-            ..terms()
-        },
-        Terms {
-            time_zone: Tz::UTC,
-            ..terms()
-        },
-        Terms {
-            day: DayRule::Anniversary,
-            ..terms()
-        },
+        Terms { product: id(2, ProductId::from_uuid), ..terms() },
+        Terms { daily_limit: credits("6"), ..terms() },
+        Terms { duration_days: 31, ..terms() },
+        Terms { time_zone: Tz::UTC, ..terms() },
+        Terms { day: DayRule::Anniversary, ..terms() },
     ] {
-        running()
-            .when(time(START), activate(other))
-            .then_refused(UserPackageError::TermsDiffer);
+        running().when(time(START), activate(other)).then_refused(UserPackageError::TermsDiffer);
     }
 }
 
 #[test]
 fn a_package_without_a_quota_is_refused() {
     given([])
-        .when(
-            time(START),
-            activate(Terms {
-                daily_limit: Credits::ZERO,
-                ..terms()
-            }),
-        )
+        .when(time(START), activate(Terms { daily_limit: Credits::ZERO, ..terms() }))
         .then_refused(UserPackageError::DailyLimitIsZero);
 }
 
@@ -184,23 +129,12 @@ fn a_package_without_a_quota_is_refused() {
 fn a_package_runs_for_at_least_a_day_and_at_most_a_century() {
     for days in [0, 36_501, u32::MAX] {
         given([])
-            .when(
-                time(START),
-                activate(Terms {
-                    duration_days: days,
-                    ..terms()
-                }),
-            )
+            .when(time(START), activate(Terms { duration_days: days, ..terms() }))
             .then_refused(UserPackageError::DurationOutOfRange { days });
     }
     for duration_days in [1, 36_500] {
-        let terms = Terms {
-            duration_days,
-            ..terms()
-        };
-        given([])
-            .when(time(START), activate(terms))
-            .then([activated(START, terms)]);
+        let terms = Terms { duration_days, ..terms() };
+        given([]).when(time(START), activate(terms)).then([activated(START, terms)]);
     }
 }
 
@@ -208,31 +142,16 @@ fn a_package_runs_for_at_least_a_day_and_at_most_a_century() {
 fn a_quota_too_large_to_count_is_refused() {
     let half = Credits::from_micros(i64::MAX / 2 + 1).unwrap();
     given([])
-        .when(
-            time(START),
-            activate(Terms {
-                daily_limit: half,
-                duration_days: 2,
-                ..terms()
-            }),
-        )
+        .when(time(START), activate(Terms { daily_limit: half, duration_days: 2, ..terms() }))
         .then_refused(UserPackageError::TooLarge);
 }
 
 #[test]
 fn a_run_that_cannot_be_written_down_is_refused() {
-    for at in [
-        "9999-12-31T00:00:00Z",
-        "+20000-01-01T00:00:00Z",
-        "-0001-01-01T00:00:00Z",
-    ] {
-        given([])
-            .when(time(at), activate(terms()))
-            .then_refused(UserPackageError::TimeOutOfRange);
+    for at in ["9999-12-31T00:00:00Z", "+20000-01-01T00:00:00Z", "-0001-01-01T00:00:00Z"] {
+        given([]).when(time(at), activate(terms())).then_refused(UserPackageError::TimeOutOfRange);
     }
-    given([])
-        .when(DateTime::<Utc>::MAX_UTC, activate(terms()))
-        .then_refused(UserPackageError::TimeOutOfRange);
+    given([]).when(DateTime::<Utc>::MAX_UTC, activate(terms())).then_refused(UserPackageError::TimeOutOfRange);
 }
 
 #[test]
@@ -259,28 +178,18 @@ fn more_than_the_day_has_left_is_refused_and_takes_nothing() {
 
 #[test]
 fn consuming_nothing_is_refused() {
-    running()
-        .when(time(START), consume("0"))
-        .then_refused(UserPackageError::AmountIsZero);
+    running().when(time(START), consume("0")).then_refused(UserPackageError::AmountIsZero);
 }
 
 #[test]
 fn a_label_with_control_characters_is_refused() {
-    let command = UserPackageCommand::Consume {
-        amount: credits("1"),
-        meter: Some("a\tb".to_owned()),
-        reference: None,
-    };
-    running()
-        .when(time(START), command)
-        .then_refused(crate::label::BadLabel.into());
+    let command = UserPackageCommand::Consume { amount: credits("1"), meter: Some("a\tb".to_owned()), reference: None };
+    running().when(time(START), command).then_refused(crate::label::BadLabel.into());
 }
 
 #[test]
 fn what_was_never_activated_pays_nothing() {
-    given([])
-        .when(time(START), consume("1"))
-        .then_refused(UserPackageError::NotActivated);
+    given([]).when(time(START), consume("1")).then_refused(UserPackageError::NotActivated);
 }
 
 #[test]
@@ -320,21 +229,15 @@ fn what_a_day_leaves_over_is_not_carried_to_the_next() {
 
 #[test]
 fn a_day_card_bought_in_the_afternoon_is_one_quota_and_not_two() {
-    given([activated(
-        START,
-        Terms {
-            duration_days: 1,
-            ..terms()
-        },
-    )])
-    .when(time(START), consume("3"))
-    .then([consumed("3", "2026-01-05", "2", "2")])
-    .when(time("2026-01-05T16:00:00Z"), consume("2.01"))
-    .then_refused(not_enough("2.01", "2"))
-    .when(time("2026-01-05T16:00:00Z"), consume("2"))
-    .then([consumed("2", "2026-01-06", "3", "0")])
-    .when(time("2026-01-05T16:00:00Z"), consume("0.01"))
-    .then_refused(not_enough("0.01", "0"));
+    given([activated(START, Terms { duration_days: 1, ..terms() })])
+        .when(time(START), consume("3"))
+        .then([consumed("3", "2026-01-05", "2", "2")])
+        .when(time("2026-01-05T16:00:00Z"), consume("2.01"))
+        .then_refused(not_enough("2.01", "2"))
+        .when(time("2026-01-05T16:00:00Z"), consume("2"))
+        .then([consumed("2", "2026-01-06", "3", "0")])
+        .when(time("2026-01-05T16:00:00Z"), consume("0.01"))
+        .then_refused(not_enough("0.01", "0"));
 }
 
 #[test]
@@ -354,29 +257,19 @@ fn a_clock_that_goes_back_over_midnight_does_not_grant_a_quota_twice() {
 
 #[test]
 fn an_anniversary_day_has_24_hours_from_activation() {
-    given([activated(
-        START,
-        Terms {
-            day: DayRule::Anniversary,
-            ..terms()
-        },
-    )])
-    .when(time("2026-01-05T16:00:00Z"), consume("5"))
-    .then([consumed("5", "2026-01-05", "0", "145")])
-    .when(time("2026-01-06T05:59:59.999999Z"), consume("1"))
-    .then_refused(not_enough("1", "0"))
-    .when(time("2026-01-06T06:00:00Z"), consume("5"))
-    .then([consumed("5", "2026-01-06", "0", "140")]);
+    given([activated(START, Terms { day: DayRule::Anniversary, ..terms() })])
+        .when(time("2026-01-05T16:00:00Z"), consume("5"))
+        .then([consumed("5", "2026-01-05", "0", "145")])
+        .when(time("2026-01-06T05:59:59.999999Z"), consume("1"))
+        .then_refused(not_enough("1", "0"))
+        .when(time("2026-01-06T06:00:00Z"), consume("5"))
+        .then([consumed("5", "2026-01-06", "0", "140")]);
 }
 
 #[test]
 fn an_anniversary_day_keeps_its_24_hours_when_clocks_change() {
     // 00:30 in New York, the day before clocks go back: 24 hours later is 00:30 again, another 24 hours later 23:30.
-    let terms = Terms {
-        day: DayRule::Anniversary,
-        time_zone: Tz::America__New_York,
-        ..terms()
-    };
+    let terms = Terms { day: DayRule::Anniversary, time_zone: Tz::America__New_York, ..terms() };
     given([activated("2026-10-31T04:30:00Z", terms)])
         .when(time("2026-11-01T04:30:00Z"), consume("5"))
         .then([consumed("5", "2026-11-01", "0", "145")])
@@ -475,16 +368,8 @@ fn left_today_is_what_could_be_consumed() {
         assert_eq!(package.left_today(time(at)), credits(left), "{at}");
     }
 
-    let package = given([
-        activated(
-            START,
-            Terms {
-                duration_days: 1,
-                ..terms()
-            },
-        ),
-        consumed("3", "2026-01-05", "2", "2"),
-    ]);
+    let package =
+        given([activated(START, Terms { duration_days: 1, ..terms() }), consumed("3", "2026-01-05", "2", "2")]);
     assert_eq!(package.state().left_today(time("2026-01-05T16:00:00Z")), credits("2"));
 }
 
@@ -494,23 +379,14 @@ fn cqrs_es_runs_the_same_decisions() {
     assert_eq!(<UserPackage as Aggregate>::TYPE, "user_package");
     TestFramework::<UserPackage>::with(())
         .given_no_previous_events()
-        .when(At {
-            at,
-            command: activate(terms()),
-        })
+        .when(At { at, command: activate(terms()) })
         .then_expect_events(vec![activated(START, terms())]);
     TestFramework::<UserPackage>::with(())
         .given(vec![activated(START, terms())])
-        .when(At {
-            at,
-            command: consume("2"),
-        })
+        .when(At { at, command: consume("2") })
         .then_expect_events(vec![consumed("2", "2026-01-05", "3", "148")]);
     TestFramework::<UserPackage>::with(())
         .given(vec![activated(START, terms())])
-        .when(At {
-            at,
-            command: consume("6"),
-        })
+        .when(At { at, command: consume("6") })
         .then_expect_error(not_enough("6", "5"));
 }

@@ -14,6 +14,7 @@ mod postgres_es;
 
 use billing_ledger::bench::{self, target::Peer};
 use clap::Parser;
+use tracing_subscriber::EnvFilter;
 
 /// Measures the store beside its peers.
 #[derive(Parser)]
@@ -27,12 +28,11 @@ struct Arguments {
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,sqlx=warn"));
+    tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter(filter).init();
     let Arguments { mut options, bench: _ } = Arguments::parse();
     // This program is not the one that can be started as a worker.
-    options
-        .program
-        .get_or_insert_with(|| env!("CARGO_BIN_EXE_billing-ledger").into());
+    options.program.get_or_insert_with(|| env!("CARGO_BIN_EXE_billing-ledger").into());
     let peers: Vec<Box<dyn Peer>> = vec![Box::new(postgres_es::PostgresEs)];
     bench::run(&options, peers).await
 }

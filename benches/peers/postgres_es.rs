@@ -69,16 +69,8 @@ impl Peer for PostgresEs {
 
 /// As `default_postgress_pool` does it, which takes only a URL; and its tables in a schema of their own.
 async fn connect(target: &Target) -> anyhow::Result<PgPool> {
-    let options = target
-        .connect
-        .clone()
-        .options([("search_path", "postgres_es")])
-        .disable_statement_logging();
-    PgPoolOptions::new()
-        .max_connections(CONNECTIONS)
-        .connect_with(options)
-        .await
-        .context("connecting postgres-es")
+    let options = target.connect.clone().options([("search_path", "postgres_es")]).disable_statement_logging();
+    PgPoolOptions::new().max_connections(CONNECTIONS).connect_with(options).await.context("connecting postgres-es")
 }
 
 async fn row(name: &str, pool: &PgPool, accounts: &str, count: u64, duration: Duration) -> anyhow::Result<Row> {
@@ -124,11 +116,7 @@ impl Bench {
     fn new(pool: PgPool, accounts: u64) -> anyhow::Result<Self> {
         let workload = Workload::new("postgres-es", accounts)?;
         let metadata = serde_json::from_str(&workload.charge(0, Uuid::nil())?.metadata)?;
-        Ok(Self {
-            cqrs: Arc::new(postgres_cqrs(pool, vec![], ())),
-            workload,
-            metadata,
-        })
+        Ok(Self { cqrs: Arc::new(postgres_cqrs(pool, vec![], ())), workload, metadata })
     }
 
     async fn activate_all(&self) -> anyhow::Result<()> {
@@ -154,11 +142,7 @@ impl Bench {
         for caller in 0..CALLERS {
             tasks.spawn(self.clone().charge_until(begin + duration, u64::try_from(caller)?));
         }
-        let mut all = Measured {
-            seconds: duration.as_secs_f64(),
-            conflicts: 0,
-            latencies: histogram()?,
-        };
+        let mut all = Measured { seconds: duration.as_secs_f64(), conflicts: 0, latencies: histogram()? };
         while let Some(done) = tasks.join_next().await {
             let (conflicts, latencies) = done.context("a caller")??;
             all.conflicts += conflicts;
@@ -191,22 +175,9 @@ impl Bench {
 
     /// `false`: another charge was faster.
     async fn execute(&self, account: usize, command: UserPackageCommand) -> anyhow::Result<bool> {
-        let package = self
-            .workload
-            .accounts()
-            .get(account)
-            .context("no such account")?
-            .package
-            .to_string();
-        let command = At {
-            at: self.workload.at,
-            command,
-        };
-        match self
-            .cqrs
-            .execute_with_metadata(&package, command, self.metadata.clone())
-            .await
-        {
+        let package = self.workload.accounts().get(account).context("no such account")?.package.to_string();
+        let command = At { at: self.workload.at, command };
+        match self.cqrs.execute_with_metadata(&package, command, self.metadata.clone()).await {
             Ok(()) => Ok(true),
             Err(AggregateError::AggregateConflict) => Ok(false),
             Err(error) => Err(anyhow!("{error}")),
@@ -230,11 +201,7 @@ fn activate() -> anyhow::Result<UserPackageCommand> {
 }
 
 fn consume() -> anyhow::Result<UserPackageCommand> {
-    Ok(UserPackageCommand::Consume {
-        amount: Credits::from_micros(CHARGE_MICROS)?,
-        meter: None,
-        reference: None,
-    })
+    Ok(UserPackageCommand::Consume { amount: Credits::from_micros(CHARGE_MICROS)?, meter: None, reference: None })
 }
 
 fn histogram() -> anyhow::Result<Histogram<u64>> {

@@ -13,7 +13,12 @@
 //! ```
 
 // Throughput and time are floats; money never is.
-#![allow(clippy::float_arithmetic, clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+#![allow(
+    clippy::float_arithmetic,
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss
+)]
 
 pub mod handwritten;
 pub mod load;
@@ -128,10 +133,12 @@ async fn measure(options: &Options, postgres: &EmbeddedPostgres, peers: Vec<Box<
 }
 
 async fn warm_wal(connection: &mut PgConnection) -> anyhow::Result<()> {
-    sqlx::query("SELECT count(pg_logical_emit_message(false, 'warm', repeat('x', 1000000))) FROM generate_series(1, $1)")
-        .bind(WARM_WAL_MEGABYTES)
-        .execute(&mut *connection)
-        .await?;
+    sqlx::query(
+        "SELECT count(pg_logical_emit_message(false, 'warm', repeat('x', 1000000))) FROM generate_series(1, $1)",
+    )
+    .bind(WARM_WAL_MEGABYTES)
+    .execute(&mut *connection)
+    .await?;
     connection.execute("CHECKPOINT").await?;
     Ok(())
 }

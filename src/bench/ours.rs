@@ -74,7 +74,13 @@ async fn owner(target: &Target) -> anyhow::Result<PgPool> {
 }
 
 /// Throughput in a closed loop; latency in an open one, at a share of that.
-async fn row(store: &Store, workload: &Workload, accounts: &str, callers: usize, time: Duration) -> anyhow::Result<Row> {
+async fn row(
+    store: &Store,
+    workload: &Workload,
+    accounts: &str,
+    callers: usize,
+    time: Duration,
+) -> anyhow::Result<Row> {
     let conflicts = || store.stats().conflicts.load(std::sync::atomic::Ordering::Relaxed);
     let before = conflicts();
     let size = Baseline::take(store.pool(), "ledger").await?;
@@ -223,7 +229,12 @@ pub(super) fn against_peers(rows: &[Row]) -> Vec<Ratio> {
     compare("1,024 callers / hand-written SQL, 10,000 accounts", ours(MANY, 1024), best(HANDWRITTEN, MANY), 8.0);
     compare("1,024 callers / hand-written SQL, one hot account", ours(HOT, 1024), best(HANDWRITTEN, HOT), 25.0);
     compare("1,024 callers / raw batched inserts of event rows", ours(MANY, 1024), best(RAW_EVENTS, MANY), 0.4);
-    compare("1,024 callers / raw batched inserts of event and result rows", ours(MANY, 1024), best(RAW_EVENTS_AND_RESULTS, MANY), 0.4);
+    compare(
+        "1,024 callers / raw batched inserts of event and result rows",
+        ours(MANY, 1024),
+        best(RAW_EVENTS_AND_RESULTS, MANY),
+        0.4,
+    );
     if let Some(latency) = ours(MANY, 64).and_then(|row| row.latency.as_ref()) {
         let p99_ms = latency.p99_us as f64 / 1000.0;
         ratios.push(Ratio {

@@ -10,8 +10,7 @@
 
 use std::fmt::{self, Write as _};
 
-use comfy_table::presets::ASCII_MARKDOWN;
-use comfy_table::{Cell, CellAlignment, ContentArrangement, Table};
+use comfy_table::{Cell, CellAlignment, ContentArrangement, LineStyle, Table, TableStyle};
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
@@ -19,17 +18,9 @@ const WIDTH_COLUMNS: u16 = 120;
 const UNKNOWN: &str = "unknown";
 /// Columns of the table that hold text; the others are figures and stand to the right.
 const TEXT_COLUMNS: usize = 2;
-const HEADER: [&str; 9] = [
-    "system",
-    "accounts",
-    "callers",
-    "per second",
-    "p50 ms",
-    "p99 ms",
-    "p99.9 ms",
-    "conflicts",
-    "B/charge",
-];
+const HEADER: [&str; 9] = ["system", "accounts", "callers", "per s", "p50 ms", "p99 ms", "p99.9", "conflicts", "bytes"];
+/// Frames would cost the width that the longest names need.
+const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
 
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
@@ -82,7 +73,7 @@ impl Latency {
 pub struct Ratio {
     pub name: String,
     pub value: f64,
-    /// At least this much is promised.
+    /// What is promised: at least this much, unless the name says otherwise.
     pub required: Option<f64>,
     pub holds: Option<bool>,
 }
@@ -93,12 +84,7 @@ impl Ratio {
     pub fn new(name: impl Into<String>, ours: f64, theirs: f64, required: Option<f64>) -> Self {
         let value = ours / theirs;
         // A ratio that could not be measured compares with nothing, and so does not hold.
-        Self {
-            name: name.into(),
-            value,
-            required,
-            holds: required.map(|required| value >= required),
-        }
+        Self { name: name.into(), value, required, holds: required.map(|required| value >= required) }
     }
 }
 
@@ -113,12 +99,6 @@ impl Report {
     #[must_use]
     pub fn render(&self) -> String {
         self.to_string()
-    }
-
-    /// # Errors
-    /// When a value has no JSON.
-    pub fn to_json(&self) -> serde_json::Result<String> {
-        serde_json::to_string_pretty(self)
     }
 }
 
@@ -140,11 +120,8 @@ impl fmt::Display for Report {
 
 fn new_table<const N: usize>(header: [&str; N]) -> Table {
     let mut table = Table::new();
-    // Not the terminal's width: the same table everywhere, in a log file too. It can be pasted into a document.
-    table
-        .load_style(ASCII_MARKDOWN)
-        .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_width(WIDTH_COLUMNS);
+    // Not the terminal's width: the same table everywhere, in a log file too.
+    table.load_style(STYLE).set_content_arrangement(ContentArrangement::Dynamic).set_width(WIDTH_COLUMNS);
     table.set_header(header);
     table
 }
@@ -165,26 +142,21 @@ fn cells(row: &Row, notes: &mut Notes) -> [Cell; HEADER.len()] {
     if !row.note.is_empty() {
         system.push_str(&format!(" [{}]", notes.number(&row.note)));
     }
-    let mut accounts = row.accounts.clone();
+    let mut callers = thousands(row.callers as f64);
     if let Some(rate) = row.latency.and_then(|latency| latency.open_loop_rate) {
-        accounts.push_str(&format!(", {} offered", thousands(rate)));
+        callers.push_str(&format!(" @ {}/s", thousands(rate)));
     }
-    let latency = |pick: fn(Latency) -> u64| {
-        row.latency
-            .map_or_else(String::new, |latency| milliseconds(pick(latency)))
-    };
+    let latency =
+        |pick: fn(Latency) -> u64| row.latency.map_or_else(String::new, |latency| milliseconds(pick(latency)));
     [
         Cell::new(system),
-        Cell::new(accounts),
-        Cell::new(thousands(row.callers as f64)),
+        Cell::new(&row.accounts),
+        Cell::new(callers),
         Cell::new(thousands(row.per_second)),
         Cell::new(latency(|latency| latency.p50_us)),
         Cell::new(latency(|latency| latency.p99_us)),
         Cell::new(latency(|latency| latency.p999_us)),
-        Cell::new(
-            row.conflicts
-                .map_or_else(String::new, |conflicts| thousands(conflicts as f64)),
-        ),
+        Cell::new(row.conflicts.map_or_else(String::new, |conflicts| thousands(conflicts as f64))),
         Cell::new(row.bytes_per_charge.map_or_else(String::new, thousands)),
     ]
 }
@@ -195,9 +167,7 @@ fn ratios_table(ratios: &[Ratio]) -> Table {
         column.set_cell_alignment(CellAlignment::Right);
     }
     for ratio in ratios {
-        let required = ratio
-            .required
-            .map_or_else(String::new, |required| format!("≥ {required:.2}"));
+        let required = ratio.required.map_or_else(String::new, |required| format!("{required:.2}"));
         let verdict = match ratio.holds {
             Some(true) => "holds",
             Some(false) => "DOES NOT HOLD",
@@ -263,14 +233,17 @@ fn thousands(value: f64) -> String {
     grouped
 }
 
-/// Two decimals below ten milliseconds, one above: nobody reads the microseconds of a slow answer.
+/// Nobody reads the microseconds of a slow answer.
 fn milliseconds(us: u64) -> String {
     let ms = us as f64 / 1_000.0;
-    if ms < 10.0 {
-        format!("{ms:.2}")
+    let decimals = if ms < 10.0 {
+        2
+    } else if ms < 100.0 {
+        1
     } else {
-        format!("{ms:.1}")
-    }
+        0
+    };
+    format!("{ms:.decimals$}")
 }
 
 /// The machine the figures belong to. What cannot be found out is `unknown` or zero, never an error.
@@ -302,35 +275,19 @@ impl Hardware {
 
 impl fmt::Display for Hardware {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            cpu,
-            cores,
-            memory_mib,
-            kernel,
-            postgresql,
-        } = self;
-        write!(
-            f,
-            "{cpu}, {cores} cores, {memory_mib} MiB, kernel {kernel}, PostgreSQL {postgresql}"
-        )
+        let Self { cpu, cores, memory_mib, kernel, postgresql } = self;
+        write!(f, "{cpu}, {cores} cores, {memory_mib} MiB, kernel {kernel}, PostgreSQL {postgresql}")
     }
 }
 
 fn or_unknown(text: &str) -> String {
     let text = text.trim();
-    if text.is_empty() {
-        UNKNOWN.to_owned()
-    } else {
-        text.to_owned()
-    }
+    if text.is_empty() { UNKNOWN.to_owned() } else { text.to_owned() }
 }
 
 /// `model name` on x86, `Model` on some ARM boards, nothing on others.
 fn cpu_model(cpuinfo: &str) -> &str {
-    ["model name", "Model", "cpu"]
-        .into_iter()
-        .find_map(|name| field(cpuinfo, name))
-        .unwrap_or_default()
+    ["model name", "Model", "cpu"].into_iter().find_map(|name| field(cpuinfo, name)).unwrap_or_default()
 }
 
 fn memory_mib(meminfo: &str) -> u64 {
@@ -340,10 +297,7 @@ fn memory_mib(meminfo: &str) -> u64 {
 
 fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     let fields = text.lines().filter_map(|line| line.split_once(':'));
-    fields
-        .map(|(key, value)| (key.trim(), value.trim()))
-        .find(|(key, _)| *key == name)
-        .map(|(_, value)| value)
+    fields.map(|(key, value)| (key.trim(), value.trim())).find(|(key, _)| *key == name).map(|(_, value)| value)
 }
 
 #[cfg(test)]
@@ -372,18 +326,9 @@ mod tests {
         let long = "the best of 8, 16, 32 and 64 clients, prepared statements; ".repeat(5);
         Report {
             hardware: Hardware::read("15.18"),
-            rows: vec![
-                row("hand-written SQL transaction, pgbench", &long),
-                row("this ledger", &long),
-                row("x", ""),
-            ],
+            rows: vec![row("hand-written SQL transaction, pgbench", &long), row("this ledger", &long), row("x", "")],
             ratios: vec![
-                Ratio::new(
-                    "this ledger / hand-written, one hot account",
-                    85_000.0,
-                    1_900.0,
-                    Some(10.0),
-                ),
+                Ratio::new("this ledger / hand-written, one hot account", 85_000.0, 1_900.0, Some(10.0)),
                 Ratio::new("this ledger / nothing", 1.0, 0.0, None),
                 Ratio::new("unmeasured", 0.0, 0.0, Some(1.0)),
             ],
@@ -396,17 +341,8 @@ mod tests {
         for line in text.lines() {
             assert!(line.chars().count() <= usize::from(WIDTH_COLUMNS), "{line}");
         }
-        for part in [
-            "85,123",
-            "4.12",
-            "23.5",
-            "1216.0",
-            "1,234,567",
-            "490",
-            "20,000 offered",
-            "[1] the best",
-            "44.74",
-        ] {
+        for part in ["85,123", "4.12", "23.5", "1216", "1,234,567", "490", "1,024 @ 20,000/s", "[1] the best", "44.74"]
+        {
             assert!(text.contains(part), "{part} in\n{text}");
         }
         assert!(!text.contains("[2]"), "rows with the same note share it");
@@ -422,7 +358,7 @@ mod tests {
 
     #[test]
     fn json_has_the_figures_unrounded() {
-        let json: serde_json::Value = serde_json::from_str(&report().to_json().unwrap()).unwrap();
+        let json: serde_json::Value = serde_json::to_value(report()).unwrap();
         assert_eq!(json["rows"][0]["per_second"], 85_123.4);
         assert_eq!(json["rows"][0]["latency"]["p99_us"], 23_456);
         assert_eq!(json["hardware"]["postgresql"], "15.18");
@@ -439,12 +375,7 @@ mod tests {
 
     #[test]
     fn whole_numbers_are_grouped() {
-        for (value, shown) in [
-            (0.0, "0"),
-            (999.0, "999"),
-            (1_000.0, "1,000"),
-            (-1_234_567.0, "-1,234,567"),
-        ] {
+        for (value, shown) in [(0.0, "0"), (999.0, "999"), (1_000.0, "1,000"), (-1_234_567.0, "-1,234,567")] {
             assert_eq!(thousands(value), shown);
         }
         assert_eq!(thousands(f64::NAN), "?");

@@ -5,8 +5,8 @@
 use std::sync::Arc;
 
 use aggregates::{
-    AccountId, Charge, Command, CommandId, Credits, CreditAccountCommand, GrantId, GrantSource, ProductId, UserPackageCommand,
-    UserPackageId,
+    AccountId, Charge, Command, CommandId, CreditAccountCommand, Credits, GrantId, GrantSource, ProductId,
+    UserPackageCommand, UserPackageId,
 };
 use anyhow::Context;
 use chrono::{DateTime, Utc};
@@ -123,7 +123,8 @@ impl Workload {
     /// # Errors
     /// When the set is empty.
     pub fn picker(&self, seed: u64) -> anyhow::Result<Picker> {
-        let law = (self.accounts.len() > 1).then(|| Zipf::new(self.accounts.len() as f64, ZIPF_EXPONENT)).transpose()?;
+        let law =
+            (self.accounts.len() > 1).then(|| Zipf::new(self.accounts.len() as f64, ZIPF_EXPONENT)).transpose()?;
         Ok(Picker { law, random: SmallRng::seed_from_u64(seed) })
     }
 }

@@ -21,9 +21,8 @@ pub(super) struct Arguments {
 
 pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let pool = pool(as_writer(arguments.database.connect_options()?), CONNECTIONS).await?;
-    let bar = ProgressBar::no_length().with_style(ProgressStyle::with_template(
-        "{bar:40} {human_pos}/{human_len} events  {per_sec}  {eta}",
-    )?);
+    let bar = ProgressBar::no_length()
+        .with_style(ProgressStyle::with_template("{bar:40} {human_pos}/{human_len} events  {per_sec}  {eta}")?);
     let outcome = verify::run(&pool, |done, total| {
         bar.set_length(total);
         bar.set_position(done);

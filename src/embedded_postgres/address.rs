@@ -22,20 +22,14 @@ impl Address {
     /// A new socket folder and, for TCP, a port that was free a moment ago.
     pub(super) fn init(user: &ServerUser, tcp: bool) -> Result<Self> {
         let port = if tcp { free_port()? } else { PORT_WITHOUT_TCP };
-        Ok(Self {
-            socket_dir: user.make_socket_folder()?,
-            port,
-        })
+        Ok(Self { socket_dir: user.make_socket_folder()?, port })
     }
 
     /// The same address again with an empty folder. A killed server leaves its socket and a lock file behind, and
     /// where nobody collects zombies that lock looks held for ever.
     pub(super) fn renew_socket_folder(&self, user: &ServerUser) -> Result<()> {
         remove_socket_folder(&self.socket_dir);
-        std::fs::DirBuilder::new()
-            .mode(0o700)
-            .create(&self.socket_dir)
-            .doing("make", &self.socket_dir)?;
+        std::fs::DirBuilder::new().mode(0o700).create(&self.socket_dir).doing("make", &self.socket_dir)?;
         user.make_owner_of(&self.socket_dir)
     }
 
@@ -51,10 +45,7 @@ impl Address {
     pub(super) fn url(&self, database: &str) -> String {
         let socket_dir = percent_encoded(&self.socket_dir.to_string_lossy());
         let database = percent_encoded(database);
-        format!(
-            "postgres://postgres@localhost:{}/{database}?host={socket_dir}&sslmode=disable",
-            self.port
-        )
+        format!("postgres://postgres@localhost:{}/{database}?host={socket_dir}&sslmode=disable", self.port)
     }
 }
 
@@ -80,15 +71,9 @@ mod tests {
 
     #[test]
     fn sqlx_reads_the_url_back() {
-        let address = Address {
-            socket_dir: "/tmp/blpg-a b%c".into(),
-            port: 6123,
-        };
+        let address = Address { socket_dir: "/tmp/blpg-a b%c".into(), port: 6123 };
         let read: PgConnectOptions = address.url("books & more").parse().unwrap();
-        assert_eq!(
-            read.get_socket().map(PathBuf::as_path),
-            Some(Path::new("/tmp/blpg-a b%c"))
-        );
+        assert_eq!(read.get_socket().map(PathBuf::as_path), Some(Path::new("/tmp/blpg-a b%c")));
         assert_eq!(read.get_database(), Some("books & more"));
         assert_eq!((read.get_username(), read.get_port()), ("postgres", 6123));
     }

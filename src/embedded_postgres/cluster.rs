@@ -36,21 +36,13 @@ impl Cluster {
         std::fs::create_dir_all(folder).doing("make the folder", folder)?;
         let folder = folder.canonicalize().doing("find", folder)?;
         // `initdb` and `pg_ctl` start the server through `sh -c` with the path in double quotes.
-        if let Some(character) = folder
-            .to_string_lossy()
-            .chars()
-            .find(|c| "\"$`\\".contains(*c) || c.is_control())
-        {
+        if let Some(character) = folder.to_string_lossy().chars().find(|c| "\"$`\\".contains(*c) || c.is_control()) {
             return Err(EmbeddedPostgresError::UnsafePath { folder, character });
         }
         user.check_can_enter(&folder)?;
         user.make_owner_of(&folder)?;
         std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o700)).doing("protect", &folder)?;
-        Ok(Self {
-            user,
-            installation,
-            folder,
-        })
+        Ok(Self { user, installation, folder })
     }
 
     pub(super) fn data(&self) -> PathBuf {
@@ -81,13 +73,7 @@ impl Cluster {
         }
         let mut initdb = self.user.command(&self.bin("initdb"), &self.folder);
         initdb.arg("--pgdata").arg(&unfinished);
-        initdb.args([
-            "--username=postgres",
-            "--auth=trust",
-            "--encoding=UTF8",
-            "--locale=C",
-            "--data-checksums",
-        ]);
+        initdb.args(["--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "--data-checksums"]);
         if matches!(durability, Durability::Off) {
             initdb.arg("--no-sync");
         }
@@ -122,11 +108,7 @@ impl Cluster {
         let log_begins_at = self.log().metadata().map(|log| log.len()).unwrap_or_default();
         let mut start = self.pg_ctl("start");
         // Without `-l` the server would inherit our pipe, and reading it to its end would wait for the server's end.
-        start
-            .arg("-l")
-            .arg(self.log())
-            .arg("-t")
-            .arg(START_SECONDS_MAX.to_string());
+        start.arg("-l").arg(self.log()).arg("-t").arg(START_SECONDS_MAX.to_string());
         run(start, "pg_ctl start").map_err(|error| {
             if let Some(half_started) = self.running()
                 && let Err(error) = processes::kill_server(half_started.pid)
@@ -134,11 +116,7 @@ impl Cluster {
                 tracing::warn!(%error, "a server that did not start in time is still there");
             }
             let tail = self.log_tail(log_begins_at);
-            EmbeddedPostgresError::Start {
-                output: error.to_string(),
-                log: self.log(),
-                tail,
-            }
+            EmbeddedPostgresError::Start { output: error.to_string(), log: self.log(), tail }
         })
     }
 
@@ -166,8 +144,7 @@ impl Cluster {
     }
 
     pub(super) fn kill(&self) -> Result<()> {
-        self.running()
-            .map_or(Ok(()), |server| processes::kill_server(server.pid))
+        self.running().map_or(Ok(()), |server| processes::kill_server(server.pid))
     }
 
     fn pg_ctl(&self, action: &str) -> Command {
@@ -180,9 +157,7 @@ impl Cluster {
         let read = || -> std::io::Result<String> {
             let mut log = std::fs::File::open(self.log())?;
             let length = log.metadata()?.len();
-            log.seek(SeekFrom::Start(
-                begins_at.max(length.saturating_sub(LOG_TAIL_BYTES_MAX)),
-            ))?;
+            log.seek(SeekFrom::Start(begins_at.max(length.saturating_sub(LOG_TAIL_BYTES_MAX))))?;
             let mut tail = Vec::new();
             log.read_to_end(&mut tail)?;
             Ok(String::from_utf8_lossy(&tail).trim_end().to_owned())

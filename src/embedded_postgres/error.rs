@@ -9,18 +9,10 @@ pub enum EmbeddedPostgresError {
          macOS: `brew install postgresql@17`) or set {variable} to the folder that holds `postgres`, `initdb` and \
          `pg_ctl`. Looked at: {looked_at}"
     )]
-    NotInstalled {
-        oldest: u32,
-        variable: &'static str,
-        looked_at: String,
-    },
+    NotInstalled { oldest: u32, variable: &'static str, looked_at: String },
 
     #[error("{variable} is set to {folder}, but {reason}", folder = folder.display())]
-    ExplicitBinaries {
-        variable: &'static str,
-        folder: PathBuf,
-        reason: String,
-    },
+    ExplicitBinaries { variable: &'static str, folder: PathBuf, reason: String },
 
     #[error(
         "PostgreSQL refuses to run as root and this machine has neither a user `postgres` nor a user `nobody` to run it \
@@ -33,11 +25,7 @@ pub enum EmbeddedPostgresError {
          folder whose parents everybody may enter, or `chmod o+x {closed}`",
         folder = folder.display(), closed = closed.display()
     )]
-    NotTraversable {
-        folder: PathBuf,
-        closed: PathBuf,
-        user: String,
-    },
+    NotTraversable { folder: PathBuf, closed: PathBuf, user: String },
 
     #[error(
         "the folder {folder} is not empty and holds no database of this program: nothing was touched, choose another",
@@ -52,24 +40,14 @@ pub enum EmbeddedPostgresError {
     UnsafePath { folder: PathBuf, character: char },
 
     #[error("the socket would be {length} bytes long in {folder}, the system allows {longest}: set TMPDIR to a shorter path", folder = folder.display())]
-    SocketPathTooLong {
-        folder: PathBuf,
-        length: usize,
-        longest: usize,
-    },
+    SocketPathTooLong { folder: PathBuf, length: usize, longest: usize },
 
     #[error(
         "the database in {folder} was made by PostgreSQL {data} and the programs in {bin} are PostgreSQL {binaries}: \
          point {variable} at PostgreSQL {data}, or move the folder away to begin with an empty database",
         folder = folder.display(), bin = bin.display()
     )]
-    WrongVersion {
-        folder: PathBuf,
-        data: String,
-        binaries: u32,
-        bin: PathBuf,
-        variable: &'static str,
-    },
+    WrongVersion { folder: PathBuf, data: String, binaries: u32, bin: PathBuf, variable: &'static str },
 
     #[error("the database in {folder} is in use by another running process: stop that one first", folder = folder.display())]
     InUse { folder: PathBuf },
@@ -78,11 +56,7 @@ pub enum EmbeddedPostgresError {
     Setting { name: String, reason: &'static str },
 
     #[error("`{program}` failed ({status}): {output}")]
-    Program {
-        program: String,
-        status: String,
-        output: String,
-    },
+    Program { program: String, status: String, output: String },
 
     #[error("PostgreSQL did not start: {output}\nThe end of its log, {log}:\n{tail}", log = log.display())]
     Start { output: String, log: PathBuf, tail: String },
@@ -91,11 +65,7 @@ pub enum EmbeddedPostgresError {
     Stop { pid: i32, seconds: u64 },
 
     #[error("could not {doing} {path}: {source}", path = path.display())]
-    File {
-        doing: &'static str,
-        path: PathBuf,
-        source: std::io::Error,
-    },
+    File { doing: &'static str, path: PathBuf, source: std::io::Error },
 
     #[error(
         "could not download PostgreSQL from {url}: {reason}. Install it instead (Debian, Ubuntu: `apt-get install postgresql`)"
@@ -106,10 +76,7 @@ pub enum EmbeddedPostgresError {
     Database { doing: &'static str, source: sqlx::Error },
 
     #[error("the template database `{identifier}` could not be made: {source}")]
-    Template {
-        identifier: String,
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
+    Template { identifier: String, source: Box<dyn std::error::Error + Send + Sync> },
 
     #[error("a background thread ended before its work was done: {0}")]
     Thread(String),
@@ -124,10 +91,6 @@ pub(super) trait Doing<T> {
 
 impl<T> Doing<T> for std::io::Result<T> {
     fn doing(self, doing: &'static str, path: &Path) -> Result<T> {
-        self.map_err(|source| EmbeddedPostgresError::File {
-            doing,
-            path: path.to_path_buf(),
-            source,
-        })
+        self.map_err(|source| EmbeddedPostgresError::File { doing, path: path.to_path_buf(), source })
     }
 }

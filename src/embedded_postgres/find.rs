@@ -62,11 +62,7 @@ pub(super) fn find(machine: &dyn Machine) -> Result<Installation> {
     Err(EmbeddedPostgresError::NotInstalled {
         oldest: OLDEST_MAJOR,
         variable: BIN_VARIABLE,
-        looked_at: if looked_at.is_empty() {
-            "no folder there is".to_owned()
-        } else {
-            looked_at.join(", ")
-        },
+        looked_at: if looked_at.is_empty() { "no folder there is".to_owned() } else { looked_at.join(", ") },
     })
 }
 
@@ -74,11 +70,7 @@ pub(super) fn find(machine: &dyn Machine) -> Result<Installation> {
 fn explicit(machine: &dyn Machine, folder: PathBuf) -> Result<Installation> {
     match judge(machine.probe(&folder)) {
         Ok(version) => Ok(Installation { bin: folder, version }),
-        Err(reason) => Err(EmbeddedPostgresError::ExplicitBinaries {
-            variable: BIN_VARIABLE,
-            folder,
-            reason,
-        }),
+        Err(reason) => Err(EmbeddedPostgresError::ExplicitBinaries { variable: BIN_VARIABLE, folder, reason }),
     }
 }
 
@@ -96,15 +88,9 @@ fn judge(probe: Probe) -> std::result::Result<Version, String> {
 fn candidates(machine: &dyn Machine) -> Vec<PathBuf> {
     let newest_first = |parent: &str| newest_first(machine.folders_in(Path::new(parent)));
     let mut found: Vec<PathBuf> = machine.pg_config_bindir().into_iter().collect();
-    found.extend(
-        newest_first("/usr/lib/postgresql")
-            .into_iter()
-            .map(|folder| folder.join("bin")),
-    );
+    found.extend(newest_first("/usr/lib/postgresql").into_iter().map(|folder| folder.join("bin")));
     for homebrew in ["/opt/homebrew/opt", "/usr/local/opt", "/home/linuxbrew/.linuxbrew/opt"] {
-        let formulas = newest_first(homebrew)
-            .into_iter()
-            .filter(|folder| name_of(folder).starts_with("postgresql"));
+        let formulas = newest_first(homebrew).into_iter().filter(|folder| name_of(folder).starts_with("postgresql"));
         found.extend(formulas.map(|folder| folder.join("bin")));
     }
     let app = newest_first("/Applications/Postgres.app/Contents/Versions");
@@ -114,11 +100,7 @@ fn candidates(machine: &dyn Machine) -> Vec<PathBuf> {
         // A search path is long and mostly irrelevant: only folders that hold the server are worth a word.
         found.extend(on_path.filter(|folder| machine.probe(folder) != Probe::Absent));
     }
-    found.extend(
-        newest_first(&machine.cache().to_string_lossy())
-            .into_iter()
-            .map(|folder| folder.join("bin")),
-    );
+    found.extend(newest_first(&machine.cache().to_string_lossy()).into_iter().map(|folder| folder.join("bin")));
     found
 }
 
@@ -128,27 +110,17 @@ fn newest_first(mut folders: Vec<PathBuf>) -> Vec<PathBuf> {
 }
 
 fn name_of(folder: &Path) -> String {
-    folder
-        .file_name()
-        .map(|name| name.to_string_lossy().into_owned())
-        .unwrap_or_default()
+    folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
 /// `17.6.0` as numbers: compared as text, 9 would be newer than 17.
 fn numbers_in(name: &str) -> Vec<u32> {
-    name.split(|c: char| !c.is_ascii_digit())
-        .filter_map(|digits| digits.parse().ok())
-        .collect()
+    name.split(|c: char| !c.is_ascii_digit()).filter_map(|digits| digits.parse().ok()).collect()
 }
 
 /// From `postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)`; betas say `19beta1`.
 pub(super) fn parse_version(answer: &str) -> Option<Version> {
-    let full = answer
-        .split_once("(PostgreSQL)")?
-        .1
-        .split_whitespace()
-        .next()?
-        .to_owned();
+    let full = answer.split_once("(PostgreSQL)")?.1.split_whitespace().next()?.to_owned();
     let major = full.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()?;
     Some(Version { major, full })
 }
@@ -166,11 +138,7 @@ impl Machine for ThisMachine<'_> {
         let Ok(entries) = std::fs::read_dir(folder) else {
             return Vec::new();
         };
-        entries
-            .flatten()
-            .map(|entry| entry.path())
-            .filter(|path| path.is_dir())
-            .collect()
+        entries.flatten().map(|entry| entry.path()).filter(|path| path.is_dir()).collect()
     }
 
     fn pg_config_bindir(&self) -> Option<PathBuf> {
@@ -184,15 +152,8 @@ impl Machine for ThisMachine<'_> {
         if !PROGRAMS.iter().all(|program| bin.join(program).is_file()) {
             return Probe::Absent;
         }
-        match self
-            .user
-            .command(&bin.join("postgres"), Path::new("/"))
-            .arg("--version")
-            .output()
-        {
-            Err(error) => Probe::Unusable(format!(
-                "`postgres --version` does not run for the server's user: {error}"
-            )),
+        match self.user.command(&bin.join("postgres"), Path::new("/")).arg("--version").output() {
+            Err(error) => Probe::Unusable(format!("`postgres --version` does not run for the server's user: {error}")),
             Ok(output) => match parse_version(&String::from_utf8_lossy(&output.stdout)) {
                 Some(version) => Probe::Server(version),
                 None => Probe::Unusable("`postgres --version` gives no version".to_owned()),
@@ -203,15 +164,8 @@ impl Machine for ThisMachine<'_> {
     /// As root the server runs as another user, who could not enter root's home.
     fn cache(&self) -> PathBuf {
         let root = nix::unistd::geteuid().is_root();
-        let home = || {
-            std::env::var_os("HOME")
-                .map(PathBuf::from)
-                .unwrap_or_else(|| self.user.temporary_folder())
-        };
-        let base = match std::env::var_os("XDG_CACHE_HOME")
-            .map(PathBuf::from)
-            .filter(|path| path.is_absolute())
-        {
+        let home = || std::env::var_os("HOME").map(PathBuf::from).unwrap_or_else(|| self.user.temporary_folder());
+        let base = match std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|path| path.is_absolute()) {
             _ if root => PathBuf::from("/var/cache"),
             Some(base) => base,
             None if cfg!(target_os = "macos") => home().join("Library/Caches"),

@@ -82,11 +82,7 @@ impl EmbeddedPostgres {
     pub fn start(options: &Options, progress: &mut dyn FnMut(&str)) -> Result<Self> {
         let user = ServerUser::current()?;
         let installation = installation(&user, progress)?;
-        progress(&format!(
-            "PostgreSQL {} from {}",
-            installation.version.full,
-            installation.bin.display()
-        ));
+        progress(&format!("PostgreSQL {} from {}", installation.version.full, installation.bin.display()));
         refuse_foreign_folder(&options.data_dir)?;
         let cluster = Cluster::open(&options.data_dir, user, installation)?;
         let lock = take_folder(&cluster.folder)?;
@@ -99,13 +95,7 @@ impl EmbeddedPostgres {
         }
         let address = start_somewhere(&cluster, options)?;
         progress(&format!("the server is ready at {}", address.socket_dir.display()));
-        Ok(Self {
-            cluster,
-            options: options.clone(),
-            address,
-            stopped: AtomicBool::new(false),
-            _lock: lock,
-        })
+        Ok(Self { cluster, options: options.clone(), address, stopped: AtomicBool::new(false), _lock: lock })
     }
 
     /// Over the socket, as the superuser `postgres`, whatever `PG*` variables say.
@@ -155,8 +145,7 @@ impl EmbeddedPostgres {
     pub fn restart(&self) -> Result<()> {
         self.cluster.stop()?;
         self.address.renew_socket_folder(&self.cluster.user)?;
-        self.cluster
-            .start(&self.options, &self.address.socket_dir, self.address.port)?;
+        self.cluster.start(&self.options, &self.address.socket_dir, self.address.port)?;
         self.stopped.store(false, Ordering::SeqCst);
         Ok(())
     }
@@ -193,26 +182,17 @@ fn refuse_foreign_folder(folder: &Path) -> Result<()> {
         return Ok(());
     };
     if entries.next().is_some() && !folder.join(LOCK_FILE).exists() {
-        return Err(EmbeddedPostgresError::ForeignFolder {
-            folder: folder.to_path_buf(),
-        });
+        return Err(EmbeddedPostgresError::ForeignFolder { folder: folder.to_path_buf() });
     }
     Ok(())
 }
 
 fn take_folder(folder: &Path) -> Result<File> {
     let path = folder.join(LOCK_FILE);
-    let lock = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&path)
-        .doing("open", &path)?;
+    let lock = File::options().create(true).truncate(false).write(true).open(&path).doing("open", &path)?;
     match lock.try_lock() {
         Ok(()) => Ok(lock),
-        Err(std::fs::TryLockError::WouldBlock) => Err(EmbeddedPostgresError::InUse {
-            folder: folder.to_path_buf(),
-        }),
+        Err(std::fs::TryLockError::WouldBlock) => Err(EmbeddedPostgresError::InUse { folder: folder.to_path_buf() }),
         Err(std::fs::TryLockError::Error(source)) => Err(source).doing("lock", &path),
     }
 }

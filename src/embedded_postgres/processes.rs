@@ -26,18 +26,10 @@ impl PidFile {
         let mut lines = text.lines();
         let pid = lines.next()?.trim().parse().ok().filter(|pid| *pid > 1)?;
         let mut after_start_time = lines.skip(2);
-        let port = after_start_time
-            .next()
-            .and_then(|port| port.trim().parse().ok())
-            .unwrap_or_default();
+        let port = after_start_time.next().and_then(|port| port.trim().parse().ok()).unwrap_or_default();
         let socket_dir = after_start_time.next().map(str::trim).unwrap_or_default().to_owned();
         let accepts_connections = text.lines().nth(7).is_some_and(|status| status.trim() == "ready");
-        Some(Self {
-            pid,
-            port,
-            socket_dir,
-            accepts_connections,
-        })
+        Some(Self { pid, port, socket_dir, accepts_connections })
     }
 
     /// The server that is running on this data, if one is. A pid alone proves nothing: after a crash the file stays
@@ -58,9 +50,7 @@ fn works_in(pid: i32, data: &Path) -> bool {
     if Path::new("/proc/self/cwd").exists() {
         return std::fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd == data);
     }
-    let output = std::process::Command::new("ps")
-        .args(["-o", "command=", "-p", &pid.to_string()])
-        .output();
+    let output = std::process::Command::new("ps").args(["-o", "command=", "-p", &pid.to_string()]).output();
     output.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).contains("postgres"))
 }
 
@@ -91,10 +81,7 @@ fn wait_until_gone(pids: impl Iterator<Item = i32>) -> Result<()> {
     for pid in pids {
         while is_alive(pid) {
             if Instant::now() > deadline {
-                return Err(EmbeddedPostgresError::Stop {
-                    pid,
-                    seconds: GONE_SECONDS_MAX,
-                });
+                return Err(EmbeddedPostgresError::Stop { pid, seconds: GONE_SECONDS_MAX });
             }
             std::thread::sleep(POLL);
         }
@@ -113,12 +100,9 @@ fn children_of(parent: i32) -> Vec<i32> {
     let Ok(entries) = std::fs::read_dir("/proc") else {
         return children_by_ps(parent);
     };
-    let pids = entries
-        .flatten()
-        .filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
-    let mut children: Vec<i32> = pids
-        .filter(|pid| status_of(*pid).is_some_and(|(_, of_parent)| of_parent == parent))
-        .collect();
+    let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    let mut children: Vec<i32> =
+        pids.filter(|pid| status_of(*pid).is_some_and(|(_, of_parent)| of_parent == parent)).collect();
     children.sort_unstable();
     children
 }
@@ -139,8 +123,5 @@ fn children_by_ps(parent: i32) -> Vec<i32> {
         let mut fields = line.split_whitespace().map(str::parse::<i32>);
         Some((fields.next()?.ok()?, fields.next()?.ok()?))
     });
-    pairs
-        .filter(|(_, of_parent)| *of_parent == parent)
-        .map(|(pid, _)| pid)
-        .collect()
+    pairs.filter(|(_, of_parent)| *of_parent == parent).map(|(pid, _)| pid).collect()
 }

@@ -56,10 +56,7 @@ fn settings_text(options: &Options, socket_dir: &Path, port: u16) -> Result<Stri
         ("log_destination", "stderr"),
         ("log_line_prefix", "%m [%p] %d "),
     ];
-    let extra = options
-        .settings
-        .iter()
-        .map(|(name, value)| (name.as_str(), value.as_str()));
+    let extra = options.settings.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     let mut text = String::from("# Written at every start: changes here do not last.\n");
     // The last mention of a name wins, so the caller's word comes after ours.
     for (name, value) in own.into_iter().chain(extra) {
@@ -69,22 +66,14 @@ fn settings_text(options: &Options, socket_dir: &Path, port: u16) -> Result<Stri
 }
 
 fn line(name: &str, value: &str) -> Result<String> {
-    let refuse = |reason| {
-        Err(EmbeddedPostgresError::Setting {
-            name: name.to_owned(),
-            reason,
-        })
-    };
+    let refuse = |reason| Err(EmbeddedPostgresError::Setting { name: name.to_owned(), reason });
     if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '.') {
         return refuse("a name has letters, digits, underscores and dots only");
     }
     if value.chars().any(char::is_control) {
         return refuse("a value has no control characters");
     }
-    Ok(format!(
-        "{name} = '{}'\n",
-        value.replace('\\', "\\\\").replace('\'', "''")
-    ))
+    Ok(format!("{name} = '{}'\n", value.replace('\\', "\\\\").replace('\'', "''")))
 }
 
 fn access_text(tcp: bool) -> String {
@@ -100,12 +89,7 @@ mod tests {
     use super::*;
 
     fn options(durability: Durability, tcp: bool) -> Options {
-        Options {
-            data_dir: "/nowhere".into(),
-            durability,
-            settings: Vec::new(),
-            tcp,
-        }
+        Options { data_dir: "/nowhere".into(), durability, settings: Vec::new(), tcp }
     }
 
     #[test]
@@ -129,10 +113,7 @@ mod tests {
     #[test]
     fn a_setting_cannot_bring_a_second_line() {
         for (name, value) in [("work_mem", "1MB'\nfsync = 'off"), ("x = 'y'\nz", "1"), ("", "1")] {
-            assert!(
-                matches!(line(name, value), Err(EmbeddedPostgresError::Setting { .. })),
-                "{name:?}"
-            );
+            assert!(matches!(line(name, value), Err(EmbeddedPostgresError::Setting { .. })), "{name:?}");
         }
     }
 

@@ -30,23 +30,13 @@ impl ServerUser {
         let me = nix::unistd::geteuid();
         if !me.is_root() {
             let gid = nix::unistd::getegid().as_raw();
-            return Ok(Self {
-                name: "this user".to_owned(),
-                uid: me.as_raw(),
-                gid,
-                steps_down: false,
-            });
+            return Ok(Self { name: "this user".to_owned(), uid: me.as_raw(), gid, steps_down: false });
         }
         ["postgres", "nobody"]
             .into_iter()
             .find_map(|name| nix::unistd::User::from_name(name).ok().flatten())
             .filter(|user| !user.uid.is_root())
-            .map(|user| Self {
-                name: user.name,
-                uid: user.uid.as_raw(),
-                gid: user.gid.as_raw(),
-                steps_down: true,
-            })
+            .map(|user| Self { name: user.name, uid: user.uid.as_raw(), gid: user.gid.as_raw(), steps_down: true })
             .ok_or(EmbeddedPostgresError::NoServerUser)
     }
 
@@ -59,11 +49,7 @@ impl ServerUser {
         for (name, _) in std::env::vars_os().filter(|(name, _)| is_postgres_variable(name)) {
             command.env_remove(name);
         }
-        command
-            .env("HOME", home)
-            .env("LC_ALL", "C")
-            .current_dir("/")
-            .stdin(Stdio::null());
+        command.env("HOME", home).env("LC_ALL", "C").current_dir("/").stdin(Stdio::null());
         if self.steps_down {
             // The standard library drops the supplementary groups itself when root changes the user.
             command.uid(self.uid).gid(self.gid);
@@ -80,11 +66,7 @@ impl ServerUser {
 
     /// Refuses a folder that this user cannot reach, and names the parent that is closed.
     pub(super) fn check_can_enter(&self, folder: &Path) -> Result<()> {
-        match self
-            .steps_down
-            .then(|| folder.ancestors().skip(1).find(|parent| !self.may_enter(parent)))
-            .flatten()
-        {
+        match self.steps_down.then(|| folder.ancestors().skip(1).find(|parent| !self.may_enter(parent))).flatten() {
             None => Ok(()),
             Some(closed) => Err(EmbeddedPostgresError::NotTraversable {
                 folder: folder.to_path_buf(),
@@ -109,11 +91,7 @@ impl ServerUser {
         let own = std::env::temp_dir();
         let own = own.canonicalize().unwrap_or(own);
         let usable = own.is_absolute() && own.join("x").ancestors().skip(1).all(|parent| self.may_enter(parent));
-        if usable || !self.steps_down {
-            own
-        } else {
-            PathBuf::from("/tmp")
-        }
+        if usable || !self.steps_down { own } else { PathBuf::from("/tmp") }
     }
 
     /// A fresh folder for one server's socket. It is private (0700), which is what makes `trust` on the socket
@@ -122,11 +100,7 @@ impl ServerUser {
         let parent = self.temporary_folder();
         let sample = parent.join(format!("{SOCKET_FOLDER_PREFIX}123456")).join(SOCKET_NAME);
         let length = sample.as_os_str().len();
-        let parent = if length > SOCKET_PATH_BYTES_MAX {
-            PathBuf::from("/tmp")
-        } else {
-            parent
-        };
+        let parent = if length > SOCKET_PATH_BYTES_MAX { PathBuf::from("/tmp") } else { parent };
         let folder = tempfile::Builder::new()
             .prefix(SOCKET_FOLDER_PREFIX)
             .permissions(std::fs::Permissions::from_mode(0o700))
@@ -136,11 +110,7 @@ impl ServerUser {
         self.make_owner_of(&folder)?;
         let length = folder.join(SOCKET_NAME).as_os_str().len();
         if length > SOCKET_PATH_BYTES_MAX {
-            return Err(EmbeddedPostgresError::SocketPathTooLong {
-                folder,
-                length,
-                longest: SOCKET_PATH_BYTES_MAX,
-            });
+            return Err(EmbeddedPostgresError::SocketPathTooLong { folder, length, longest: SOCKET_PATH_BYTES_MAX });
         }
         Ok(folder)
     }
@@ -152,9 +122,7 @@ fn is_postgres_variable(name: &OsStr) -> bool {
 
 /// Removes a socket folder that has served, and nothing else whatever path it is given.
 pub(super) fn remove_socket_folder(folder: &Path) {
-    let ours = folder
-        .file_name()
-        .is_some_and(|name| name.to_string_lossy().starts_with(SOCKET_FOLDER_PREFIX));
+    let ours = folder.file_name().is_some_and(|name| name.to_string_lossy().starts_with(SOCKET_FOLDER_PREFIX));
     if ours && let Err(error) = std::fs::remove_dir_all(folder) {
         tracing::debug!(folder = %folder.display(), %error, "the socket folder stays");
     }

@@ -6,8 +6,8 @@ use aggregates::{AccountId, AccountKey, AggregateId, CommandId, LogPart};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::head::Head;
 use super::hash::{self, CommitHeader, EventBytes, Hash};
+use super::head::Head;
 use super::unit::RequestHash;
 
 /// What became of one partition of a batch; see `append_batch` in the migrations.

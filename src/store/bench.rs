@@ -6,7 +6,7 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use aggregates::{AccountKey, AggregateId, CommandId, Desk, Halt, Recorded};
+use aggregates::{AccountKey, AggregateId, CommandId, Halt, Recorded};
 
 use super::cache::{CachedAccount, Remembered};
 use super::lane::Pending;
@@ -48,7 +48,6 @@ pub(super) struct Bench {
     pub(super) later: Vec<Pending>,
     /// Names that the unit's own aggregate holds already.
     pub(super) held: HashSet<(&'static str, String)>,
-    desk: Desk,
     commands: HashSet<CommandId>,
     found: HashMap<CommandId, Remembered>,
     asked_for: usize,
@@ -57,11 +56,7 @@ pub(super) struct Bench {
 impl Bench {
     pub(super) fn new(account: AccountKey, cached: Option<CachedAccount>) -> Self {
         let cold = cached.is_none();
-        let mut cached = cached.unwrap_or_default();
-        let mut desk = Desk::new(account);
-        for (id, slot) in cached.slots.drain() {
-            desk.put(id, slot);
-        }
+        let cached = cached.unwrap_or_else(|| CachedAccount::new(account));
         Self {
             account,
             cached,
@@ -70,7 +65,6 @@ impl Bench {
             decided: Vec::new(),
             later: Vec::new(),
             held: HashSet::new(),
-            desk,
             commands: HashSet::new(),
             found: HashMap::new(),
             asked_for: 0,
@@ -78,18 +72,20 @@ impl Bench {
     }
 
     pub(super) fn put(&mut self, id: AggregateId, slot: aggregates::Slot) {
-        self.desk.put(id, slot);
+        self.cached.desk.put(id, slot);
     }
 
     pub(super) fn slot(&self, id: &AggregateId) -> Option<&aggregates::Slot> {
-        self.desk.slot(id)
+        self.cached.desk.slot(id)
     }
 
     /// Decides units in order until none is left, `bytes` are used up, or one needs an aggregate that is not here: then
     /// that is the answer, and the unit waits for it.
     pub(super) fn run(&mut self, bytes: &mut usize) -> Option<AggregateId> {
         while let Some(pending) = self.waiting.pop_front() {
-            if *bytes == 0 || !self.commands.insert(pending.unit.command_id) {
+            // A command that is in the batch twice waits for what becomes of the first.
+            let only = self.waiting.is_empty() && self.commands.is_empty();
+            if *bytes == 0 || (!only && !self.commands.insert(pending.unit.command_id)) {
                 self.later.push(pending);
                 continue;
             }
@@ -128,7 +124,7 @@ impl Bench {
 
     fn decide(&mut self, pending: &Pending) -> Result<Verdict, AggregateId> {
         let unit = &pending.unit;
-        let desk = &mut self.desk;
+        let desk = &mut self.cached.desk;
         let decided = catch_unwind(AssertUnwindSafe(|| desk.decide_if(unit.at, &*unit.decision, encode)));
         Ok(match decided {
             Ok(Ok(Ok(events))) if events.is_empty() => Verdict::Nothing,
@@ -138,25 +134,11 @@ impl Bench {
             Ok(Err(Halt::Missing(_))) if self.asked_for > UNIT_AGGREGATES_MAX => Verdict::Refuse(TOO_LARGE),
             Ok(Err(Halt::Missing(id))) => return Err(id),
             Err(_) => {
-                self.desk.roll_back();
+                self.cached.desk.roll_back();
                 tracing::error!(command = %unit.command_id, "a decision panicked");
                 Verdict::Refuse(ExecuteError::Panicked)
             }
         })
-    }
-
-    /// The account as it is after the commit.
-    pub(super) fn after(&mut self) -> CachedAccount {
-        let mut cached = std::mem::take(&mut self.cached);
-        cached.slots = std::mem::replace(&mut self.desk, Desk::new(self.account)).into_slots().collect();
-        cached
-    }
-
-    /// The account as it was before the batch.
-    pub(super) fn before(&mut self) -> CachedAccount {
-        let mut cached = std::mem::take(&mut self.cached);
-        cached.slots = std::mem::replace(&mut self.desk, Desk::new(self.account)).into_baseline().collect();
-        cached
     }
 
     /// Every unit that is not answered yet, in order.

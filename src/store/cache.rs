@@ -1,9 +1,9 @@
 //! Aggregates that stay in memory, account by account, bounded by their number. What is in here is what the log said at
 //! the lane's head of that partition; every commit proves it again by compare-and-swap.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 
-use aggregates::{AccountKey, AggregateId, CommandId, LogPart, Slot};
+use aggregates::{AccountKey, AggregateId, CommandId, Desk, LogPart, Slot};
 use hashlink::LruCache;
 
 use super::unit::RequestHash;
@@ -20,15 +20,19 @@ pub(super) struct Remembered {
 }
 
 /// What a lane knows of one account.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct CachedAccount {
     /// It has a row in `ledger.accounts`.
     pub(super) listed: bool,
-    pub(super) slots: HashMap<AggregateId, Slot>,
+    pub(super) desk: Desk,
     recent: VecDeque<(CommandId, Remembered)>,
 }
 
 impl CachedAccount {
+    pub(super) fn new(account: AccountKey) -> Self {
+        Self { listed: false, desk: Desk::new(account), recent: VecDeque::new() }
+    }
+
     pub(super) fn recall(&self, command: CommandId) -> Option<Remembered> {
         self.recent.iter().find(|(known, _)| *known == command).map(|(_, remembered)| *remembered)
     }
@@ -57,25 +61,25 @@ impl Cache {
     /// Takes an account out, to work on it. Nothing else may change it meanwhile.
     pub(super) fn take(&mut self, account: AccountKey) -> Option<CachedAccount> {
         let cached = self.accounts.remove(&account)?;
-        self.aggregates -= cached.slots.len();
+        self.aggregates -= cached.desk.len();
         Some(cached)
     }
 
     /// Puts an account back as the most recently used one and lets go of the oldest beyond the bound.
     pub(super) fn put(&mut self, account: AccountKey, cached: CachedAccount) {
-        self.aggregates += cached.slots.len();
+        self.aggregates += cached.desk.len();
         if let Some(replaced) = self.accounts.insert(account, cached) {
-            self.aggregates -= replaced.slots.len();
+            self.aggregates -= replaced.desk.len();
         }
         while self.aggregates > self.aggregates_max {
             let Some((_, oldest)) = self.accounts.remove_lru() else { break };
-            self.aggregates -= oldest.slots.len();
+            self.aggregates -= oldest.desk.len();
         }
     }
 
     /// A cached aggregate, without counting as a use.
     pub(super) fn slot_mut(&mut self, account: AccountKey, aggregate: AggregateId) -> Option<&mut Slot> {
-        self.accounts.peek_mut(&account)?.slots.get_mut(&aggregate)
+        self.accounts.peek_mut(&account)?.desk.slot_mut(&aggregate)
     }
 
     pub(super) fn forget_account(&mut self, account: AccountKey) {
@@ -89,8 +93,12 @@ impl Cache {
 
     /// Forgets every account of a partition.
     pub(super) fn forget_part(&mut self, log_part: LogPart) {
-        let gone: Vec<AccountKey> =
-            self.accounts.iter().map(|(account, _)| *account).filter(|account| account.log_part() == log_part).collect();
+        let gone: Vec<AccountKey> = self
+            .accounts
+            .iter()
+            .map(|(account, _)| *account)
+            .filter(|account| account.log_part() == log_part)
+            .collect();
         for account in gone {
             self.take(account);
         }
@@ -108,11 +116,12 @@ mod tests {
     }
 
     fn holding(aggregates: u128) -> CachedAccount {
-        let slot = |n| {
+        let mut cached = CachedAccount::new(account(0));
+        for n in 0..aggregates {
             let id = AggregateId { kind: AggregateKind::UserPackage, id: Uuid::from_u128(n) };
-            (id, Slot { version: 0, state: State::empty(AggregateKind::UserPackage) })
-        };
-        CachedAccount { slots: (0..aggregates).map(slot).collect(), ..CachedAccount::default() }
+            cached.desk.put(id, Slot { version: 0, state: State::empty(AggregateKind::UserPackage) });
+        }
+        cached
     }
 
     #[test]
@@ -142,7 +151,7 @@ mod tests {
 
     #[test]
     fn only_the_latest_commands_are_remembered() {
-        let mut cached = CachedAccount::default();
+        let mut cached = CachedAccount::new(account(1));
         let command = |n: usize| CommandId::from_uuid(Uuid::from_u128(n as u128));
         for n in 0..=RECENT_COMMANDS_MAX {
             let remembered = Remembered { request_hash: RequestHash([0; 16]), first_position: 1, event_count: 1 };

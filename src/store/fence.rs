@@ -32,8 +32,7 @@ pub(super) async fn settle(
 ) -> Result<Vec<(Outcome, Head)>, StoreError> {
     let parts: Vec<LogPart> = batch.iter().map(Sealed::log_part).collect();
     let numbers = part_numbers(&parts);
-    let fenced =
-        sqlx::query("SELECT * FROM ledger.fence_heads($1)").bind(&numbers).fetch_all(&mut *connection).await?;
+    let fenced = sqlx::query("SELECT * FROM ledger.fence_heads($1)").bind(&numbers).fetch_all(&mut *connection).await?;
     let heads: HashMap<LogPart, Head> = fenced.iter().map(head_of).collect::<Result<_, _>>()?;
 
     let firsts: Vec<i64> = batch.iter().map(|sealed| sealed.base.position + 1).collect();

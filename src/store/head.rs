@@ -44,9 +44,7 @@ pub(super) fn part_numbers(parts: &[LogPart]) -> Vec<i16> {
 }
 
 pub(super) fn log_part(number: i16) -> Result<LogPart, StoreError> {
-    u8::try_from(number)
-        .map(LogPart::new)
-        .map_err(|_| StoreError::Corrupt(format!("log_part {number}")))
+    u8::try_from(number).map(LogPart::new).map_err(|_| StoreError::Corrupt(format!("log_part {number}")))
 }
 
 pub(crate) fn head_of(row: &sqlx::postgres::PgRow) -> Result<(LogPart, Head), StoreError> {
@@ -65,10 +63,7 @@ pub(super) fn hash_of(bytes: &[u8]) -> Result<Hash, StoreError> {
 }
 
 /// Reads heads and the kinds of event their partitions hold.
-pub(super) async fn open(
-    connection: &mut PgConnection,
-    parts: &[LogPart],
-) -> Result<Vec<(LogPart, Part)>, StoreError> {
+pub(super) async fn open(connection: &mut PgConnection, parts: &[LogPart]) -> Result<Vec<(LogPart, Part)>, StoreError> {
     let numbers = part_numbers(parts);
     let heads = sqlx::query(
         "SELECT log_part, position, epoch, committed_us, chain FROM ledger.log_heads WHERE log_part = ANY ($1)",

@@ -3,7 +3,7 @@
 //! ```text
 //! unit.rs        what is asked and answered: UnitOfWork, Receipt, ExecuteError
 //! mod.rs         the handle: bounds what waits, routes each account to its lane
-//! lane.rs        the writer task: group commit, conflicts, unknown outcomes
+//! lane/          the writer thread: group commit, conflicts, unknown outcomes
 //!   queue.rs       who is next, fairly
 //!   bench.rs       one account's part of a batch: decided in memory
 //!   draft.rs       decided benches -> the rows of a batch
@@ -151,9 +151,8 @@ impl Store {
         let options = Arc::new(options);
         let mut lanes = Vec::new();
         for number in 0..options.lanes.max(1) {
-            let mine = LogPart::all()
-                .filter(|part| usize::from(part.number()) % options.lanes.max(1) == number)
-                .collect();
+            let mine =
+                LogPart::all().filter(|part| usize::from(part.number()) % options.lanes.max(1) == number).collect();
             let (inbox, received) = mpsc::channel(options.queue_units.max(1));
             let places = Arc::new(Semaphore::new(options.queue_units.max(1)));
             let lane = Lane::new(

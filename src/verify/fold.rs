@@ -85,7 +85,8 @@ impl Folds {
             .await?;
             let (version, position) = last.unwrap_or((0, 0));
             if version < snapshot.version {
-                let what = format!("the snapshot of {id} claims version {}, the log ends at {version}", snapshot.version);
+                let what =
+                    format!("the snapshot of {id} claims version {}, the log ends at {version}", snapshot.version);
                 return Err(Wrong::at(log_part, position, what));
             }
         }
@@ -101,7 +102,8 @@ fn same(kind: AggregateKind, snapshot: &Snapshot, folded: &State) -> Result<bool
     if snapshot.schema != State::schema(kind) {
         return Ok(false);
     }
-    let state = State::from_json(kind, &snapshot.state).map_err(|error| format!("the snapshot cannot be read: {error}"))?;
+    let state =
+        State::from_json(kind, &snapshot.state).map_err(|error| format!("the snapshot cannot be read: {error}"))?;
     if state != *folded {
         return Err(format!("the snapshot at version {} is not the fold of the events", snapshot.version));
     }

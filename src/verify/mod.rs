@@ -69,10 +69,7 @@ impl Wrong {
 ///
 /// # Errors
 /// When the database cannot be read. A log that is wrong is not an error but the inner result.
-pub async fn run(
-    pool: &PgPool,
-    mut progress: impl FnMut(u64, u64),
-) -> Result<Result<Verified, Finding>, StoreError> {
+pub async fn run(pool: &PgPool, mut progress: impl FnMut(u64, u64)) -> Result<Result<Verified, Finding>, StoreError> {
     let heads = heads(pool).await?;
     let total: u64 = heads.iter().map(|(_, head)| head.position.unsigned_abs()).sum();
     let mut verified = Verified::default();

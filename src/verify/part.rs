@@ -104,7 +104,8 @@ impl Walk {
             self.folds.event(self.log_part, event)?;
             self.accounts.insert(event.account);
             let kind = (event.aggregate_type.as_str(), event.event_type.as_str(), event.schema_version);
-            if !self.types.iter().any(|(aggregate, name, schema)| (aggregate.as_str(), name.as_str(), *schema) == kind) {
+            if !self.types.iter().any(|(aggregate, name, schema)| (aggregate.as_str(), name.as_str(), *schema) == kind)
+            {
                 self.types.insert((kind.0.to_owned(), kind.1.to_owned(), kind.2));
             }
         }
@@ -117,7 +118,11 @@ impl Walk {
     fn link(&mut self, commit: &StoredCommit, leaves: &[Hash]) -> Result<(), Wrong> {
         let root = merkle_root(leaves);
         if root != commit.events_root {
-            return Err(self.wrong(format!("the commit's root is {}, its events give {}", short(&commit.events_root), short(&root))));
+            return Err(self.wrong(format!(
+                "the commit's root is {}, its events give {}",
+                short(&commit.events_root),
+                short(&root)
+            )));
         }
         if commit.prev_chain != self.chain {
             return Err(self.wrong(format!(
@@ -139,7 +144,11 @@ impl Walk {
         };
         let link = chain(&self.chain, &header);
         if link != commit.chain {
-            return Err(self.wrong(format!("the commit's chain is {}, it should be {}", short(&commit.chain), short(&link))));
+            return Err(self.wrong(format!(
+                "the commit's chain is {}, it should be {}",
+                short(&commit.chain),
+                short(&link)
+            )));
         }
         self.chain = link;
         self.committed_us = commit.committed_us;
@@ -185,7 +194,10 @@ impl Walk {
     }
 
     async fn end(mut self, pool: &PgPool) -> Result<Verified, Wrong> {
-        if self.position != self.head.position || self.chain != self.head.chain || self.committed_us > self.head.committed_us {
+        if self.position != self.head.position
+            || self.chain != self.head.chain
+            || self.committed_us > self.head.committed_us
+        {
             return Err(self.wrong(format!(
                 "the head says position {} and chain {}, the log ends at {} with {}",
                 self.head.position,
@@ -212,11 +224,12 @@ impl Walk {
         if let Some(account) = self.accounts.difference(&listed).next() {
             return Err(self.wrong(format!("account {} has events but is not in the directory", account.uuid())));
         }
-        let rows =
-            sqlx::query("SELECT aggregate_type, event_type, schema_version FROM ledger.event_types WHERE log_part = $1")
-                .bind(part)
-                .fetch_all(pool)
-                .await?;
+        let rows = sqlx::query(
+            "SELECT aggregate_type, event_type, schema_version FROM ledger.event_types WHERE log_part = $1",
+        )
+        .bind(part)
+        .fetch_all(pool)
+        .await?;
         let registered: HashSet<(String, String, i16)> = rows
             .iter()
             .map(|row| Ok((column(row, "aggregate_type")?, column(row, "event_type")?, column(row, "schema_version")?)))

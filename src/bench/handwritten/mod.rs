@@ -35,10 +35,7 @@ const ZIPF_EXPONENT: &str = "1.001";
 /// # Errors
 /// When the database or pgbench fails.
 pub async fn run(postgres: &Target, seconds: u64) -> anyhow::Result<Vec<Row>> {
-    let pool = PgPoolOptions::new()
-        .max_connections(1)
-        .connect_with(postgres.connect.clone())
-        .await?;
+    let pool = PgPoolOptions::new().max_connections(1).connect_with(postgres.connect.clone()).await?;
     pool.execute(SCHEMA).await.context("the hand-written schema")?;
     load(&pool).await.context("the hand-written accounts")?;
 
@@ -69,8 +66,7 @@ async fn load(pool: &PgPool) -> anyhow::Result<()> {
         .bind(DAILY_LIMIT_MICROS)
         .execute(pool)
         .await?;
-    pool.execute("VACUUM ANALYZE handwritten.user_packages, handwritten.balances")
-        .await?;
+    pool.execute("VACUUM ANALYZE handwritten.user_packages, handwritten.balances").await?;
     Ok(())
 }
 
@@ -89,36 +85,18 @@ async fn check(pool: &PgPool) -> anyhow::Result<()> {
 async fn best(postgres: &Target, pool: &PgPool, account: &str, accounts: &str, seconds: u64) -> anyhow::Result<Row> {
     let folder = TempDir::new().context("a folder for pgbench")?;
     let script = folder.path().join("charge.sql");
-    tokio::fs::write(
-        &script,
-        format!("\\set account {account}\n\\set amount {CHARGE_MICROS}\n{CHARGE}"),
-    )
-    .await?;
-    let program = Pgbench {
-        postgres,
-        script: &script,
-        logs: folder.path(),
-        seconds,
-    };
+    tokio::fs::write(&script, format!("\\set account {account}\n\\set amount {CHARGE_MICROS}\n{CHARGE}")).await?;
+    let program = Pgbench { postgres, script: &script, logs: folder.path(), seconds };
 
     let before = Baseline::take(pool, "handwritten").await?;
     let mut runs = Vec::new();
     for clients in CLIENTS_TRIED {
-        pool.execute("VACUUM ANALYZE handwritten.daily_usage, handwritten.balances")
-            .await?;
-        runs.push(
-            program
-                .run(clients)
-                .await
-                .with_context(|| format!("pgbench with {clients} clients"))?,
-        );
+        pool.execute("VACUUM ANALYZE handwritten.daily_usage, handwritten.balances").await?;
+        runs.push(program.run(clients).await.with_context(|| format!("pgbench with {clients} clients"))?);
     }
     let charges = runs.iter().map(|run| run.transactions).sum();
     let bytes_per_charge = before.bytes_per_charge(pool, charges).await?;
-    let best = runs
-        .iter()
-        .max_by(|a, b| a.per_second.total_cmp(&b.per_second))
-        .context("no run of pgbench")?;
+    let best = runs.iter().max_by(|a, b| a.per_second.total_cmp(&b.per_second)).context("no run of pgbench")?;
     Ok(Row {
         system: "hand-written SQL, pgbench".to_owned(),
         accounts: accounts.to_owned(),
@@ -132,10 +110,7 @@ async fn best(postgres: &Target, pool: &PgPool, account: &str, accounts: &str, s
 }
 
 fn note(runs: &[Measured]) -> String {
-    let tried: Vec<_> = runs
-        .iter()
-        .map(|run| format!("{} clients {:.0}/s", run.clients, run.per_second))
-        .collect();
+    let tried: Vec<_> = runs.iter().map(|run| format!("{} clients {:.0}/s", run.clients, run.per_second)).collect();
     format!(
         "The best of {}. Prepared statements, Zipf exponent {ZIPF_EXPONENT}; no idempotency key, no history to verify.",
         tried.join(", ")

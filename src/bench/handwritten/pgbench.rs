@@ -62,12 +62,7 @@ impl Pgbench<'_> {
             .arg(self.script)
             .arg("-h")
             .arg(&self.postgres.socket_dir)
-            .args([
-                "-p",
-                &self.postgres.port.to_string(),
-                "-U",
-                self.postgres.connect.get_username(),
-            ])
+            .args(["-p", &self.postgres.port.to_string(), "-U", self.postgres.connect.get_username()])
             .arg(&self.postgres.database)
             .env("LC_ALL", "C")
             .stdin(Stdio::null())
@@ -101,20 +96,12 @@ fn parse(said: &str, clients: usize, latency: Latency) -> anyhow::Result<Measure
     }
     let transactions = after(said, "number of transactions actually processed: ").context("no transactions")?;
     let per_second = after(said, "tps = ").context("no transactions per second")?;
-    Ok(Measured {
-        clients,
-        transactions: transactions.parse()?,
-        per_second: per_second.parse()?,
-        latency,
-    })
+    Ok(Measured { clients, transactions: transactions.parse()?, per_second: per_second.parse()?, latency })
 }
 
 /// The word after `label`.
 fn after<'a>(said: &'a str, label: &str) -> Option<&'a str> {
-    said.lines()
-        .find_map(|line| line.strip_prefix(label))?
-        .split_whitespace()
-        .next()
+    said.lines().find_map(|line| line.strip_prefix(label))?.split_whitespace().next()
 }
 
 #[cfg(test)]
@@ -135,12 +122,7 @@ latency average = 2.391 ms
 initial connection time = 21.554 ms
 tps = 6691.204863 (without initial connection time)
 ";
-    const NONE: Latency = Latency {
-        p50_us: 0,
-        p99_us: 0,
-        p999_us: 0,
-        open_loop_rate: None,
-    };
+    const NONE: Latency = Latency { p50_us: 0, p99_us: 0, p999_us: 0, open_loop_rate: None };
 
     #[test]
     fn figures_are_read() {

@@ -63,18 +63,11 @@ struct Measured {
 /// # Errors
 /// When the database fails.
 pub async fn run(postgres: &Target, seconds: u64) -> anyhow::Result<Vec<Row>> {
-    let pool = PgPoolOptions::new()
-        .max_connections(1)
-        .connect_with(postgres.connect.clone())
-        .await?;
+    let pool = PgPoolOptions::new().max_connections(1).connect_with(postgres.connect.clone()).await?;
     pool.execute(SCHEMA).await.context("the raw schema")?;
     let mut rows = Vec::new();
     for what in [What::Events, What::EventsAndResults, What::CopiedEvents] {
-        rows.push(
-            best(postgres, &pool, what, seconds)
-                .await
-                .with_context(|| format!("{what:?}"))?,
-        );
+        rows.push(best(postgres, &pool, what, seconds).await.with_context(|| format!("{what:?}"))?);
     }
     pool.execute("DROP SCHEMA raw CASCADE").await?;
     pool.close().await;
@@ -112,26 +105,10 @@ async fn best(postgres: &Target, pool: &PgPool, what: What, seconds: u64) -> any
     let mut trials = Vec::new();
     for batch_rows in what.batch_rows_tried() {
         for connections in CONNECTIONS_TRIED {
-            trials.push(
-                measure(
-                    postgres,
-                    pool,
-                    Variant {
-                        what,
-                        connections,
-                        batch_rows,
-                    },
-                    trial,
-                )
-                .await?,
-            );
+            trials.push(measure(postgres, pool, Variant { what, connections, batch_rows }, trial).await?);
         }
     }
-    let winner = trials
-        .iter()
-        .max_by(|a, b| a.per_second.total_cmp(&b.per_second))
-        .context("no trial")?
-        .variant;
+    let winner = trials.iter().max_by(|a, b| a.per_second.total_cmp(&b.per_second)).context("no trial")?.variant;
     let measured = measure(postgres, pool, winner, Duration::from_secs(seconds)).await?;
     Ok(Row {
         system: what.system().to_owned(),
@@ -146,12 +123,9 @@ async fn best(postgres: &Target, pool: &PgPool, what: What, seconds: u64) -> any
 }
 
 fn note(winner: Variant, trials: &[Measured]) -> String {
-    let tried = trials.iter().map(|trial| {
-        format!(
-            "{} x {} {:.0}/s",
-            trial.variant.connections, trial.variant.batch_rows, trial.per_second
-        )
-    });
+    let tried = trials
+        .iter()
+        .map(|trial| format!("{} x {} {:.0}/s", trial.variant.connections, trial.variant.batch_rows, trial.per_second));
     let tried: Vec<_> = tried.collect();
     format!(
         "A ceiling, not a ledger: no decision, hash or answer. Durable commits of {} rows; the best of these short \
@@ -189,11 +163,7 @@ async fn measure(postgres: &Target, pool: &PgPool, variant: Variant, duration: D
         connection.close().await?;
     }
     let bytes_per_charge = before.bytes_per_charge(pool, rows).await?;
-    Ok(Measured {
-        variant,
-        per_second,
-        bytes_per_charge,
-    })
+    Ok(Measured { variant, per_second, bytes_per_charge })
 }
 
 async fn write_until(
@@ -205,9 +175,7 @@ async fn write_until(
     let mut rows = 0;
     while Instant::now() < end {
         let writing = variant.what.write(&mut connection, &mut generator, variant.batch_rows);
-        rows += timeout(BATCH_WAIT, writing)
-            .await
-            .context("a batch did not end in time")??;
+        rows += timeout(BATCH_WAIT, writing).await.context("a batch did not end in time")??;
     }
     Ok((rows, connection))
 }

@@ -117,12 +117,7 @@ impl Generator {
             }
         }
         let accounts = &self.accounts;
-        self.picked.sort_by_key(|at| {
-            accounts
-                .get(*at)
-                .and_then(Option::as_ref)
-                .map(|account| account.log_part)
-        });
+        self.picked.sort_by_key(|at| accounts.get(*at).and_then(Option::as_ref).map(|account| account.log_part));
     }
 }
 
@@ -157,11 +152,7 @@ impl Sample {
             time_zone: DEFAULT_TIME_ZONE,
             day: DayRule::Calendar,
         };
-        let consume = UserPackageCommand::Consume {
-            amount: micros(CHARGE_MICROS)?,
-            meter: None,
-            reference: None,
-        };
+        let consume = UserPackageCommand::Consume { amount: micros(CHARGE_MICROS)?, meter: None, reference: None };
         let mut last: Option<UserPackageEvent> = None;
         for command in [activate, consume] {
             for event in package.decide(workload.at, &command)? {

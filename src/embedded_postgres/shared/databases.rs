@@ -44,39 +44,16 @@ where
 {
     let mut admin = connect(address.connect_options("postgres")).await?;
     let known = sqlx::query_scalar::<_, bool>("SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)");
-    if known
-        .bind(template)
-        .fetch_one(&mut admin)
-        .await
-        .map_err(refused("look for the template"))?
-    {
+    if known.bind(template).fetch_one(&mut admin).await.map_err(refused("look for the template"))? {
         return Ok(());
     }
     let building = format!("{template}_building");
-    run(
-        &mut admin,
-        &format!("DROP DATABASE IF EXISTS {building} WITH (FORCE)"),
-        "drop an unfinished template",
-    )
-    .await?;
-    run(
-        &mut admin,
-        &format!("CREATE DATABASE {building}"),
-        "create the template",
-    )
-    .await?;
+    run(&mut admin, &format!("DROP DATABASE IF EXISTS {building} WITH (FORCE)"), "drop an unfinished template").await?;
+    run(&mut admin, &format!("CREATE DATABASE {building}"), "create the template").await?;
     migrate(address.connect_options(&building))
         .await
-        .map_err(|error| EmbeddedPostgresError::Template {
-            identifier: identifier.to_owned(),
-            source: error.into(),
-        })?;
-    run(
-        &mut admin,
-        &format!("ALTER DATABASE {building} ALLOW_CONNECTIONS false"),
-        "close the template",
-    )
-    .await?;
+        .map_err(|error| EmbeddedPostgresError::Template { identifier: identifier.to_owned(), source: error.into() })?;
+    run(&mut admin, &format!("ALTER DATABASE {building} ALLOW_CONNECTIONS false"), "close the template").await?;
     rename_when_unused(&mut admin, &building, template).await
 }
 
@@ -84,18 +61,8 @@ async fn rename_when_unused(admin: &mut PgConnection, from: &str, to: &str) -> R
     let deadline = Instant::now() + Duration::from_secs(STRAGGLER_SECONDS_MAX);
     loop {
         let stragglers = sqlx::query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1");
-        stragglers
-            .bind(from)
-            .execute(&mut *admin)
-            .await
-            .map_err(refused("end the connections to the template"))?;
-        match run(
-            admin,
-            &format!("ALTER DATABASE {from} RENAME TO {to}"),
-            "rename the template",
-        )
-        .await
-        {
+        stragglers.bind(from).execute(&mut *admin).await.map_err(refused("end the connections to the template"))?;
+        match run(admin, &format!("ALTER DATABASE {from} RENAME TO {to}"), "rename the template").await {
             Err(_) if Instant::now() < deadline => tokio::time::sleep(Duration::from_millis(10)).await,
             renamed_or_too_late => return renamed_or_too_late,
         }
@@ -104,12 +71,7 @@ async fn rename_when_unused(admin: &mut PgConnection, from: &str, to: &str) -> R
 
 pub(super) async fn clone_template(address: &Address, template: &str, name: &str) -> Result<()> {
     let mut admin = connect(address.connect_options("postgres")).await?;
-    run(
-        &mut admin,
-        &format!("CREATE DATABASE {name} TEMPLATE {template}"),
-        "copy the template",
-    )
-    .await?;
+    run(&mut admin, &format!("CREATE DATABASE {name} TEMPLATE {template}"), "copy the template").await?;
     admin.close().await.map_err(refused("end a connection"))
 }
 
@@ -125,23 +87,15 @@ impl Janitor {
     /// Returns once this process is present on the server. Blocks.
     pub(super) fn init(address: &Address) -> Result<Self> {
         let owner: String = uuid::Uuid::new_v4().simple().to_string().chars().take(12).collect();
-        let presence = address
-            .connect_options("postgres")
-            .application_name(&format!("{PRESENCE}{owner}"));
+        let presence = address.connect_options("postgres").application_name(&format!("{PRESENCE}{owner}"));
         let (to_remove, removals) = unbounded_channel();
         let (tell, told) = std::sync::mpsc::sync_channel(1);
         // A thread of its own, with a runtime of its own: each test's runtime ends with the test.
         let thread = std::thread::Builder::new().name("test-databases".to_owned());
         let lost = |error: &dyn std::error::Error| EmbeddedPostgresError::Thread(error.to_string());
-        thread
-            .spawn(move || work(presence, removals, &tell))
-            .map_err(|error| lost(&error))?;
+        thread.spawn(move || work(presence, removals, &tell)).map_err(|error| lost(&error))?;
         told.recv().map_err(|error| lost(&error))??;
-        Ok(Self {
-            owner,
-            made: AtomicU64::new(0),
-            to_remove,
-        })
+        Ok(Self { owner, made: AtomicU64::new(0), to_remove })
     }
 
     pub(super) fn next_name(&self) -> String {
@@ -150,10 +104,7 @@ impl Janitor {
 
     pub(super) fn remove(&self, name: String) {
         if let Err(error) = self.to_remove.send(name) {
-            tracing::debug!(
-                database = error.0,
-                "the database stays until another test process arrives"
-            );
+            tracing::debug!(database = error.0, "the database stays until another test process arrives");
         }
     }
 }
@@ -182,10 +133,7 @@ async fn keep_clean(mut connection: PgConnection, mut removals: UnboundedReceive
     // that is missing is gone. Asked the other way round, a newcomer's database could be taken for an orphan.
     let orphans = "SELECT datname FROM pg_database d WHERE datname LIKE 'test\\_%' AND NOT EXISTS (SELECT FROM \
                    pg_stat_activity WHERE application_name = 'tests-' || split_part(d.datname, '_', 2))";
-    let orphans = sqlx::query_scalar::<_, String>(orphans)
-        .fetch_all(&mut connection)
-        .await
-        .unwrap_or_default();
+    let orphans = sqlx::query_scalar::<_, String>(orphans).fetch_all(&mut connection).await.unwrap_or_default();
     for name in orphans {
         drop_database(&mut connection, &name).await;
     }
@@ -203,20 +151,12 @@ async fn drop_database(connection: &mut PgConnection, name: &str) {
 }
 
 async fn connect(options: PgConnectOptions) -> Result<PgConnection> {
-    options
-        .disable_statement_logging()
-        .connect()
-        .await
-        .map_err(refused("let us in"))
+    options.disable_statement_logging().connect().await.map_err(refused("let us in"))
 }
 
 /// The names in these statements are made of our own letters, digits and underscores.
 async fn run(connection: &mut PgConnection, sql: &str, doing: &'static str) -> Result<()> {
-    sqlx::raw_sql(sql)
-        .execute(connection)
-        .await
-        .map(|_| ())
-        .map_err(refused(doing))
+    sqlx::raw_sql(sql).execute(connection).await.map(|_| ()).map_err(refused(doing))
 }
 
 fn refused(doing: &'static str) -> impl FnOnce(sqlx::Error) -> EmbeddedPostgresError {

@@ -36,15 +36,10 @@ impl Home {
                 let arrival = format!("{}\n", uuid::Uuid::new_v4());
                 presence.write_all(arrival.as_bytes()).doing("write", &path)?;
                 let state = state.canonicalize().doing("find", state)?;
-                return Ok(Self {
-                    state,
-                    _presence: presence,
-                });
+                return Ok(Self { state, _presence: presence });
             }
         }
-        Err(EmbeddedPostgresError::InUse {
-            folder: state.to_path_buf(),
-        })
+        Err(EmbeddedPostgresError::InUse { folder: state.to_path_buf() })
     }
 
     /// One process at a time sets things up. Dropping the file ends its turn, and so does dying.
@@ -80,10 +75,7 @@ pub(super) fn default_state(user: &ServerUser, server_version: &str) -> PathBuf 
     let me = nix::unistd::geteuid();
     let key = format!("{}\0{me}\0{server_version}", env!("CARGO_MANIFEST_DIR"));
     let hash = hex::encode(Sha256::digest(key.as_bytes()));
-    user.temporary_folder().join(format!(
-        "billing-ledger-tests-{}",
-        hash.chars().take(16).collect::<String>()
-    ))
+    user.temporary_folder().join(format!("billing-ledger-tests-{}", hash.chars().take(16).collect::<String>()))
 }
 
 /// The name is predictable and the temporary folder belongs to everybody: whoever made it first must have been us.
@@ -106,30 +98,16 @@ fn make_private_folder(folder: &Path) -> Result<()> {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
         Err(error) => Err(error).doing("look at", folder),
         Ok(found) if found.is_dir() && found.uid() == me.as_raw() => Ok(()),
-        Ok(_) => Err(EmbeddedPostgresError::ForeignFolder {
-            folder: folder.to_path_buf(),
-        }),
+        Ok(_) => Err(EmbeddedPostgresError::ForeignFolder { folder: folder.to_path_buf() }),
     }
 }
 
 fn ignore_missing(result: std::io::Result<()>) -> std::io::Result<()> {
-    result.or_else(|error| {
-        if error.kind() == ErrorKind::NotFound {
-            Ok(())
-        } else {
-            Err(error)
-        }
-    })
+    result.or_else(|error| if error.kind() == ErrorKind::NotFound { Ok(()) } else { Err(error) })
 }
 
 fn open_lock(path: &Path) -> std::io::Result<File> {
-    File::options()
-        .create(true)
-        .truncate(false)
-        .read(true)
-        .write(true)
-        .mode(0o600)
-        .open(path)
+    File::options().create(true).truncate(false).read(true).write(true).mode(0o600).open(path)
 }
 
 /// A lock on a file that was removed meanwhile is a lock on nothing.

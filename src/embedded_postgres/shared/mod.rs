@@ -61,9 +61,7 @@ where
     Migrating: Future<Output = std::result::Result<(), Failure>>,
     Failure: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let shared = SHARED
-        .get_or_try_init(|| blocking(|| Shared::join(None, LINGER_SECONDS)))
-        .await?;
+    let shared = SHARED.get_or_try_init(|| blocking(|| Shared::join(None, LINGER_SECONDS))).await?;
     shared.database(identifier, migrate).await
 }
 
@@ -121,12 +119,7 @@ impl Shared {
         let address = running_address(&cluster).map_or_else(|| start_anew(cluster), Ok)?;
         drop(setting_up);
         let janitor = Janitor::init(&address)?;
-        Ok(Arc::new(Self {
-            address,
-            janitor,
-            templates: Mutex::default(),
-            home,
-        }))
+        Ok(Arc::new(Self { address, janitor, templates: Mutex::default(), home }))
     }
 
     async fn database<Migrate, Migrating, Failure>(
@@ -149,10 +142,7 @@ impl Shared {
         }
         let name = self.janitor.next_name();
         databases::clone_template(&self.address, &template, &name).await?;
-        Ok(TestDatabase {
-            name,
-            shared: Arc::clone(self),
-        })
+        Ok(TestDatabase { name, shared: Arc::clone(self) })
     }
 
     fn known_templates(&self) -> std::sync::MutexGuard<'_, HashSet<String>> {
@@ -163,10 +153,7 @@ impl Shared {
 /// Who started the server may have been killed before it was ready; such a one has no users yet.
 fn running_address(cluster: &Cluster) -> Option<Address> {
     let server = cluster.running().filter(|server| server.accepts_connections)?;
-    Some(Address {
-        socket_dir: PathBuf::from(server.socket_dir),
-        port: server.port,
-    })
+    Some(Address { socket_dir: PathBuf::from(server.socket_dir), port: server.port })
 }
 
 fn start_anew(cluster: Cluster) -> Result<Address> {
@@ -176,11 +163,7 @@ fn start_anew(cluster: Cluster) -> Result<Address> {
         remove_socket_folder(Path::new(socket_dir.trim()));
     }
     std::fs::remove_dir_all(&cluster.folder).doing("clear", &cluster.folder)?;
-    let Cluster {
-        user,
-        installation,
-        folder,
-    } = cluster;
+    let Cluster { user, installation, folder } = cluster;
     let cluster = Cluster::open(&folder, user, installation)?;
     let options = Options {
         data_dir: folder,

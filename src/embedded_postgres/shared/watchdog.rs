@@ -20,10 +20,7 @@ pub(super) fn ensure(home: &Home, data: &Path, linger_seconds: u32) -> Result<()
     let mut command = Command::new("/bin/sh");
     command.args(["-c", SCRIPT, "billing-ledger-test-watchdog"]);
     command.arg(home.state()).arg(data).arg(linger_seconds.to_string());
-    command
-        .stdin(Stdio::from(post))
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
+    command.stdin(Stdio::from(post)).stdout(Stdio::null()).stderr(Stdio::null());
     command.current_dir("/").process_group(0);
     let watchdog = command.spawn().doing("run", Path::new("/bin/sh"))?;
     tracing::debug!(pid = watchdog.id(), "the test server has a watchdog");

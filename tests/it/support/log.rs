@@ -3,10 +3,16 @@
 use std::collections::{HashMap, HashSet};
 
 use aggregates::{AggregateId, AggregateKind, Event, Slot, State};
+use billing_ledger::bench::workload::Account;
+use billing_ledger::store::Store;
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use super::units::Folded;
+use super::eventually;
+use super::units::state_in;
+
+/// Every aggregate, as folded from the log.
+pub(crate) type Folded = HashMap<AggregateId, Slot>;
 
 /// Every recorded command id, after a look that none is there twice, and that commands and events belong together one
 /// to one: each command has exactly its events, and there is no event without its command.
@@ -81,6 +87,52 @@ pub(crate) async fn folded(pool: &PgPool) -> Folded {
     }
     assert_eq!(compared, snapshots.len(), "every snapshot is of a version that the log has");
     folded
+}
+
+/// What a store decides on is what the log folds to.
+pub(crate) async fn assert_agrees(store: &Store, accounts: &[Account], folded: &Folded) {
+    for account in accounts {
+        for id in [AggregateId::credit_account(account.id.key()), AggregateId::user_package(account.package)] {
+            assert_eq!(state_in(store, &account.id, id).await, folded[&id].state, "{} {id:?}", account.id.as_str());
+        }
+    }
+}
+
+/// The sum of everything that was ever taken from packages and credits, in micro-credits.
+pub(crate) async fn taken(pool: &PgPool) -> i64 {
+    sqlx::query_scalar(
+        "SELECT coalesce(sum((payload->>'amount')::int8), 0)::int8 FROM ledger.events
+          WHERE event_type IN ('consumed', 'spent')",
+    )
+    .fetch_one(pool)
+    .await
+    .expect("a sum")
+}
+
+/// Waits until no connection of a store is left: what a dead process had under way has been settled.
+pub(crate) async fn all_stores_gone(pool: &PgPool) {
+    eventually("the last connections of the stores to end", async || {
+        let stores: i64 = sqlx::query_scalar(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'billing-ledger'",
+        )
+        .fetch_one(pool)
+        .await
+        .expect("activity");
+        (stores == 0).then_some(())
+    })
+    .await;
+}
+
+/// How many connections wait for a lock while they run a statement that contains `statement`.
+pub(crate) async fn waiting_for_locks(pool: &PgPool, statement: &str) -> i64 {
+    sqlx::query_scalar(
+        "SELECT count(*) FROM pg_stat_activity
+          WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%' || $1 || '%'",
+    )
+    .bind(statement)
+    .fetch_one(pool)
+    .await
+    .expect("activity")
 }
 
 #[derive(sqlx::FromRow)]

@@ -2,6 +2,8 @@
 //!
 //! ```text
 //! database.rs   a migrated database on the shared server; a server of one's own that may be killed
+//! follower.rs   readers that go along while others write, and say what they were not shown
+//! hold.rs       holds back the insert of one account's events
 //! log.rs        the log as SQL has it: what is recorded, what it folds to
 //! process.rs    the real binary: workers and what they acknowledged, `verify`
 //! proxy.rs      a way to the server that can be cut at a chosen statement
@@ -9,6 +11,8 @@
 //! ```
 
 pub(crate) mod database;
+pub(crate) mod follower;
+pub(crate) mod hold;
 pub(crate) mod log;
 pub(crate) mod process;
 pub(crate) mod proxy;

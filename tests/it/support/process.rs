@@ -1,6 +1,6 @@
 //! The real binary, as processes that can be killed.
 
-use std::process::{ExitStatus, Stdio};
+use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 
 use billing_ledger::bench::worker::Counted;
@@ -132,9 +132,5 @@ fn complain(said: &mut Said, line: String) {
 pub(crate) async fn assert_verifies(database_url: &str) {
     let output = program(&["verify"], database_url).output().await.expect("the binary starts");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    assert!(success(output.status), "{}{}", text(&output.stdout), text(&output.stderr));
-}
-
-fn success(status: ExitStatus) -> bool {
-    status.success()
+    assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
 }

@@ -1,11 +1,10 @@
 //! Accounts, grants and spends.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use aggregates::{
     AccountId, AggregateId, Command, CommandId, CreditAccountCommand, Credits, Decide, GrantId, GrantSource, Halt, LogPart,
-    Slot, State, UserPackageId, View,
+    State, UserPackageId, View,
 };
 use billing_ledger::store::{ExecuteError, Receipt, RequestHash, Store, UnitOfWork};
 use chrono::Utc;
@@ -102,6 +101,3 @@ impl Decide for Look {
         Ok(())
     }
 }
-
-/// Every aggregate, as folded from the log.
-pub(crate) type Folded = HashMap<AggregateId, Slot>;

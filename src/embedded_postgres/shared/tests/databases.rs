@@ -12,10 +12,7 @@ async fn fail(_: PgConnectOptions) -> std::result::Result<(), &'static str> {
 
 async fn databases(shared: &Shared) -> Vec<String> {
     let mut connection = shared.address.connect_options("postgres").connect().await.unwrap();
-    sqlx::query_scalar("SELECT datname FROM pg_database ORDER BY 1")
-        .fetch_all(&mut connection)
-        .await
-        .unwrap()
+    sqlx::query_scalar("SELECT datname FROM pg_database ORDER BY 1").fetch_all(&mut connection).await.unwrap()
 }
 
 async fn until_removed(shared: &Shared, name: &str) {
@@ -40,15 +37,9 @@ async fn a_template_is_made_once_and_every_database_is_a_copy_of_its_own() {
     assert_eq!(made.load(SeqCst), 1);
 
     let mut in_one = one.connect_options().connect().await.unwrap();
-    sqlx::raw_sql("INSERT INTO entries VALUES ('mine')")
-        .execute(&mut in_one)
-        .await
-        .unwrap();
+    sqlx::raw_sql("INSERT INTO entries VALUES ('mine')").execute(&mut in_one).await.unwrap();
     let mut in_two = two.url().parse::<PgConnectOptions>().unwrap().connect().await.unwrap();
-    let rows: i64 = sqlx::query_scalar("SELECT count(*) FROM entries")
-        .fetch_one(&mut in_two)
-        .await
-        .unwrap();
+    let rows: i64 = sqlx::query_scalar("SELECT count(*) FROM entries").fetch_one(&mut in_two).await.unwrap();
     assert_eq!(rows, 0);
     let durability: String = sqlx::query_scalar("SHOW fsync").fetch_one(&mut in_two).await.unwrap();
     assert_eq!(durability, "off");
@@ -62,23 +53,13 @@ async fn a_half_made_template_is_thrown_away() {
     let state = State::new();
     let shared = join(&state).await;
     let error = shared.database("entries", fail).await.unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "the template database `entries` could not be made: the migration has a typo"
-    );
+    assert_eq!(error.to_string(), "the template database `entries` could not be made: the migration has a typo");
     let building = format!("{}_building", template_name("entries"));
     assert!(databases(&shared).await.contains(&building));
 
     let database = shared.database("entries", migrate).await.unwrap();
     assert!(!databases(&shared).await.contains(&building));
-    database
-        .connect_options()
-        .connect()
-        .await
-        .unwrap()
-        .ping()
-        .await
-        .unwrap();
+    database.connect_options().connect().await.unwrap().ping().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -117,17 +98,11 @@ async fn databases_are_removed_by_their_owner_or_after_it() {
 #[test]
 fn a_runtime_may_end_and_the_next_test_still_gets_its_database() {
     for _ in 0..2 {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let database = test_database("entries", migrate).await.unwrap();
             let mut connection = database.connect_options().connect().await.unwrap();
-            sqlx::raw_sql("INSERT INTO entries VALUES ('mine')")
-                .execute(&mut connection)
-                .await
-                .unwrap();
+            sqlx::raw_sql("INSERT INTO entries VALUES ('mine')").execute(&mut connection).await.unwrap();
         });
     }
 }

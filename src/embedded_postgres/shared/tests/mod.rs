@@ -19,9 +19,7 @@ const DEADLINE: Duration = Duration::from_secs(30);
 
 async fn migrate(options: PgConnectOptions) -> std::result::Result<(), sqlx::Error> {
     let mut connection = options.connect().await?;
-    sqlx::raw_sql("CREATE TABLE entries (word text)")
-        .execute(&mut connection)
-        .await?;
+    sqlx::raw_sql("CREATE TABLE entries (word text)").execute(&mut connection).await?;
     connection.close().await
 }
 
@@ -39,10 +37,7 @@ struct State {
 impl State {
     fn new() -> Self {
         let folder = folder();
-        Self {
-            path: folder.path().join("state"),
-            _folder: folder,
-        }
+        Self { path: folder.path().join("state"), _folder: folder }
     }
 }
 
@@ -84,29 +79,17 @@ struct Member {
 impl Member {
     fn arrives(state: &Path, linger_seconds: u32) -> Self {
         let mut process = Command::new(std::env::current_exe().unwrap())
-            .args([
-                "--exact",
-                "embedded_postgres::shared::tests::processes::another_process",
-                "--nocapture",
-            ])
+            .args(["--exact", "embedded_postgres::shared::tests::processes::another_process", "--nocapture"])
             .env(MEMBER_VARIABLE, state)
             .env(LINGER_VARIABLE, linger_seconds.to_string())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let mut lines = BufReader::new(process.stdout.take().unwrap())
-            .lines()
-            .map(|line| line.unwrap());
-        let ready = lines
-            .find_map(|line| line.split_once("ready: ").map(|(_, rest)| rest.to_owned()))
-            .unwrap();
+        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines().map(|line| line.unwrap());
+        let ready = lines.find_map(|line| line.split_once("ready: ").map(|(_, rest)| rest.to_owned())).unwrap();
         let (postmaster, database) = ready.split_once(' ').unwrap();
-        Self {
-            process,
-            postmaster: postmaster.parse().unwrap(),
-            database: database.to_owned(),
-        }
+        Self { process, postmaster: postmaster.parse().unwrap(), database: database.to_owned() }
     }
 
     /// As `kill -9` does: nothing of it runs any more, no drop and no exit handler.

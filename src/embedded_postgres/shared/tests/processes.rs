@@ -13,9 +13,7 @@ async fn another_process() {
     };
     let linger_seconds = std::env::var(LINGER_VARIABLE).unwrap().parse().unwrap();
     let member_of = state.clone();
-    let shared = blocking(move || Shared::join(Some(&member_of), linger_seconds))
-        .await
-        .unwrap();
+    let shared = blocking(move || Shared::join(Some(&member_of), linger_seconds)).await.unwrap();
     let database = shared.database("entries", migrate).await.unwrap();
     let mut out = std::io::stdout();
     writeln!(out, "\nready: {} {}", postmaster(&state).unwrap(), database.name()).unwrap();
@@ -57,10 +55,7 @@ fn a_runner_with_a_process_per_test_keeps_its_server() {
             server
         })
         .collect();
-    assert!(
-        servers.iter().all(|server| Some(server) == servers.first()),
-        "{servers:?}"
-    );
+    assert!(servers.iter().all(|server| Some(server) == servers.first()), "{servers:?}");
     until("the server is gone", || !state.exists());
 }
 

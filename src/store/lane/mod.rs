@@ -9,7 +9,16 @@
 //! Optimistic as long as it wins. A lane that keeps losing takes its heads `FOR UPDATE` first, catches up, decides and
 //! appends in that one transaction, until it finds itself alone again.
 //!
+//! ```text
+//! mod.rs        the loop, its two modes, deciding a batch
+//! commit.rs     appending it, settling what became of it, answering
+//! catch_up.rs   what others wrote
+//! ```
+//!
 //! Nobody cancels a lane: callers only wait on a channel, and may stop waiting at any time.
+
+mod catch_up;
+mod commit;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -20,17 +29,15 @@ use sqlx::postgres::{PgConnectOptions, PgConnection};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
-use super::append::{Outcome, Sealed, append};
-use super::bench::{Bench, Decided, Verdict};
+use super::bench::Bench;
 use super::cache::Cache;
 use super::head::Part;
 use super::queue::FairQueue;
 use super::snapshots::Snapshots;
 use super::stats::Stats;
 use super::unit::{ExecuteError, Receipt, StoreError, UnitOfWork};
-use super::{StoreOptions, connection, draft, fence, head, load};
+use super::{StoreOptions, connection, draft, head, load};
 
 /// After a repeated command slipped past the memory of recent ones, so many batches look all their commands up first.
 const LOOK_UP_BATCHES: u32 = 64;
@@ -38,8 +45,6 @@ const LOOK_UP_BATCHES: u32 = 64;
 const LOST_RACES_MAX: u32 = 2;
 /// So many batches in a row without a trace of another writer, and it stops taking them.
 const ALONE_BATCHES: u32 = 32;
-/// Further behind than this, a lane forgets what it knows of a partition instead of reading what it missed.
-const CATCH_UP_EVENTS_MAX: i64 = 20_000;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const BACK_OFF_MIN: Duration = Duration::from_millis(20);
 const BACK_OFF_MAX: Duration = Duration::from_secs(1);
@@ -308,7 +313,8 @@ impl Lane {
                 self.queue.put_back(bench.account, pending);
             }
             if !bench.cold {
-                self.cache.put(bench.account, bench.before());
+                bench.cached.desk.rewind();
+                self.cache.put(bench.account, bench.cached);
             }
         }
     }
@@ -378,319 +384,6 @@ impl Lane {
             }
         }
         Ok(())
-    }
-
-    /// Appends what was decided, and answers everybody whose partition is proved. The partitions that are not are the
-    /// result; their benches stay behind.
-    async fn commit(&mut self, connection: &mut PgConnection, benches: &mut Vec<Bench>) -> Result<Vec<LogPart>, Setback> {
-        let batch_id = Uuid::now_v7();
-        let sealed = draft::seal(&self.parts, benches, batch_id);
-        let settled = if sealed.is_empty() {
-            Vec::new()
-        } else {
-            match append(connection, batch_id, &sealed).await {
-                Ok(outcomes) => self.won_and_lost(sealed, outcomes),
-                Err(error) => self.settle_failure(connection, batch_id, sealed, error).await?,
-            }
-        };
-        self.finish(connection, benches, settled).await
-    }
-
-    /// As [`Self::commit`], ending the transaction that holds the locks.
-    async fn commit_locked(
-        &mut self,
-        connection: &mut PgConnection,
-        benches: &mut Vec<Bench>,
-    ) -> Result<Vec<LogPart>, Setback> {
-        let batch_id = Uuid::now_v7();
-        let sealed = draft::seal(&self.parts, benches, batch_id);
-        let appended = if sealed.is_empty() { Ok(Vec::new()) } else { append(connection, batch_id, &sealed).await };
-        let ended = match appended {
-            Ok(outcomes) => sqlx::raw_sql("COMMIT").execute(&mut *connection).await.map(|_| outcomes),
-            Err(error) => Err(error),
-        };
-        let settled = match ended {
-            Ok(outcomes) => self.won_and_lost(sealed, outcomes),
-            Err(error) => {
-                if !fence::is_unknown(&error) {
-                    sqlx::raw_sql("ROLLBACK").execute(&mut *connection).await?;
-                }
-                self.settle_failure(connection, batch_id, sealed, error).await?
-            }
-        };
-        self.finish(connection, benches, settled).await
-    }
-
-    fn won_and_lost(&mut self, sealed: Vec<Sealed>, outcomes: Vec<Outcome>) -> Vec<(Sealed, Outcome)> {
-        Stats::add(&self.stats.appends, 1);
-        self.batch_units = (self.batch_units * 2).min(self.options.batch_units);
-        sealed.into_iter().zip(outcomes).collect()
-    }
-
-    /// An append that did not answer: find out what became of it, or what to do about it.
-    async fn settle_failure(
-        &mut self,
-        connection: &mut PgConnection,
-        batch_id: Uuid,
-        sealed: Vec<Sealed>,
-        error: sqlx::Error,
-    ) -> Result<Vec<(Sealed, Outcome)>, Setback> {
-        if fence::is_unknown(&error) {
-            tracing::warn!(%error, "the outcome of a commit is unknown; settling it");
-            return Ok(self.settle(connection, batch_id, sealed).await);
-        }
-        let database = error.as_database_error();
-        let constraint = database.and_then(|error| error.constraint()).unwrap_or_default();
-        let code = database.and_then(|error| error.code()).unwrap_or_default().into_owned();
-        let units: usize = sealed.iter().map(|sealed| sealed.draft.results.len()).sum();
-        if constraint == "command_results_pkey" {
-            self.look_up = LOOK_UP_BATCHES;
-        } else if code != "40001" && code != "40P01" && code != "55P03" {
-            tracing::error!(%error, units, "the database refused a batch");
-            if units <= 1 {
-                return Ok(sealed.into_iter().map(|sealed| (sealed, Outcome::Refused)).collect());
-            }
-            // One unit may be the poison: halve until it is alone.
-            self.batch_units = units.div_ceil(2);
-        }
-        Err(Setback::Again(sealed.iter().map(Sealed::log_part).collect()))
-    }
-
-    /// Fences and looks, on a new connection, until the database answers. Everybody in the batch waits for it: whoever
-    /// runs out of patience asks again with the same command id.
-    async fn settle(&mut self, connection: &mut PgConnection, batch_id: Uuid, sealed: Vec<Sealed>) -> Vec<(Sealed, Outcome)> {
-        let mut back_off = BACK_OFF_MIN;
-        Stats::add(&self.stats.fences, 1);
-        let give_up = Instant::now() + self.options.unit_wait;
-        loop {
-            let attempt = async {
-                let mut fresh = self.connect().await?;
-                let settled = fence::settle(&mut fresh, batch_id, &sealed).await?;
-                Ok::<_, StoreError>((fresh, settled))
-            };
-            match attempt.await {
-                Ok((fresh, settled)) => {
-                    *connection = fresh;
-                    let outcomes = settled.iter().map(|(outcome, _)| *outcome).collect::<Vec<_>>();
-                    let settled = sealed.into_iter().zip(settled).map(|(mut sealed, (_, head))| {
-                        sealed.next.epoch = head.epoch;
-                        sealed
-                    });
-                    return settled.zip(outcomes).collect();
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "cannot settle the outcome of a commit yet");
-                    if Instant::now() >= give_up || self.closing.is_cancelled() {
-                        return sealed.into_iter().map(|sealed| (sealed, Outcome::Unknown)).collect();
-                    }
-                    tokio::time::sleep(back_off).await;
-                    back_off = (back_off * 2).min(BACK_OFF_MAX);
-                }
-            }
-        }
-    }
-
-    /// Takes in what a batch came to: answers, caches, and gives the partitions that lost.
-    async fn finish(
-        &mut self,
-        connection: &mut PgConnection,
-        benches: &mut Vec<Bench>,
-        settled: Vec<(Sealed, Outcome)>,
-    ) -> Result<Vec<LogPart>, Setback> {
-        let mut proved: BTreeMap<LogPart, Result<i64, ExecuteError>> = BTreeMap::new();
-        let mut lost = Vec::new();
-        let mut lost_track = false;
-        for (sealed, outcome) in settled {
-            let part = sealed.log_part();
-            match outcome {
-                Outcome::Committed => {
-                    Stats::add(&self.stats.commits, 1);
-                    Stats::add(&self.stats.events, sealed.draft.events.len());
-                    if let Some(known) = self.parts.get_mut(&part) {
-                        known.head = sealed.next;
-                        known.types.extend(sealed.draft.new_types);
-                    }
-                    proved.insert(part, Ok(sealed.base.position));
-                }
-                Outcome::Conflict | Outcome::Taken => {
-                    Stats::add(&self.stats.conflicts, 1);
-                    lost.push(part);
-                }
-                Outcome::Refused => {
-                    let error = StoreError::Corrupt("the commit was refused; the server's log says why".to_owned());
-                    proved.insert(part, Err(ExecuteError::Trouble(Arc::new(error))));
-                }
-                Outcome::Unknown => {
-                    lost_track = true;
-                    proved.insert(part, Err(ExecuteError::Unknown));
-                }
-            }
-        }
-        if !lost_track {
-            self.prove_refusals(connection, benches, &mut proved, &mut lost).await?;
-        }
-        let mut replays = Vec::new();
-        for mut bench in std::mem::take(benches) {
-            match proved.get_mut(&bench.account.log_part()) {
-                None => benches.push(bench),
-                Some(Ok(position)) => self.answer(&mut bench, position, &mut replays),
-                Some(Err(error)) => {
-                    for decided in bench.decided.drain(..) {
-                        decided.pending.answer(Err(error.clone()));
-                    }
-                    // Nothing of it goes back to the cache.
-                    bench.cold = true;
-                    self.put_back(vec![bench]);
-                }
-            }
-        }
-        if lost_track {
-            let error = StoreError::Corrupt("a commit could not be settled in time".to_owned());
-            return Err(Setback::LostTrack(error));
-        }
-        self.replay(connection, replays).await?;
-        Ok(lost)
-    }
-
-    /// A refusal (or nothing to do) is only true if nobody wrote meanwhile. Where the partition has a commit of ours in
-    /// this batch, that proved it; elsewhere its head must still be where it was.
-    async fn prove_refusals(
-        &mut self,
-        connection: &mut PgConnection,
-        benches: &[Bench],
-        proved: &mut BTreeMap<LogPart, Result<i64, ExecuteError>>,
-        lost: &mut Vec<LogPart>,
-    ) -> Result<(), Setback> {
-        let parts: BTreeSet<LogPart> = benches
-            .iter()
-            .map(|bench| bench.account.log_part())
-            .filter(|part| !proved.contains_key(part) && !lost.contains(part))
-            .collect();
-        let known: Vec<_> =
-            parts.iter().filter_map(|part| Some((*part, self.parts.get(part)?.head))).collect();
-        if known.is_empty() {
-            return Ok(());
-        }
-        if self.locking.is_some() {
-            proved.extend(known.into_iter().map(|(part, head)| (part, Ok(head.position))));
-            return Ok(());
-        }
-        for (part, now) in load::heads_now(connection, &known).await? {
-            let unmoved = known.iter().any(|(known, head)| {
-                *known == part && head.position == now.head.position && head.chain == now.head.chain
-            });
-            if unmoved {
-                proved.insert(part, Ok(now.head.position));
-            } else {
-                lost.push(part);
-            }
-        }
-        Ok(())
-    }
-
-    /// Answers an account's units; `position` is the partition's last position before them, and moves on with them.
-    fn answer(&mut self, bench: &mut Bench, position: &mut i64, replays: &mut Vec<Decided>) {
-        let log_part = bench.account.log_part();
-        let recorded = bench.records();
-        for Decided { pending, verdict } in std::mem::take(&mut bench.decided) {
-            match verdict {
-                Verdict::Record(events) => {
-                    let first_position = *position + 1;
-                    *position += i64::try_from(events.len()).unwrap_or(i64::MAX);
-                    Stats::add(&self.stats.units, 1);
-                    let remembered = super::cache::Remembered {
-                        request_hash: pending.unit.request_hash,
-                        first_position,
-                        event_count: i16::try_from(events.len()).unwrap_or(i16::MAX),
-                    };
-                    bench.cached.remember(pending.unit.command_id, remembered);
-                    let events: Vec<_> = events.into_iter().map(|event| event.recorded).collect();
-                    self.snapshots.after_commit(bench, &events);
-                    pending.answer(Ok(Receipt { log_part, position: *position, events, replayed: false }));
-                }
-                Verdict::Nothing => {
-                    pending.answer(Ok(Receipt { log_part, position: *position, events: Vec::new(), replayed: false }));
-                }
-                Verdict::Refuse(error) => pending.answer(Err(error)),
-                Verdict::Replay(_) => replays.push(Decided { pending, verdict }),
-            }
-        }
-        let unanswered: Vec<Pending> = bench.unanswered().collect();
-        for pending in unanswered.into_iter().rev() {
-            self.queue.put_back(bench.account, pending);
-        }
-        bench.cached.listed |= recorded;
-        self.cache.put(bench.account, bench.after());
-    }
-
-    /// Gives first answers again, from the log.
-    async fn replay(&mut self, connection: &mut PgConnection, replays: Vec<Decided>) -> Result<(), Setback> {
-        let mut replays = replays.into_iter();
-        while let Some(Decided { pending, verdict }) = replays.next() {
-            let Verdict::Replay(remembered) = verdict else { continue };
-            let log_part = pending.account.log_part();
-            match load::events_at(connection, log_part, remembered).await {
-                Ok(events) => {
-                    Stats::add(&self.stats.replays, 1);
-                    let position = remembered.first_position + i64::from(remembered.event_count) - 1;
-                    pending.answer(Ok(Receipt { log_part, position, events, replayed: true }));
-                }
-                Err(error) => {
-                    for Decided { pending, .. } in std::iter::once(Decided { pending, verdict }).chain(replays) {
-                        self.queue.put_back(pending.account, pending);
-                    }
-                    return Err(error.into());
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Reads what others wrote to these partitions and applies it to what is cached. Gives the number of partitions
-    /// that had moved.
-    async fn catch_up(&mut self, connection: &mut PgConnection, parts: &[LogPart]) -> Result<usize, StoreError> {
-        let known: Vec<_> = parts.iter().filter_map(|part| Some((*part, self.parts.get(part)?.head))).collect();
-        let mut ranges = Vec::new();
-        let mut reopen = Vec::new();
-        let mut moved = 0;
-        for (part, now) in load::heads_now(connection, &known).await? {
-            let Some(known) = self.parts.get_mut(&part) else { continue };
-            let behind = now.head.position - known.head.position;
-            moved += usize::from(now.head != known.head);
-            if !now.continues || behind > CATCH_UP_EVENTS_MAX {
-                reopen.push(part);
-            } else if behind > 0 {
-                ranges.push((part, known.head.position, now.head.position));
-            }
-            known.head = now.head;
-        }
-        if !reopen.is_empty() {
-            for part in &reopen {
-                self.cache.forget_part(*part);
-            }
-            self.parts.extend(head::open(connection, &reopen).await?);
-        }
-        if ranges.is_empty() {
-            return Ok(moved);
-        }
-        for foreign in load::events_between(connection, &ranges).await? {
-            match foreign.event {
-                Ok((id, event)) => {
-                    let Some(slot) = self.cache.slot_mut(foreign.account, id) else { continue };
-                    // Loaded after the other's commit, it may have this event already.
-                    if foreign.version > slot.version && load::fold(id, slot, foreign.version, &event).is_err() {
-                        self.cache.forget_account(foreign.account);
-                    }
-                }
-                Err(newer) => {
-                    if let Some(part) = self.parts.get_mut(&foreign.log_part) {
-                        tracing::error!(part = %foreign.log_part, event = newer, "a newer release writes here; refusing to");
-                        part.newer = Some(newer);
-                    }
-                }
-            }
-        }
-        Ok(moved)
     }
 }
 

@@ -1,0 +1,243 @@
+//! The connection is lost around a commit. Nobody knows whether it happened, so the store puts up a fence and looks; the
+//! caller gets the one true answer.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use aggregates::AccountId;
+use billing_ledger::embedded_postgres::shared::TestDatabase;
+use billing_ledger::store::{ExecuteError, Receipt, Store, StoreOptions, UnitOfWork};
+use sqlx::PgPool;
+use tokio::task::{JoinHandle, JoinSet};
+
+use crate::support::hold::Hold;
+use crate::support::log::{recorded_commands, taken, times_recorded};
+use crate::support::proxy::{Moment, Proxy, Sprung};
+use crate::support::units::{account, account_in, balance_in, grant, insist, part_of, spend};
+use crate::support::{database, eventually, open_store, plain_pool};
+
+const APPEND: &str = "append_batch";
+const BALANCE: i64 = 1_000;
+
+/// A store that reaches its database through a proxy, and an account with a balance.
+struct Scene {
+    db: TestDatabase,
+    pool: PgPool,
+    proxy: Proxy,
+    store: Store,
+    account: AccountId,
+}
+
+impl Scene {
+    async fn set() -> Self {
+        Self::with(StoreOptions::default()).await
+    }
+
+    async fn with(options: StoreOptions) -> Self {
+        let db = database().await;
+        let pool = plain_pool(db.connect_options()).await;
+        let proxy = Proxy::start(&db.connect_options()).await;
+        let store = Store::open(proxy.connect_options(), options).await.unwrap();
+        let account = account("in-doubt");
+        insist(&store, &grant(&account, BALANCE)).await.unwrap();
+        Self { db, pool, proxy, store, account }
+    }
+
+    fn execute(&self, unit: &UnitOfWork) -> JoinHandle<Result<Receipt, ExecuteError>> {
+        let (store, unit) = (self.store.clone(), unit.clone());
+        tokio::spawn(async move { store.execute(unit).await })
+    }
+
+    /// Asks for a spend whose append gets as far as `moment`, and no further.
+    async fn spend_until(&self, moment: Moment) -> (UnitOfWork, JoinHandle<Result<Receipt, ExecuteError>>, Sprung) {
+        let springs = self.proxy.trap(APPEND, moment);
+        let spend = spend(&self.account, 1);
+        let answer = self.execute(&spend);
+        (spend, answer, springs.await.unwrap())
+    }
+
+    async fn is_committed(&self, unit: &UnitOfWork) {
+        eventually("the commit", async || {
+            (times_recorded(&self.pool, unit.command_id.uuid()).await == (1, 1)).then_some(())
+        })
+        .await;
+    }
+
+    fn fences(&self) -> u64 {
+        self.store.stats().fences.load(Ordering::Relaxed)
+    }
+
+    /// The caller was told the truth about its spend, which is there once; and the store goes on.
+    async fn comes_to_a_good_end(&self, unit: &UnitOfWork, receipt: Receipt) {
+        assert_eq!(times_recorded(&self.pool, unit.command_id.uuid()).await, (1, 1));
+        let position: i64 = sqlx::query_scalar("SELECT position FROM ledger.events WHERE command_id = $1")
+            .bind(unit.command_id.uuid())
+            .fetch_one(&self.pool)
+            .await
+            .unwrap();
+        assert_eq!((receipt.position, receipt.events.len()), (position, 1));
+        let again = insist(&self.store, unit).await.unwrap();
+        assert_eq!((again.replayed, again.events), (true, receipt.events));
+        for n in 1..=10 {
+            let next = insist(&self.store, &spend(&self.account, 1)).await.unwrap();
+            assert_eq!((next.position, next.replayed), (receipt.position + n, false));
+        }
+        assert_eq!(taken(&self.pool).await, 11);
+        assert_eq!(balance_in(&self.store, &self.account).await, BALANCE - 11);
+        assert_eq!(recorded_commands(&self.pool).await.len(), 12);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_whose_answer_is_lost_is_reported_as_committed() {
+    let scene = Scene::set().await;
+    let (spend, answer, sprung) = scene.spend_until(Moment::BeforeAnswer).await;
+    scene.is_committed(&spend).await;
+    sprung.cut();
+    let receipt = answer.await.unwrap().unwrap();
+    assert_eq!(scene.fences(), 1);
+    scene.comes_to_a_good_end(&spend, receipt).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_append_that_never_reached_the_server_is_made_again() {
+    let scene = Scene::set().await;
+    let (spend, answer, sprung) = scene.spend_until(Moment::BeforeForwarding).await;
+    sprung.cut();
+    let receipt = answer.await.unwrap().unwrap();
+    assert_eq!(scene.fences(), 1, "the store cannot know how far it got");
+    scene.comes_to_a_good_end(&spend, receipt).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_append_that_is_still_running_is_waited_for_and_not_made_twice() {
+    let scene = Scene::set().await;
+    let mut hold = Hold::of(scene.db.connect_options(), &scene.pool, &scene.account).await;
+    hold.hold().await;
+    let (spend, answer, sprung) = scene.spend_until(Moment::BeforeAnswer).await;
+    hold.has_caught_one().await;
+    // The server does not learn that its client has gone, and goes on.
+    sprung.cut_client_only();
+    hold.makes_wait("fence_heads", 1).await;
+    assert!(!answer.is_finished(), "nobody can say yet");
+    assert_eq!(times_recorded(&scene.pool, spend.command_id.uuid()).await, (0, 0));
+    hold.release().await;
+    let receipt = answer.await.unwrap().unwrap();
+    assert!(scene.fences() > 0);
+    scene.comes_to_a_good_end(&spend, receipt).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_append_that_dies_with_its_connection_is_made_again_once() {
+    let scene = Scene::set().await;
+    let mut hold = Hold::of(scene.db.connect_options(), &scene.pool, &scene.account).await;
+    hold.hold().await;
+    let (spend, answer, sprung) = scene.spend_until(Moment::BeforeAnswer).await;
+    let first = hold.has_caught_one().await;
+    // The server notices within `client_connection_check_interval`, and rolls back.
+    sprung.cut();
+    eventually("the server to notice", async || (hold.has_caught_one().await != first).then_some(())).await;
+    assert!(!answer.is_finished());
+    hold.release().await;
+    let receipt = answer.await.unwrap().unwrap();
+    assert_eq!(scene.fences(), 1);
+    scene.comes_to_a_good_end(&spend, receipt).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_append_whose_backend_is_terminated_is_made_again_once() {
+    let scene = Scene::set().await;
+    let mut hold = Hold::of(scene.db.connect_options(), &scene.pool, &scene.account).await;
+    hold.hold().await;
+    let spend = spend(&scene.account, 1);
+    let answer = scene.execute(&spend);
+    let first = hold.has_caught_one().await;
+    sqlx::query("SELECT pg_terminate_backend($1)").bind(first).execute(&scene.pool).await.unwrap();
+    eventually("it to be made again", async || (hold.has_caught_one().await != first).then_some(())).await;
+    hold.release().await;
+    let receipt = answer.await.unwrap().unwrap();
+    assert_eq!(scene.fences(), 1);
+    scene.comes_to_a_good_end(&spend, receipt).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_cannot_be_told_in_time_is_told_so_and_learns_it_by_asking_again() {
+    let scene = Scene::with(StoreOptions { unit_wait: Duration::from_secs(1), ..StoreOptions::default() }).await;
+    let (spend, answer, sprung) = scene.spend_until(Moment::BeforeAnswer).await;
+    scene.is_committed(&spend).await;
+    scene.proxy.close();
+    sprung.cut();
+    assert!(matches!(answer.await.unwrap(), Err(ExecuteError::Unknown)));
+    scene.proxy.open();
+    let receipt = insist(&scene.store, &spend).await.unwrap();
+    assert!(receipt.replayed);
+    scene.comes_to_a_good_end(&spend, receipt).await;
+}
+
+/// A lane that kept losing commits with `COMMIT`, after its append has been answered.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_answer_to_commit_is_settled_as_well() {
+    for (moment, was_committed) in [(Moment::BeforeAnswer, true), (Moment::BeforeForwarding, false)] {
+        let scene = Scene::set().await;
+        let other = open_store(scene.db.connect_options()).await;
+        let springs = scene.proxy.trap("COMMIT", moment);
+        let mut callers = JoinSet::new();
+        for n in 0..16 {
+            let (store, account) = (if n < 8 { &scene.store } else { &other }.clone(), scene.account.clone());
+            callers.spawn(async move {
+                let mut asked = 0;
+                for _ in 0..40 {
+                    insist(&store, &spend(&account, 1)).await.unwrap();
+                    asked += 1;
+                }
+                asked
+            });
+        }
+        let sprung = springs.await.expect("two stores on one account drive each other to lock first");
+        if was_committed {
+            let mine = scene.store.stats().units.load(Ordering::Relaxed);
+            eventually("the commit", async || (taken(&scene.pool).await > mine as i64).then_some(())).await;
+        }
+        sprung.cut();
+        let asked: i64 = callers.join_all().await.into_iter().sum();
+        assert_eq!(scene.fences(), 1);
+        assert_eq!(taken(&scene.pool).await, asked);
+        assert_eq!(recorded_commands(&scene.pool).await.len() as i64, asked + 1);
+        for store in [&scene.store, &other] {
+            assert_eq!(balance_in(store, &scene.account).await, BALANCE - asked);
+        }
+        other.close().await;
+    }
+}
+
+/// A batch may commit in one partition and refuse in another; the refusal is proved after the commit. If the connection
+/// is lost there, what was committed stays committed for the store as well.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_lost_after_the_commit_and_before_a_refusal_is_proved_forgets_neither() {
+    let scene = Scene::with(StoreOptions { lanes: 1, ..StoreOptions::default() }).await;
+    let poor = account_in("poor", |part| part != part_of(&scene.account));
+    insist(&scene.store, &grant(&poor, 1)).await.unwrap();
+    // Both go into one batch, because the lane is busy with something else when they arrive.
+    let springs = scene.proxy.trap(APPEND, Moment::BeforeForwarding);
+    let busy = scene.execute(&grant(&account("busy"), 1));
+    let sprung = springs.await.unwrap();
+    let heads = scene.proxy.trap("chain_then", Moment::BeforeForwarding);
+    let spend_one = spend(&scene.account, 1);
+    let (rich, refused) = (scene.execute(&spend_one), scene.execute(&spend(&poor, 2)));
+    sprung.let_go();
+    busy.await.unwrap().unwrap();
+    let sprung = heads.await.unwrap();
+    scene.is_committed(&spend_one).await;
+    sprung.cut();
+
+    let receipt = rich.await.unwrap().unwrap();
+    assert_eq!(times_recorded(&scene.pool, spend_one.command_id.uuid()).await, (1, 1));
+    assert_eq!(receipt.events.len(), 1);
+    match refused.await.unwrap() {
+        Err(ExecuteError::Refused(refusal)) => assert_eq!(refusal.code(), "E4001"),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(balance_in(&scene.store, &scene.account).await, BALANCE - 1);
+    assert_eq!(balance_in(&scene.store, &poor).await, 1);
+    assert_eq!(taken(&scene.pool).await, 1);
+}
