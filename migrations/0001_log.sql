@@ -67,7 +67,7 @@ CREATE TABLE ledger.command_results (
     account        uuid  NOT NULL,
     command_id     uuid  NOT NULL,
     request_hash   bytea NOT NULL CHECK (octet_length(request_hash) = 16),
-    -- In this order ids that grow with time fill the index from the right.
+    -- In this order ids that grow with time keep to a few pages.
     PRIMARY KEY (log_part, command_id, account)
 );
 

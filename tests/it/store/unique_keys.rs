@@ -162,8 +162,8 @@ async fn of_two_stores_racing_for_a_name_one_wins_and_the_other_hears_so() {
     let accounts: Vec<AccountId> = (0..7).map(|n| account(&format!("racer-{n}"))).collect();
     // Eight races at a time, so that batches hold winners and losers together.
     for races in (0..RACES).collect::<Vec<_>>().chunks(8) {
-        let raced = races.iter().map(|race| async {
-            let (key, race) = (format!("order-{race}"), *race);
+        let raced = races.iter().map(async |race| {
+            let key = format!("order-{race}");
             let (a, b) = (&accounts[race % 7], &accounts[(race + 1 + race / 7 % 6) % 7]);
             let units = (grant_for_order(a, &key), grant_for_order(b, &key));
             match tokio::join!(here.execute(units.0), there.execute(units.1)) {
