@@ -9,7 +9,7 @@
 --   event_types      what kinds of event a partition holds, so that an older build can refuse to write it
 --   snapshots        disposable copies of aggregate state
 --
--- Every key starts with log_part, so the tables can be distributed by it.
+-- Every key of the log contains log_part, so its tables can be distributed by it.
 
 CREATE SCHEMA ledger;
 
@@ -67,8 +67,8 @@ CREATE TABLE ledger.command_results (
     account        uuid  NOT NULL,
     command_id     uuid  NOT NULL,
     request_hash   bytea NOT NULL CHECK (octet_length(request_hash) = 16),
-    -- In this order ids that grow with time keep to a few pages.
-    PRIMARY KEY (log_part, command_id, account)
+    -- In this order ids that grow with time fill the index from its right edge.
+    PRIMARY KEY (command_id, account, log_part)
 );
 
 -- Names that belong to one aggregate of the whole ledger. Also the look-up from a webhook or a license key to its account.

@@ -14,8 +14,8 @@ use aggregates::{At, Credits, DayRule, ProductId, UserPackage, UserPackageComman
 use anyhow::{Context, anyhow};
 use billing_ledger::bench::report::{Latency, Row};
 use billing_ledger::bench::size::Baseline;
-use billing_ledger::bench::target::{DAILY_LIMIT_MICROS, DURATION_DAYS, Peer, PeerRun, Target};
-use billing_ledger::bench::workload::{ACCOUNTS, CHARGE_MICROS, Workload};
+use billing_ledger::bench::target::{Peer, PeerRun, Target};
+use billing_ledger::bench::workload::{ACCOUNTS, CHARGE_MICROS, DAILY_LIMIT_MICROS, DURATION_DAYS, MANY, ONE_HOT, Workload};
 use cqrs_es::AggregateError;
 use hdrhistogram::Histogram;
 use postgres_es::{PostgresCqrs, postgres_cqrs};
@@ -57,8 +57,8 @@ impl Peer for PostgresEs {
             let duration = Duration::from_secs(seconds);
             let pool = connect(target).await?;
             let rows = vec![
-                row(self.name(), &pool, "10,000, Zipf 1.0", ACCOUNTS, duration).await?,
-                row(self.name(), &pool, "one hot", 1, duration).await?,
+                row(self.name(), &pool, MANY, ACCOUNTS, duration).await?,
+                row(self.name(), &pool, ONE_HOT, 1, duration).await?,
             ];
             pool.execute("DROP SCHEMA postgres_es CASCADE").await?;
             pool.close().await;
@@ -158,7 +158,7 @@ impl Bench {
         let mut conflicts = 0;
         while Instant::now() < end {
             let start = Instant::now();
-            let account = picker.next();
+            let account = picker.pick();
             let mut lost = 0;
             while !self.execute(account, consume()?).await? && Instant::now() < end {
                 tokio::time::sleep(back_off(lost)).await;

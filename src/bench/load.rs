@@ -67,7 +67,7 @@ pub async fn charge(
                 if start >= end {
                     return anyhow::Ok(histogram);
                 }
-                one(&store, &workload, picker.next()).await?;
+                one(&store, &workload, picker.pick()).await?;
                 histogram.saturating_record(u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX));
             }
         });

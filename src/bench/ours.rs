@@ -16,17 +16,12 @@ use super::report::{Ratio, Row};
 use super::size::Baseline;
 use super::target::Target;
 use super::worker::Counted;
-use super::workload::{ACCOUNTS, Workload};
-use super::{Options, ratio};
+use super::workload::{ACCOUNTS, MANY, ONE_HOT, Workload};
+use super::{Options, handwritten, ratio, raw};
 use crate::embedded_postgres::EmbeddedPostgres;
 use crate::store::{Store, StoreOptions};
 
 const OURS: &str = "billing-ledger";
-const HANDWRITTEN: &str = "hand-written SQL, pgbench";
-const RAW_EVENTS: &str = "raw INSERT, event row";
-const RAW_EVENTS_AND_RESULTS: &str = "raw INSERT, event + result row";
-const MANY: &str = "10,000, Zipf 1.0";
-const HOT: &str = "one hot";
 /// Latency is measured at this share of the throughput: a system at its limit only shows the length of its queue.
 const OFFERED: f64 = 0.6;
 const WARM_UP: Duration = Duration::from_secs(2);
@@ -57,8 +52,8 @@ pub(super) async fn run(target: &Target, postgres: &EmbeddedPostgres, options: &
         (&many, MANY, 64),
         (&many, MANY, 256),
         (&many, MANY, 1024),
-        (&hot, HOT, 64),
-        (&hot, HOT, 1024),
+        (&hot, ONE_HOT, 64),
+        (&hot, ONE_HOT, 1024),
     ] {
         rows.push(row(&store, workload, accounts, callers, time).await?);
         sqlx::query("CHECKPOINT").execute(&owner(target).await?).await?;
@@ -226,13 +221,12 @@ pub(super) fn against_peers(rows: &[Row]) -> Vec<Ratio> {
             ratios.push(ratio(name, ours.per_second / theirs, required));
         }
     };
-    compare("1,024 callers / hand-written SQL, 10,000 accounts", ours(MANY, 1024), best(HANDWRITTEN, MANY), 8.0);
-    compare("1,024 callers / hand-written SQL, one hot account", ours(HOT, 1024), best(HANDWRITTEN, HOT), 25.0);
-    compare("1,024 callers / raw batched inserts of event rows", ours(MANY, 1024), best(RAW_EVENTS, MANY), 0.4);
+    compare("1,024 callers / hand-written SQL, 10,000 accounts", ours(MANY, 1024), best(handwritten::SYSTEM, MANY), 8.0);
+    compare("1,024 callers / hand-written SQL, one hot account", ours(ONE_HOT, 1024), best(handwritten::SYSTEM, ONE_HOT), 25.0);
     compare(
-        "1,024 callers / raw batched inserts of event and result rows",
+        "1,024 callers / raw batched inserts of the same rows",
         ours(MANY, 1024),
-        best(RAW_EVENTS_AND_RESULTS, MANY),
+        best(raw::EVENTS_AND_RESULTS, MANY),
         0.4,
     );
     if let Some(latency) = ours(MANY, 64).and_then(|row| row.latency.as_ref()) {

@@ -8,10 +8,6 @@ use sqlx::postgres::PgConnectOptions;
 
 use super::report::Row;
 
-/// What the accounts of every system hold, as those of `workload.rs`: more than a benchmark can use up in a day.
-pub const DAILY_LIMIT_MICROS: i64 = 1_000_000_000_000;
-pub const DURATION_DAYS: u32 = 365;
-
 /// One running PostgreSQL, migrated. Every system keeps its tables in a schema of its own and drops it when it is done,
 /// so that no autovacuum of one disturbs the figures of the next.
 #[derive(Clone, Debug)]

@@ -86,7 +86,7 @@ pub async fn run(connect: PgConnectOptions, options: &Options) -> anyhow::Result
         tasks.spawn(async move {
             let mut picker = workload.picker(u64::from(std::process::id()) << 32 | caller as u64)?;
             while Instant::now() < end && !silent.load(Ordering::Relaxed) {
-                let index = picker.next();
+                let index = picker.pick();
                 let Some(account) = workload.accounts().get(index) else { continue };
                 if !is_mine(account, options.share) {
                     continue;

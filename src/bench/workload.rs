@@ -18,11 +18,15 @@ use uuid::Uuid;
 
 use crate::store::{Store, UnitOfWork};
 
+/// The two loads of the table.
+pub const MANY: &str = "10,000, Zipf 1.0";
+pub const ONE_HOT: &str = "one hot";
 /// How many accounts share the load, unless it is one hot account.
 pub const ACCOUNTS: u64 = 10_000;
 const ZIPF_EXPONENT: f64 = 1.0;
-const DAILY_LIMIT_MICROS: i64 = 1_000_000_000_000;
-const DURATION_DAYS: u32 = 365;
+/// More than a benchmark can use up in a day.
+pub const DAILY_LIMIT_MICROS: i64 = 1_000_000_000_000;
+pub const DURATION_DAYS: u32 = 365;
 /// What one charge costs: 0.01.
 pub const CHARGE_MICROS: i64 = 10_000;
 
@@ -137,7 +141,7 @@ pub struct Picker {
 
 impl Picker {
     /// The index of the next account.
-    pub fn next(&mut self) -> usize {
+    pub fn pick(&mut self) -> usize {
         let Some(law) = &self.law else { return 0 };
         (law.sample(&mut self.random) as usize).saturating_sub(1)
     }

@@ -37,6 +37,12 @@ pub(super) struct Decided {
     pub(super) verdict: Verdict,
 }
 
+impl Decided {
+    fn records_nothing(&self) -> bool {
+        matches!(self.verdict, Verdict::Nothing | Verdict::Refuse(_))
+    }
+}
+
 pub(super) struct Bench {
     pub(super) account: AccountKey,
     pub(super) cached: CachedAccount,
@@ -50,6 +56,8 @@ pub(super) struct Bench {
     pub(super) held: HashSet<(&'static str, String)>,
     commands: HashSet<CommandId>,
     found: HashMap<CommandId, Remembered>,
+    /// All its commands have been looked up.
+    pub(super) looked_up: bool,
     asked_for: usize,
 }
 
@@ -67,6 +75,7 @@ impl Bench {
             held: HashSet::new(),
             commands: HashSet::new(),
             found: HashMap::new(),
+            looked_up: false,
             asked_for: 0,
         }
     }
@@ -139,6 +148,28 @@ impl Bench {
                 Verdict::Refuse(ExecuteError::Panicked)
             }
         })
+    }
+
+    /// Commands that would be answered without recording anything: they may have been recorded before.
+    pub(super) fn unrecorded(&self) -> impl Iterator<Item = CommandId> {
+        let unrecorded = self.decided.iter().filter(|decided| decided.records_nothing());
+        unrecorded.map(|decided| decided.pending.unit.command_id)
+    }
+
+    /// Answers those of them that were found with their first answer. What follows was decided as if they had done
+    /// nothing, and so they have.
+    pub(super) fn replay_found(&mut self, found: &HashMap<(AccountKey, CommandId), Remembered>) {
+        for decided in self.decided.iter_mut().filter(|decided| decided.records_nothing()) {
+            if let Some(remembered) = found.get(&(self.account, decided.pending.unit.command_id)) {
+                decided.verdict = replay(&decided.pending, *remembered);
+            }
+        }
+    }
+
+    /// The unit that asked for an aggregate which cannot be had.
+    pub(super) fn give_up_first(&mut self) -> Option<Pending> {
+        self.asked_for = 0;
+        self.waiting.pop_front()
     }
 
     /// Every unit that is not answered yet, in order.

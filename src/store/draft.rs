@@ -1,7 +1,8 @@
 //! From decided benches to the batch that is appended: events in their partitions, claims, accounts and kinds of event
 //! seen for the first time.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 
 use aggregates::LogPart;
 use chrono::Utc;
@@ -12,7 +13,7 @@ use super::append::{Draft, DraftClaim, DraftEvent, DraftResult, Sealed};
 use super::bench::{Bench, Decided, Verdict};
 use super::head::Part;
 use super::load;
-use super::unit::{ExecuteError, StoreError};
+use super::unit::{Claim, ExecuteError, StoreError};
 
 /// Puts what was decided on top of the heads, in ascending order of partitions.
 pub(super) fn seal(parts: &BTreeMap<LogPart, Part>, benches: &mut [Bench], batch_id: Uuid) -> Vec<Sealed> {
@@ -52,9 +53,10 @@ fn add(draft: &mut Draft, part: &Part, bench: &mut Bench) {
             request_hash: unit.request_hash,
         });
         position += i64::try_from(events.len()).unwrap_or(i64::MAX);
-        for claim in &unit.claims {
-            if !bench.held.contains(&(claim.kind, claim.key.clone())) {
-                let (kind, key) = (claim.kind, claim.key.clone());
+        for (n, claim) in unit.claims.iter().enumerate() {
+            let (kind, key) = (claim.kind, claim.key.clone());
+            let said_before = unit.claims.iter().take(n).any(|earlier| earlier == claim);
+            if !said_before && !bench.held.contains(&(kind, key.clone())) {
                 draft.claims.push(DraftClaim { kind, key, account, aggregate_id: claim.aggregate.id });
             }
         }
@@ -90,32 +92,50 @@ pub(super) async fn refuse_taken_keys(connection: &mut PgConnection, benches: &m
     if claims.is_empty() {
         return Ok(());
     }
-    let (kinds, keys): (Vec<&str>, Vec<&str>) = claims.into_iter().unzip();
+    let (kinds, keys): (Vec<&str>, Vec<&str>) = claims.into_iter().filter(|(_, key)| can_be_stored(key)).unzip();
     let holders = load::key_holders(connection, &kinds, &keys).await?;
     let mut claimed: HashSet<(&'static str, String)> = HashSet::new();
     for bench in benches {
         for pending in std::mem::take(&mut bench.waiting) {
-            let mut taken = None;
-            let mut contested = false;
-            for claim in &pending.unit.claims {
-                let name = (claim.kind, claim.key.clone());
-                match holders.get(&(claim.kind.to_owned(), claim.key.clone())) {
-                    Some(holder) if *holder == (bench.account, claim.aggregate.id) => {
+            let mut refused = None;
+            let mut names: HashMap<(&'static str, String), Uuid> = HashMap::new();
+            for Claim { kind, key, aggregate } in &pending.unit.claims {
+                let name = (*kind, key.clone());
+                match holders.get(&((*kind).to_owned(), key.clone())) {
+                    _ if !can_be_stored(key) => refused = Some(cannot_be_stored(key)),
+                    Some(holder) if *holder == (bench.account, aggregate.id) => {
                         bench.held.insert(name);
                     }
-                    Some(_) => taken = Some(name),
-                    None => contested |= !claimed.insert(name),
+                    Some(_) => refused = Some(ExecuteError::KeyTaken { kind, key: key.clone() }),
+                    None => {
+                        // Twice for the same aggregate is once.
+                        if *names.entry(name).or_insert(aggregate.id) != aggregate.id {
+                            refused = Some(ExecuteError::KeyTaken { kind, key: key.clone() });
+                        }
+                    }
                 }
             }
-            match taken {
-                Some((kind, key)) => {
-                    let verdict = Verdict::Refuse(ExecuteError::KeyTaken { kind, key });
-                    bench.decided.push(Decided { pending, verdict });
-                }
-                None if contested => bench.later.push(pending),
-                None => bench.waiting.push_back(pending),
+            if let Some(error) = refused {
+                bench.decided.push(Decided { pending, verdict: Verdict::Refuse(error) });
+                continue;
+            }
+            let contested = names.keys().any(|name| claimed.contains(name));
+            claimed.extend(names.into_keys());
+            if contested {
+                bench.later.push(pending);
+            } else {
+                bench.waiting.push_back(pending);
             }
         }
     }
     Ok(())
+}
+
+/// Names come from outside. PostgreSQL has no text with a NUL in it, and would refuse the whole batch.
+fn can_be_stored(key: &str) -> bool {
+    !key.contains('\0')
+}
+
+fn cannot_be_stored(key: &str) -> ExecuteError {
+    ExecuteError::Trouble(Arc::new(StoreError::Corrupt(format!("the name {key:?} cannot be stored"))))
 }

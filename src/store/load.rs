@@ -9,7 +9,7 @@ use sqlx::{PgConnection, Row};
 use uuid::Uuid;
 
 use super::cache::Remembered;
-use super::head::{Head, head_of, log_part};
+use super::head::{Head, head_of, known_type, log_part};
 use super::unit::{RequestHash, StoreError};
 
 /// An aggregate that has to come from the database.
@@ -23,39 +23,64 @@ pub(super) struct Loaded {
 
 const LOAD: &str = "
 WITH want AS (
-    SELECT w.n, w.log_part, w.aggregate_id, s.version, s.state
-      FROM unnest($1::int2[], $2::uuid[], $3::int4[]) WITH ORDINALITY AS w (log_part, aggregate_id, schema, n)
+    SELECT w.n, w.log_part, w.account, w.aggregate_type, w.aggregate_id, s.version, s.state
+      FROM unnest($1::int2[], $2::uuid[], $3::text[], $4::uuid[], $5::int4[])
+           WITH ORDINALITY AS w (log_part, account, aggregate_type, aggregate_id, schema, n)
       LEFT JOIN ledger.snapshots s
-        ON s.log_part = w.log_part AND s.aggregate_id = w.aggregate_id AND s.state_schema = w.schema)
+        ON s.log_part = w.log_part AND s.aggregate_id = w.aggregate_id AND s.aggregate_type = w.aggregate_type
+       AND s.state_schema = w.schema
+       AND EXISTS (SELECT FROM ledger.events o
+                    WHERE o.log_part = s.log_part AND o.aggregate_id = s.aggregate_id AND o.version = s.version
+                      AND o.account = w.account))
 SELECT n, version, NULL AS event_type, 0::int2 AS schema_version, state::text AS body FROM want WHERE version IS NOT NULL
 UNION ALL
 SELECT want.n, e.version, e.event_type, e.schema_version, e.payload::text
   FROM want JOIN ledger.events e
     ON e.log_part = want.log_part AND e.aggregate_id = want.aggregate_id AND e.version > coalesce(want.version, 0)
+   AND e.account = want.account AND e.aggregate_type = want.aggregate_type
  ORDER BY 1, 2";
 
-/// Loads aggregates from their snapshot and the events after it; one that has no event yet is empty.
-pub(super) async fn aggregates(connection: &mut PgConnection, wants: &[Want]) -> Result<Vec<Loaded>, StoreError> {
+/// Why something that is in the log cannot be understood.
+#[derive(Debug)]
+pub(super) enum Unreadable {
+    /// This build does not know its type.
+    Newer(String),
+    Broken(StoreError),
+}
+
+/// Loads aggregates from their snapshot and the events after it; one that has no event yet is empty. Ids arrive from
+/// outside: under the id of another account's aggregate, or of another kind, there is nothing.
+pub(super) async fn aggregates(
+    connection: &mut PgConnection,
+    wants: &[Want],
+) -> Result<Vec<Result<Loaded, Unreadable>>, StoreError> {
     let parts: Vec<i16> = wants.iter().map(|(account, _)| i16::from(account.log_part().number())).collect();
+    let accounts: Vec<Uuid> = wants.iter().map(|(account, _)| account.uuid()).collect();
+    let types: Vec<&str> = wants.iter().map(|(_, aggregate)| aggregate.kind.as_str()).collect();
     let ids: Vec<Uuid> = wants.iter().map(|(_, aggregate)| aggregate.id).collect();
     let schemas: Vec<i32> = wants.iter().map(|(_, aggregate)| State::schema(aggregate.kind)).collect();
-    let mut loaded: Vec<Loaded> = wants
+    let mut loaded: Vec<Result<Loaded, Unreadable>> = wants
         .iter()
-        .map(|(_, aggregate)| Loaded { slot: Slot { version: 0, state: State::empty(aggregate.kind) }, tail: 0 })
+        .map(|(_, aggregate)| Ok(Loaded { slot: Slot { version: 0, state: State::empty(aggregate.kind) }, tail: 0 }))
         .collect();
-    let mut rows = sqlx::query(LOAD).bind(&parts).bind(&ids).bind(&schemas).fetch(connection);
+    let rows = sqlx::query(LOAD).bind(&parts).bind(&accounts).bind(&types).bind(&ids).bind(&schemas);
+    let mut rows = rows.fetch(connection);
     while let Some(row) = rows.try_next().await? {
         let n: i64 = row.try_get("n")?;
         let index = usize::try_from(n - 1).map_err(|_| StoreError::Corrupt(format!("ordinality {n}")))?;
         let (Some((_, aggregate)), Some(target)) = (wants.get(index), loaded.get_mut(index)) else {
             return Err(StoreError::Corrupt(format!("ordinality {n}")));
         };
-        fold_row(*aggregate, target, &row)?;
+        if let Ok(so_far) = target
+            && let Err(unreadable) = fold_row(*aggregate, so_far, &row)
+        {
+            *target = Err(unreadable);
+        }
     }
     Ok(loaded)
 }
 
-fn fold_row(aggregate: AggregateId, target: &mut Loaded, row: &sqlx::postgres::PgRow) -> Result<(), StoreError> {
+fn fold_row(aggregate: AggregateId, target: &mut Loaded, row: &sqlx::postgres::PgRow) -> Result<(), Unreadable> {
     let version: i64 = row.try_get("version")?;
     let body: &str = row.try_get("body")?;
     match row.try_get::<Option<&str>, _>("event_type")? {
@@ -65,13 +90,26 @@ fn fold_row(aggregate: AggregateId, target: &mut Loaded, row: &sqlx::postgres::P
             target.slot = Slot { version, state };
         }
         Some(event_type) => {
-            let event = Event::from_parts(aggregate.kind, event_type, row.try_get("schema_version")?, body)
-                .map_err(|error| StoreError::Aggregate { aggregate, reason: error.to_string() })?;
+            let schema_version: i16 = row.try_get("schema_version")?;
+            let event = Event::from_parts(aggregate.kind, event_type, schema_version, body).map_err(|error| {
+                match known_type(aggregate.kind.as_str(), event_type, schema_version) {
+                    Some(_) => {
+                        Unreadable::Broken(StoreError::Aggregate { aggregate, reason: error.to_string() })
+                    }
+                    None => Unreadable::Newer(type_name(aggregate.kind.as_str(), event_type, schema_version)),
+                }
+            })?;
             fold(aggregate, &mut target.slot, version, &event)?;
             target.tail += 1;
         }
     }
     Ok(())
+}
+
+impl<E: Into<StoreError>> From<E> for Unreadable {
+    fn from(error: E) -> Self {
+        Self::Broken(error.into())
+    }
 }
 
 /// Applies the next event of an aggregate.
@@ -177,27 +215,31 @@ pub(super) async fn events_at(
     .await?;
     rows.iter()
         .map(|row| {
-            let (aggregate, event) = decode(part, row)?.ok_or_else(|| unknown_type(part, row))?;
+            let (aggregate, event) = decode(part, row)?.map_err(|unreadable| match unreadable {
+                Unreadable::Newer(event) => StoreError::Corrupt(format!("partition {part} holds {event}, which is unknown")),
+                Unreadable::Broken(error) => error,
+            })?;
             Ok(Recorded { aggregate, version: row.try_get("version")?, event })
         })
         .collect()
 }
 
-fn unknown_type(part: LogPart, row: &sqlx::postgres::PgRow) -> StoreError {
-    let name: String = row.try_get("event_type").unwrap_or_default();
-    StoreError::Corrupt(format!("partition {part} holds an event of unknown type {name}"))
-}
-
-/// The event of a row; `None` where this build does not know its type.
-fn decode(part: LogPart, row: &sqlx::postgres::PgRow) -> Result<Option<(AggregateId, Event)>, StoreError> {
-    let Some(kind) = AggregateKind::from_name(row.try_get("aggregate_type")?) else { return Ok(None) };
-    let payload: &str = row.try_get("payload")?;
+/// The event of a row, where it can be understood.
+fn decode(
+    log_part: LogPart,
+    row: &sqlx::postgres::PgRow,
+) -> Result<Result<(AggregateId, Event), Unreadable>, StoreError> {
+    let (aggregate_type, event_type): (&str, &str) = (row.try_get("aggregate_type")?, row.try_get("event_type")?);
+    let schema_version: i16 = row.try_get("schema_version")?;
     let position: i64 = row.try_get("position")?;
-    match Event::from_parts(kind, row.try_get("event_type")?, row.try_get("schema_version")?, payload) {
-        Ok(event) => Ok(Some((AggregateId { kind, id: row.try_get("aggregate_id")? }, event))),
-        Err(aggregates::EventError::Unknown { .. }) => Ok(None),
-        Err(source) => Err(StoreError::Event { log_part: part, position, source }),
-    }
+    let newer = || Unreadable::Newer(type_name(aggregate_type, event_type, schema_version));
+    let Some(kind) = AggregateKind::from_name(aggregate_type) else { return Ok(Err(newer())) };
+    let id = AggregateId { kind, id: row.try_get("aggregate_id")? };
+    let event = Event::from_parts(kind, event_type, schema_version, row.try_get("payload")?);
+    Ok(event.map(|event| (id, event)).map_err(|source| match known_type(aggregate_type, event_type, schema_version) {
+        Some(_) => Unreadable::Broken(StoreError::Event { log_part, position, source }),
+        None => newer(),
+    }))
 }
 
 /// A partition's head now, and whether its history goes on from the one that was asked about.
@@ -252,8 +294,7 @@ pub(super) struct Foreign {
     pub(super) log_part: LogPart,
     pub(super) account: AccountKey,
     pub(super) version: i64,
-    /// `Err` names the type where this build does not know it.
-    pub(super) event: Result<(AggregateId, Event), String>,
+    pub(super) event: Result<(AggregateId, Event), Unreadable>,
 }
 
 /// Events after `from` up to and including `to`, of several partitions.
@@ -279,17 +320,13 @@ pub(super) async fn events_between(
     rows.iter()
         .map(|row| {
             let part = log_part(row.try_get("log_part")?)?;
-            let event = match decode(part, row)? {
-                Some(known) => Ok(known),
-                None => Err(type_name(row)?),
-            };
+            let event = decode(part, row)?;
             let account = AccountKey::from_uuid(row.try_get("account")?);
             Ok(Foreign { log_part: part, account, version: row.try_get("version")?, event })
         })
         .collect()
 }
 
-fn type_name(row: &sqlx::postgres::PgRow) -> Result<String, StoreError> {
-    let (aggregate_type, event_type): (&str, &str) = (row.try_get("aggregate_type")?, row.try_get("event_type")?);
-    Ok(format!("{aggregate_type}.{event_type} v{}", row.try_get::<i16, _>("schema_version")?))
+fn type_name(aggregate_type: &str, event_type: &str, schema_version: i16) -> String {
+    format!("{aggregate_type}.{event_type} v{schema_version}")
 }

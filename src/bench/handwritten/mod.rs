@@ -21,11 +21,13 @@ use tempfile::TempDir;
 use self::pgbench::{Measured, Pgbench};
 use super::report::Row;
 use super::size::Baseline;
-use super::target::{DAILY_LIMIT_MICROS, Target};
-use super::workload::{ACCOUNTS, CHARGE_MICROS};
+use super::target::Target;
+use super::workload::{ACCOUNTS, CHARGE_MICROS, DAILY_LIMIT_MICROS, MANY, ONE_HOT};
 
 const SCHEMA: &str = include_str!("schema.sql");
 const CHARGE: &str = include_str!("charge.sql");
+/// Its name in the table.
+pub const SYSTEM: &str = "hand-written SQL, pgbench";
 const CLIENTS_TRIED: [usize; 4] = [8, 16, 32, 64];
 /// pgbench wants an exponent above 1.
 const ZIPF_EXPONENT: &str = "1.001";
@@ -41,8 +43,8 @@ pub async fn run(postgres: &Target, seconds: u64) -> anyhow::Result<Vec<Row>> {
 
     let many = format!("random_zipfian(1, {ACCOUNTS}, {ZIPF_EXPONENT})");
     let rows = vec![
-        best(postgres, &pool, &many, "10,000, Zipf 1.0", seconds).await?,
-        best(postgres, &pool, "1", "one hot", seconds).await?,
+        best(postgres, &pool, &many, MANY, seconds).await?,
+        best(postgres, &pool, "1", ONE_HOT, seconds).await?,
     ];
     check(&pool).await?;
     pool.execute("DROP SCHEMA handwritten CASCADE").await?;
@@ -98,7 +100,7 @@ async fn best(postgres: &Target, pool: &PgPool, account: &str, accounts: &str, s
     let bytes_per_charge = before.bytes_per_charge(pool, charges).await?;
     let best = runs.iter().max_by(|a, b| a.per_second.total_cmp(&b.per_second)).context("no run of pgbench")?;
     Ok(Row {
-        system: "hand-written SQL, pgbench".to_owned(),
+        system: SYSTEM.to_owned(),
         accounts: accounts.to_owned(),
         callers: best.clients,
         per_second: best.per_second,

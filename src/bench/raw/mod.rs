@@ -25,7 +25,10 @@ use self::rows::Generator;
 use super::report::Row;
 use super::size::Baseline;
 use super::target::Target;
+use super::workload::MANY;
 
+/// The name in the table of what a charge writes, without the commit.
+pub const EVENTS_AND_RESULTS: &str = "raw INSERT, event + result row";
 const SCHEMA: &str = "DROP SCHEMA IF EXISTS raw CASCADE; CREATE SCHEMA raw; \
      CREATE TABLE raw.events (LIKE ledger.events INCLUDING ALL); \
      CREATE TABLE raw.command_results (LIKE ledger.command_results INCLUDING ALL)";
@@ -78,7 +81,7 @@ impl What {
     fn system(self) -> &'static str {
         match self {
             Self::Events => "raw INSERT, event row",
-            Self::EventsAndResults => "raw INSERT, event + result row",
+            Self::EventsAndResults => EVENTS_AND_RESULTS,
             Self::CopiedEvents => "raw COPY, event row",
         }
     }
@@ -112,7 +115,7 @@ async fn best(postgres: &Target, pool: &PgPool, what: What, seconds: u64) -> any
     let measured = measure(postgres, pool, winner, Duration::from_secs(seconds)).await?;
     Ok(Row {
         system: what.system().to_owned(),
-        accounts: "10,000, Zipf 1.0".to_owned(),
+        accounts: MANY.to_owned(),
         callers: usize::from(winner.connections),
         per_second: measured.per_second,
         latency: None,

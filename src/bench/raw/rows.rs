@@ -11,7 +11,7 @@ use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use uuid::Uuid;
 
-use crate::bench::target::{DAILY_LIMIT_MICROS, DURATION_DAYS};
+use crate::bench::workload::{DAILY_LIMIT_MICROS, DURATION_DAYS};
 use crate::bench::workload::{ACCOUNTS, CHARGE_MICROS, Picker, Workload};
 
 const NAME: &str = "raw";
@@ -111,7 +111,7 @@ impl Generator {
     fn pick(&mut self, rows: usize) {
         self.picked.clear();
         while self.picked.len() < rows {
-            let at = self.picker.next();
+            let at = self.picker.pick();
             if matches!(self.accounts.get(at), Some(Some(_))) {
                 self.picked.push(at);
             }

@@ -5,7 +5,7 @@ use sqlx::PgConnection;
 
 use super::Lane;
 use crate::store::head::{self, Part};
-use crate::store::load::{self, Foreign};
+use crate::store::load::{self, Foreign, Unreadable};
 use crate::store::unit::StoreError;
 
 /// Further behind than this in all, a lane forgets what it knows of a partition instead of reading what it missed.
@@ -66,12 +66,19 @@ impl Lane {
                     self.cache.forget_account(foreign.account);
                 }
             }
-            Err(newer) => {
-                if let Some(part) = self.parts.get_mut(&foreign.log_part) {
-                    tracing::error!(part = %foreign.log_part, event = newer, "a newer release writes here; refusing to");
-                    part.newer = Some(newer);
-                }
+            Err(Unreadable::Newer(event)) => self.stop_writing(foreign.log_part, event),
+            Err(Unreadable::Broken(error)) => {
+                // Whoever needs that aggregate will hear of it; nobody else has to wait for it to be mended.
+                tracing::error!(%error, "an event that somebody else wrote cannot be read");
+                self.cache.forget_account(foreign.account);
             }
+        }
+    }
+
+    pub(super) fn stop_writing(&mut self, log_part: LogPart, event: String) {
+        tracing::error!(part = %log_part, event, "a newer release writes here; refusing to");
+        if let Some(part) = self.parts.get_mut(&log_part) {
+            part.newer = Some(event);
         }
     }
 }

@@ -29,7 +29,7 @@ impl Lane {
         let settled = if sealed.is_empty() {
             Vec::new()
         } else {
-            match append(connection, batch_id, &sealed).await {
+            match self.append(connection, batch_id, &sealed).await {
                 Ok(outcomes) => self.won_and_lost(sealed, outcomes),
                 Err(error) => self.settle_failure(connection, batch_id, sealed, error).await?,
             }
@@ -45,7 +45,7 @@ impl Lane {
     ) -> Result<Vec<LogPart>, Setback> {
         let batch_id = Uuid::now_v7();
         let sealed = draft::seal(&self.parts, benches, batch_id);
-        let appended = if sealed.is_empty() { Ok(Vec::new()) } else { append(connection, batch_id, &sealed).await };
+        let appended = if sealed.is_empty() { Ok(Vec::new()) } else { self.append(connection, batch_id, &sealed).await };
         let ended = match appended {
             Ok(outcomes) => sqlx::raw_sql("COMMIT").execute(&mut *connection).await.map(|_| outcomes),
             Err(error) => Err(error),
@@ -62,9 +62,22 @@ impl Lane {
         self.finish(connection, benches, settled).await
     }
 
+    /// Appends, and gives the last batch's answers meanwhile.
+    async fn append(
+        &mut self,
+        connection: &mut PgConnection,
+        batch_id: Uuid,
+        sealed: &[Sealed],
+    ) -> Result<Vec<Outcome>, sqlx::Error> {
+        // In this order: the first poll sends the batch.
+        let (appended, ()) = tokio::join!(biased; append(connection, batch_id, sealed), async { self.answers.say() });
+        appended
+    }
+
     fn won_and_lost(&mut self, sealed: Vec<Sealed>, outcomes: Vec<Outcome>) -> Vec<(Sealed, Outcome)> {
         Stats::add(&self.stats.appends, usize::from(!sealed.is_empty()));
         self.batch_units = (self.batch_units * 2).min(self.options.batch_units);
+        self.contradicted = false;
         sealed.into_iter().zip(outcomes).collect()
     }
 
@@ -87,8 +100,13 @@ impl Lane {
         if constraint == "command_results_pkey" {
             self.look_up = LOOK_UP_BATCHES;
         } else if constraint.starts_with("events_") || constraint.starts_with("commits_") {
-            // The heads allowed what the log refuses: what is in memory cannot be right. Start from what is stored.
-            tracing::error!(%error, "a batch contradicts the log");
+            // The heads allowed what the log refuses: what is in memory cannot be right. Start from what is stored; where
+            // that does not help, halve as below.
+            tracing::error!(%error, units, "a batch contradicts the log");
+            if std::mem::replace(&mut self.contradicted, true) && units <= 1 {
+                return Ok(sealed.into_iter().map(|sealed| (sealed, Outcome::Refused)).collect());
+            }
+            self.batch_units = units.div_ceil(2);
             return Err(Setback::LostTrack(error.into()));
         } else if code != "40001" && code != "40P01" && code != "55P03" {
             tracing::error!(%error, units, "the database refused a batch");
@@ -205,7 +223,7 @@ impl Lane {
                 Some(Ok(position)) => self.answer(bench, position, replays),
                 Some(Err(error)) => {
                     for decided in bench.decided.drain(..) {
-                        decided.pending.answer(Err(error.clone()));
+                        self.answers.push(decided.pending, Err(error.clone()));
                     }
                     // Nothing of it goes back to the cache.
                     bench.cold = true;
@@ -265,12 +283,13 @@ impl Lane {
                     bench.cached.remember(pending.unit.command_id, remembered);
                     let events: Vec<_> = events.into_iter().map(|event| event.recorded).collect();
                     self.snapshots.after_commit(&bench, &events);
-                    pending.answer(Ok(Receipt { log_part, position: *position, events, replayed: false }));
+                    self.answers.push(pending, Ok(Receipt { log_part, position: *position, events, replayed: false }));
                 }
                 Verdict::Nothing => {
-                    pending.answer(Ok(Receipt { log_part, position: *position, events: Vec::new(), replayed: false }));
+                    let events = Vec::new();
+                    self.answers.push(pending, Ok(Receipt { log_part, position: *position, events, replayed: false }));
                 }
-                Verdict::Refuse(error) => pending.answer(Err(error)),
+                Verdict::Refuse(error) => self.answers.push(pending, Err(error)),
                 Verdict::Replay(_) => replays.push(Decided { pending, verdict }),
             }
         }
@@ -294,6 +313,10 @@ impl Lane {
                     Stats::add(&self.stats.replays, 1);
                     let position = remembered.first_position + i64::from(remembered.event_count) - 1;
                     pending.answer(Ok(Receipt { log_part, position, events, replayed: true }));
+                }
+                // Unreadable events fail this answer; without the database there is none for anybody.
+                Err(error) if !matches!(error, StoreError::Database(_)) => {
+                    pending.answer(Err(ExecuteError::Trouble(Arc::new(error))));
                 }
                 Err(error) => {
                     for Decided { pending, .. } in std::iter::once(Decided { pending, verdict }).chain(replays) {

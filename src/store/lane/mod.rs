@@ -33,6 +33,7 @@ use tokio_util::sync::CancellationToken;
 use super::bench::Bench;
 use super::cache::Cache;
 use super::head::Part;
+use super::load::Unreadable;
 use super::queue::FairQueue;
 use super::snapshots::Snapshots;
 use super::stats::Stats;
@@ -67,6 +68,23 @@ impl Pending {
     }
 }
 
+/// Answers that are true already and only have to be said: callers are woken while the database works on the next
+/// batch.
+#[derive(Default)]
+struct Answers(Vec<(Pending, Result<Receipt, ExecuteError>)>);
+
+impl Answers {
+    fn push(&mut self, pending: Pending, result: Result<Receipt, ExecuteError>) {
+        self.0.push((pending, result));
+    }
+
+    fn say(&mut self) {
+        for (pending, result) in self.0.drain(..) {
+            pending.answer(result);
+        }
+    }
+}
+
 pub(super) struct Lane {
     options: Arc<StoreOptions>,
     connect: PgConnectOptions,
@@ -82,6 +100,9 @@ pub(super) struct Lane {
     batch_units: usize,
     look_up: u32,
     lost_races: u32,
+    answers: Answers,
+    /// The last append contradicted the log.
+    contradicted: bool,
     /// `Some(batches alone)` while the lane locks before it decides.
     locking: Option<u32>,
 }
@@ -129,6 +150,8 @@ impl Lane {
             batch_units,
             look_up: 0,
             lost_races: 0,
+            answers: Answers::default(),
+            contradicted: false,
             locking: None,
         }
     }
@@ -138,7 +161,9 @@ impl Lane {
         let closing = self.closing.clone();
         let mut back_off = BACK_OFF_MIN;
         loop {
+            self.receive();
             if self.queue.is_empty() {
+                self.answers.say();
                 tokio::select! {
                     received = self.inbox.recv() => match received {
                         Some(pending) => self.queue.push(pending.account, pending),
@@ -152,6 +177,7 @@ impl Lane {
                 Ok(()) => back_off = BACK_OFF_MIN,
                 Err(error) => {
                     tracing::warn!(%error, "a lane of the store is in trouble and tries again");
+                    self.answers.say();
                     self.give_up_on_overdue(&error);
                     tokio::time::sleep(back_off).await;
                     back_off = (back_off * 2).min(BACK_OFF_MAX);
@@ -257,6 +283,8 @@ impl Lane {
         alone: u32,
     ) -> Result<Vec<LogPart>, Setback> {
         Stats::add(&self.stats.locked_batches, 1);
+        // It may take a while to get the locks.
+        self.answers.say();
         let parts: BTreeSet<LogPart> = self.queue.accounts().map(AccountKey::log_part).collect();
         let parts: Vec<LogPart> = parts.into_iter().collect();
         sqlx::raw_sql("BEGIN").execute(&mut *connection).await?;
@@ -320,7 +348,7 @@ impl Lane {
     }
 
     /// Decides every unit of the batch, loading what it turns out to need.
-    async fn decide(&mut self, connection: &mut PgConnection, benches: &mut Vec<Bench>) -> Result<(), Setback> {
+    async fn decide(&mut self, connection: &mut PgConnection, benches: &mut [Bench]) -> Result<(), Setback> {
         self.look_up(connection, benches).await?;
         draft::refuse_taken_keys(connection, benches).await?;
         let mut bytes = self.options.batch_bytes;
@@ -335,27 +363,59 @@ impl Lane {
                 }
             }
             if wants.is_empty() {
-                return Ok(());
+                return self.look_up_unrecorded(connection, benches).await;
             }
-            match load::aggregates(connection, &wants).await {
-                Ok(loaded) => {
-                    for ((at, (_, id)), loaded) in running.iter().zip(&wants).zip(loaded) {
-                        let Some(bench) = benches.get_mut(*at) else { continue };
+            self.answers.say();
+            let loaded = load::aggregates(connection, &wants).await?;
+            for ((at, (_, id)), loaded) in running.iter().zip(&wants).zip(loaded) {
+                let Some(bench) = benches.get_mut(*at) else { continue };
+                match loaded {
+                    Ok(loaded) => {
                         self.snapshots.after_load(bench.account, *id, &loaded);
                         bench.put(*id, loaded.slot);
                     }
+                    Err(unreadable) => self.refuse_first(bench, unreadable),
                 }
-                Err(StoreError::Aggregate { aggregate, reason }) => {
-                    let Some(at) = wants.iter().position(|(_, id)| *id == aggregate) else {
-                        return Err(StoreError::Aggregate { aggregate, reason }.into());
-                    };
-                    if let Some(bench) = benches.get_mut(running.remove(at)) {
-                        fail(bench, StoreError::Aggregate { aggregate, reason });
-                    }
-                }
-                Err(error) => return Err(error.into()),
             }
         }
+    }
+
+    /// An aggregate that cannot be understood fails the unit that asked for it, and nobody else's.
+    fn refuse_first(&mut self, bench: &mut Bench, unreadable: Unreadable) {
+        let log_part = bench.account.log_part();
+        let error = match unreadable {
+            Unreadable::Broken(error) => {
+                tracing::error!(%error, "an aggregate cannot be loaded");
+                ExecuteError::Trouble(Arc::new(error))
+            }
+            Unreadable::Newer(event) => {
+                self.stop_writing(log_part, event.clone());
+                ExecuteError::NewerRelease { log_part, event }
+            }
+        };
+        if let Some(pending) = bench.give_up_first() {
+            pending.answer(Err(error));
+        }
+    }
+
+    /// What is about to be answered without recording anything ("refused", "nothing to do") may have been recorded
+    /// before: by another process, or longer ago than the lane remembers. Then that is the answer.
+    async fn look_up_unrecorded(
+        &self,
+        connection: &mut PgConnection,
+        benches: &mut [Bench],
+    ) -> Result<(), Setback> {
+        let asked: Vec<_> = benches
+            .iter()
+            .filter(|bench| !bench.looked_up)
+            .flat_map(|bench| bench.unrecorded().map(|command| (bench.account, command)))
+            .collect();
+        if asked.is_empty() {
+            return Ok(());
+        }
+        let recorded = load::recorded_commands(connection, &asked).await?;
+        benches.iter_mut().for_each(|bench| bench.replay_found(&recorded));
+        Ok(())
     }
 
     /// Commands that may have been recorded before, and accounts that may be new.
@@ -379,19 +439,11 @@ impl Lane {
         }
         for bench in benches {
             bench.cached.listed |= listed.contains(&bench.account);
+            bench.looked_up = bench.cold || everybody;
             for (command, remembered) in found.remove(&bench.account).unwrap_or_default() {
                 bench.recorded_before(command, remembered);
             }
         }
         Ok(())
-    }
-}
-
-/// One aggregate that cannot be loaded fails the units that wait for it, and nobody else's.
-fn fail(bench: &mut Bench, error: StoreError) {
-    tracing::error!(%error, "an aggregate cannot be loaded");
-    let error = Arc::new(error);
-    for pending in bench.waiting.drain(..) {
-        pending.answer(Err(ExecuteError::Trouble(error.clone())));
     }
 }

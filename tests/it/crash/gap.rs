@@ -105,7 +105,7 @@ fn numbered(position: i64) -> String {
         "INSERT INTO ledger.commits
          SELECT {position}, 0, 1, 0, batch, root, prev, sha256('ledger-chain-v1'::bytea || prev || int2send(0::int2)
                 || int8send({position}) || int4send(1) || int8send(0) || uuid_send(batch) || root)
-           FROM (SELECT gen_random_uuid() AS batch, sha256('root') AS root, sha256('prev') AS prev) AS some;
+           FROM (SELECT gen_random_uuid() AS batch, sha256('root') AS root, sha256('prev') AS prev) AS made_up;
          INSERT INTO ledger.events
          SELECT {position}, 1, 0, 0, 1, gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), 'credit_account',
                 'granted', '{{}}', '{{}}';"

@@ -61,6 +61,9 @@ async fn a_repeat_after_many_other_commands_gets_the_first_answer_again() {
     let early = answered(&store, commands(&alice)).await;
     // More than a lane remembers of an account that stays in memory all the time.
     answered(&store, (0..40).map(|n| unit(&alice, vec![activate(package(n), 1, 1)]))).await;
+    // First the one that could not be done again: the log would not stop it, because nothing would be recorded.
+    let unaffordable = vec![early[4].clone()];
+    assert_remembered(&store, &unaffordable).await;
     assert_remembered(&store, &early).await;
 }
 

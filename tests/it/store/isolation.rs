@@ -240,6 +240,24 @@ async fn a_package_of_another_account_pays_nothing() {
     }
 }
 
+/// In one partition an aggregate's id is there once: whoever tries to begin another one under it is refused, alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_id_that_another_aggregate_has_cannot_be_taken() {
+    let error = amid_others(|alice| {
+        // That of her own credit account, for a package.
+        let taken = aggregates::UserPackageId::from_uuid(alice.key().uuid());
+        unit(alice, vec![activate(taken, 5, 1)])
+    })
+    .await;
+    assert!(matches!(error, ExecuteError::Trouble(_)), "{error:?}");
+    let error = amid_others(|alice| {
+        let [_, neighbour] = neighbours();
+        unit(alice, vec![activate(aggregates::UserPackageId::from_uuid(neighbour.key().uuid()), 5, 1)])
+    })
+    .await;
+    assert!(matches!(error, ExecuteError::Trouble(_)), "{error:?}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refusal_is_never_based_on_what_used_to_be() {
     let database = database().await;

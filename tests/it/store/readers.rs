@@ -172,8 +172,8 @@ async fn a_hole_is_an_error_and_not_a_skip() {
         let store = open(&database, one_lane()).await;
         let alice = account("alice");
         for _ in 0..5 {
-            let both = vec![activate(package(uuid::Uuid::now_v7().as_u128()), 5, 1); 1];
-            store.execute(unit(&alice, both)).await.expect("recorded");
+            let [first, second] = [0, 1].map(|_| package(uuid::Uuid::now_v7().as_u128()));
+            store.execute(unit(&alice, vec![activate(first, 5, 1), activate(second, 5, 1)])).await.expect("recorded");
             store.execute(grant(&alice, 1)).await.expect("recorded");
         }
         store.close().await;
@@ -193,7 +193,7 @@ async fn a_hole_is_an_error_and_not_a_skip() {
         let log_part = victim.log_part;
         let read = stream::read(&pool, &[Cursor { log_part, position: 0 }], 100).await;
         let error = read.expect_err("a hole").to_string();
-        assert!(error.contains(&format!("hole at position {}", victim.first_position)), "{error}");
+        assert!(error.contains(&format!("partition {log_part}, position {}", victim.first_position)), "{error}");
         // What lies before it and after it can still be read.
         let before = stream::read(&pool, &[Cursor { log_part, position: 0 }], 4).await.expect("whole");
         assert_eq!(before, whole[..4]);
