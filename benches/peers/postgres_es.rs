@@ -15,7 +15,9 @@ use anyhow::{Context, anyhow};
 use billing_ledger::bench::report::{Latency, Row};
 use billing_ledger::bench::size::Baseline;
 use billing_ledger::bench::target::{Peer, PeerRun, Target};
-use billing_ledger::bench::workload::{ACCOUNTS, CHARGE_MICROS, DAILY_LIMIT_MICROS, DURATION_DAYS, MANY, ONE_HOT, Workload};
+use billing_ledger::bench::workload::{
+    ACCOUNTS, CHARGE_MICROS, DAILY_LIMIT_MICROS, DURATION_DAYS, MANY, ONE_HOT, Workload,
+};
 use cqrs_es::AggregateError;
 use hdrhistogram::Histogram;
 use postgres_es::{PostgresCqrs, postgres_cqrs};

@@ -221,8 +221,18 @@ pub(super) fn against_peers(rows: &[Row]) -> Vec<Ratio> {
             ratios.push(ratio(name, ours.per_second / theirs, required));
         }
     };
-    compare("1,024 callers / hand-written SQL, 10,000 accounts", ours(MANY, 1024), best(handwritten::SYSTEM, MANY), 8.0);
-    compare("1,024 callers / hand-written SQL, one hot account", ours(ONE_HOT, 1024), best(handwritten::SYSTEM, ONE_HOT), 25.0);
+    compare(
+        "1,024 callers / hand-written SQL, 10,000 accounts",
+        ours(MANY, 1024),
+        best(handwritten::SYSTEM, MANY),
+        8.0,
+    );
+    compare(
+        "1,024 callers / hand-written SQL, one hot account",
+        ours(ONE_HOT, 1024),
+        best(handwritten::SYSTEM, ONE_HOT),
+        25.0,
+    );
     compare(
         "1,024 callers / raw batched inserts of the same rows",
         ours(MANY, 1024),

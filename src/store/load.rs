@@ -91,14 +91,13 @@ fn fold_row(aggregate: AggregateId, target: &mut Loaded, row: &sqlx::postgres::P
         }
         Some(event_type) => {
             let schema_version: i16 = row.try_get("schema_version")?;
-            let event = Event::from_parts(aggregate.kind, event_type, schema_version, body).map_err(|error| {
-                match known_type(aggregate.kind.as_str(), event_type, schema_version) {
-                    Some(_) => {
-                        Unreadable::Broken(StoreError::Aggregate { aggregate, reason: error.to_string() })
-                    }
-                    None => Unreadable::Newer(type_name(aggregate.kind.as_str(), event_type, schema_version)),
-                }
-            })?;
+            let event =
+                Event::from_parts(aggregate.kind, event_type, schema_version, body).map_err(
+                    |error| match known_type(aggregate.kind.as_str(), event_type, schema_version) {
+                        Some(_) => Unreadable::Broken(StoreError::Aggregate { aggregate, reason: error.to_string() }),
+                        None => Unreadable::Newer(type_name(aggregate.kind.as_str(), event_type, schema_version)),
+                    },
+                )?;
             fold(aggregate, &mut target.slot, version, &event)?;
             target.tail += 1;
         }
@@ -216,7 +215,9 @@ pub(super) async fn events_at(
     rows.iter()
         .map(|row| {
             let (aggregate, event) = decode(part, row)?.map_err(|unreadable| match unreadable {
-                Unreadable::Newer(event) => StoreError::Corrupt(format!("partition {part} holds {event}, which is unknown")),
+                Unreadable::Newer(event) => {
+                    StoreError::Corrupt(format!("partition {part} holds {event}, which is unknown"))
+                }
                 Unreadable::Broken(error) => error,
             })?;
             Ok(Recorded { aggregate, version: row.try_get("version")?, event })

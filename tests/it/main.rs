@@ -3,6 +3,7 @@
 //! ```text
 //! store/     what the log promises whoever writes and reads it
 //! crash/     the same promises while processes, servers and connections die
+//! verify.rs  every change of the log is found, at its place
 //! support/   databases, processes, a proxy that cuts, and how to look at a log
 //! ```
 //!
@@ -13,3 +14,4 @@
 mod crash;
 mod store;
 mod support;
+mod verify;

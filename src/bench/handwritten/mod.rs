@@ -42,10 +42,8 @@ pub async fn run(postgres: &Target, seconds: u64) -> anyhow::Result<Vec<Row>> {
     load(&pool).await.context("the hand-written accounts")?;
 
     let many = format!("random_zipfian(1, {ACCOUNTS}, {ZIPF_EXPONENT})");
-    let rows = vec![
-        best(postgres, &pool, &many, MANY, seconds).await?,
-        best(postgres, &pool, "1", ONE_HOT, seconds).await?,
-    ];
+    let rows =
+        vec![best(postgres, &pool, &many, MANY, seconds).await?, best(postgres, &pool, "1", ONE_HOT, seconds).await?];
     check(&pool).await?;
     pool.execute("DROP SCHEMA handwritten CASCADE").await?;
     pool.close().await;

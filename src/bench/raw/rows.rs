@@ -11,8 +11,8 @@ use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use uuid::Uuid;
 
-use crate::bench::workload::{DAILY_LIMIT_MICROS, DURATION_DAYS};
 use crate::bench::workload::{ACCOUNTS, CHARGE_MICROS, Picker, Workload};
+use crate::bench::workload::{DAILY_LIMIT_MICROS, DURATION_DAYS};
 
 const NAME: &str = "raw";
 

@@ -45,7 +45,8 @@ impl Lane {
     ) -> Result<Vec<LogPart>, Setback> {
         let batch_id = Uuid::now_v7();
         let sealed = draft::seal(&self.parts, benches, batch_id);
-        let appended = if sealed.is_empty() { Ok(Vec::new()) } else { self.append(connection, batch_id, &sealed).await };
+        let appended =
+            if sealed.is_empty() { Ok(Vec::new()) } else { self.append(connection, batch_id, &sealed).await };
         let ended = match appended {
             Ok(outcomes) => sqlx::raw_sql("COMMIT").execute(&mut *connection).await.map(|_| outcomes),
             Err(error) => Err(error),

@@ -400,11 +400,7 @@ impl Lane {
 
     /// What is about to be answered without recording anything ("refused", "nothing to do") may have been recorded
     /// before: by another process, or longer ago than the lane remembers. Then that is the answer.
-    async fn look_up_unrecorded(
-        &self,
-        connection: &mut PgConnection,
-        benches: &mut [Bench],
-    ) -> Result<(), Setback> {
+    async fn look_up_unrecorded(&self, connection: &mut PgConnection, benches: &mut [Bench]) -> Result<(), Setback> {
         let asked: Vec<_> = benches
             .iter()
             .filter(|bench| !bench.looked_up)

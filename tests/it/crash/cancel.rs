@@ -47,7 +47,7 @@ async fn abandon_a_begin(proxy: &Proxy, pool: &PgPool) {
         let pool = pool.clone();
         async move { pool.begin().await.map(drop) }
     });
-    let sprung = springs.await.unwrap();
+    let sprung = springs.sprung().await;
     begins.abort();
     assert!(begins.await.unwrap_err().is_cancelled());
     sprung.let_go();

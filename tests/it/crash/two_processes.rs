@@ -52,9 +52,7 @@ async fn two_processes_that_each_get_their_share_never_meet() {
     workload.set_up(&setting_up).await.unwrap();
     setting_up.close().await;
 
-    let share = |share| {
-        ["--set", "routed", "--accounts", "50", "--callers", "64", "--seconds", "5", "--share", share]
-    };
+    let share = |share| ["--set", "routed", "--accounts", "50", "--callers", "64", "--seconds", "5", "--share", share];
     let url = db.url();
     let (even, odd) = (share("0/2"), share("1/2"));
     let (even, odd) = tokio::join!(Worker::start(&url, &even), Worker::start(&url, &odd));

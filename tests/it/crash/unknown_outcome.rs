@@ -9,6 +9,7 @@ use billing_ledger::embedded_postgres::shared::TestDatabase;
 use billing_ledger::store::{ExecuteError, Receipt, Store, StoreOptions, UnitOfWork};
 use sqlx::PgPool;
 use tokio::task::{JoinHandle, JoinSet};
+use tokio_util::sync::CancellationToken;
 
 use crate::support::hold::Hold;
 use crate::support::log::{recorded_commands, taken, times_recorded};
@@ -17,7 +18,7 @@ use crate::support::units::{account, account_in, balance_in, grant, insist, part
 use crate::support::{database, eventually, open_store, plain_pool};
 
 const APPEND: &str = "append_batch";
-const BALANCE: i64 = 1_000;
+const BALANCE: i64 = 1_000_000_000;
 
 /// A store that reaches its database through a proxy, and an account with a balance.
 struct Scene {
@@ -53,7 +54,7 @@ impl Scene {
         let springs = self.proxy.trap(APPEND, moment);
         let spend = spend(&self.account, 1);
         let answer = self.execute(&spend);
-        (spend, answer, springs.await.unwrap())
+        (spend, answer, springs.sprung().await)
     }
 
     async fn is_committed(&self, unit: &UnitOfWork) {
@@ -177,36 +178,42 @@ async fn who_cannot_be_told_in_time_is_told_so_and_learns_it_by_asking_again() {
 /// A lane that kept losing commits with `COMMIT`, after its append has been answered.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_answer_to_commit_is_settled_as_well() {
-    for (moment, was_committed) in [(Moment::BeforeAnswer, true), (Moment::BeforeForwarding, false)] {
-        let scene = Scene::set().await;
-        let other = open_store(scene.db.connect_options()).await;
-        let springs = scene.proxy.trap("COMMIT", moment);
-        let mut callers = JoinSet::new();
-        for n in 0..16 {
-            let (store, account) = (if n < 8 { &scene.store } else { &other }.clone(), scene.account.clone());
-            callers.spawn(async move {
-                let mut asked = 0;
-                for _ in 0..40 {
-                    insist(&store, &spend(&account, 1)).await.unwrap();
-                    asked += 1;
-                }
-                asked
-            });
-        }
-        let sprung = springs.await.expect("two stores on one account drive each other to lock first");
-        if was_committed {
-            let mine = scene.store.stats().units.load(Ordering::Relaxed);
-            eventually("the commit", async || (taken(&scene.pool).await > mine as i64).then_some(())).await;
-        }
-        sprung.cut();
-        let asked: i64 = callers.join_all().await.into_iter().sum();
-        assert_eq!(scene.fences(), 1);
-        assert_eq!(taken(&scene.pool).await, asked);
-        assert_eq!(recorded_commands(&scene.pool).await.len() as i64, asked + 1);
-        for store in [&scene.store, &other] {
-            assert_eq!(balance_in(store, &scene.account).await, BALANCE - asked);
-        }
-        other.close().await;
+    loses_its_commit(Moment::BeforeAnswer).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_that_never_reached_the_server_is_made_again() {
+    loses_its_commit(Moment::BeforeForwarding).await;
+}
+
+async fn loses_its_commit(moment: Moment) {
+    let scene = Scene::set().await;
+    let other = open_store(scene.db.connect_options()).await;
+    let springs = scene.proxy.trap("COMMIT", moment);
+    // Two stores on one account drive each other to take their locks first.
+    let enough = CancellationToken::new();
+    let mut callers = JoinSet::new();
+    for n in 0..16 {
+        let (store, account) = (if n < 8 { &scene.store } else { &other }.clone(), scene.account.clone());
+        let enough = enough.clone();
+        callers.spawn(async move {
+            let mut asked = 0;
+            while !enough.is_cancelled() {
+                insist(&store, &spend(&account, 1)).await.unwrap();
+                asked += 1;
+            }
+            asked
+        });
+    }
+    springs.sprung().await.cut();
+    eventually("the fence", async || (scene.fences() > 0).then_some(())).await;
+    enough.cancel();
+    let asked: i64 = callers.join_all().await.into_iter().sum();
+    assert_eq!(scene.fences(), 1);
+    assert_eq!(taken(&scene.pool).await, asked);
+    assert_eq!(recorded_commands(&scene.pool).await.len() as i64, asked + 1);
+    for store in [&scene.store, &other] {
+        assert_eq!(balance_in(store, &scene.account).await, BALANCE - asked);
     }
 }
 
@@ -220,13 +227,13 @@ async fn a_connection_lost_after_the_commit_and_before_a_refusal_is_proved_forge
     // Both go into one batch, because the lane is busy with something else when they arrive.
     let springs = scene.proxy.trap(APPEND, Moment::BeforeForwarding);
     let busy = scene.execute(&grant(&account("busy"), 1));
-    let sprung = springs.await.unwrap();
+    let sprung = springs.sprung().await;
     let heads = scene.proxy.trap("chain_then", Moment::BeforeForwarding);
     let spend_one = spend(&scene.account, 1);
     let (rich, refused) = (scene.execute(&spend_one), scene.execute(&spend(&poor, 2)));
     sprung.let_go();
     busy.await.unwrap().unwrap();
-    let sprung = heads.await.unwrap();
+    let sprung = heads.sprung().await;
     scene.is_committed(&spend_one).await;
     sprung.cut();
 

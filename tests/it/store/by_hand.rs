@@ -24,7 +24,12 @@ pub(super) struct Written {
 }
 
 impl Written {
-    pub(super) fn on_credits_of(account: &AccountId, version: i64, event_type: &'static str, payload: &'static str) -> Self {
+    pub(super) fn on_credits_of(
+        account: &AccountId,
+        version: i64,
+        event_type: &'static str,
+        payload: &'static str,
+    ) -> Self {
         Self {
             account: account.clone(),
             aggregate_type: "credit_account",

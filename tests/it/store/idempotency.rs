@@ -131,7 +131,8 @@ async fn fifty_at_once_are_recorded_once_and_answered_alike() {
         // Even rounds through one store, odd ones through both; the account can pay once.
         let spend = spend(&alice, 10);
         let asked = (0..50).map(|n| stores[n % (1 + round % 2)].execute(spend.clone()));
-        let answers: Vec<Receipt> = join_all(asked).await.into_iter().map(|answer| answer.expect("an answer")).collect();
+        let answers: Vec<Receipt> =
+            join_all(asked).await.into_iter().map(|answer| answer.expect("an answer")).collect();
         assert_eq!(answers.iter().filter(|answer| !answer.replayed).count(), 1, "recorded once");
         let different: Vec<&[Recorded]> = answers.iter().map(|answer| answer.events.as_slice()).collect();
         assert!(different.iter().all(|events| events.len() == 1 && *events == different[0]), "{different:?}");

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use aggregates::credit_account::{CreditAccountEvent, Granted, Spent};
-use aggregates::{AccountId, Credits, Decide, GrantId, GrantSource, Halt, State, View};
+use aggregates::{AccountId, AggregateId, Credits, Decide, GrantId, GrantSource, Halt, State, UserPackageId, View};
 use billing_ledger::store::{
     Claim, ExecuteError, RequestHash, Store, StoreOptions, UNIT_BYTES_MAX, UNIT_EVENTS_MAX, UnitOfWork,
 };
@@ -13,10 +13,14 @@ use futures_util::future::{join_all, poll_immediate};
 use rand::Rng;
 use uuid::Uuid;
 
-use super::scene::{HeldLane, activate, consume, credits_of, events_in_log, neighbours, one_lane, open, owner, package};
-use crate::support::database;
+use super::scene::{
+    HeldLane, activate, charge, consume, credits_of, events_in_log, neighbours, one_lane, open, owner, package,
+};
 use crate::support::log::folded;
-use crate::support::units::{account, account_in, balance_in, command_id, grant, micros, part_of, spend, state_in, unit};
+use crate::support::units::{
+    account, account_in, balance_in, command_id, grant, micros, part_of, spend, state_in, unit,
+};
+use crate::support::{database, eventually};
 
 /// A decision that is code.
 struct Deciding<F>(F);
@@ -45,7 +49,7 @@ fn record_grant(view: &mut View<'_>, amount: i64) -> Result<(), Halt> {
         expires_at: None,
         balance,
     };
-    let id = aggregates::AggregateId::credit_account(view.account());
+    let id = AggregateId::credit_account(view.account());
     view.record(id, CreditAccountEvent::Granted(granted).into())
 }
 
@@ -116,10 +120,9 @@ async fn a_unit_refused_half_way_leaves_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_unit_of_too_many_events_leaves_nothing() {
-    let error = amid_others(|alice| {
-        deciding(alice, |view| (0..=UNIT_EVENTS_MAX).try_for_each(|_| record_grant(view, 1)))
-    })
-    .await;
+    let error =
+        amid_others(|alice| deciding(alice, |view| (0..=UNIT_EVENTS_MAX).try_for_each(|_| record_grant(view, 1))))
+            .await;
     assert!(matches!(error, ExecuteError::TooLarge { max: UNIT_EVENTS_MAX, .. }), "{error:?}");
 }
 
@@ -127,7 +130,7 @@ async fn a_unit_of_too_many_events_leaves_nothing() {
 async fn a_unit_of_too_many_bytes_leaves_nothing() {
     let error = amid_others(|alice| {
         deciding(alice, |view| {
-            let id = aggregates::AggregateId::credit_account(view.account());
+            let id = AggregateId::credit_account(view.account());
             let balance = view.credit_account()?.balance();
             let meter = Some("x".repeat(UNIT_BYTES_MAX));
             let spent = Spent { amount: Credits::ZERO, from: Vec::new(), balance, meter, reference: None };
@@ -224,7 +227,7 @@ async fn a_package_of_another_account_pays_nothing() {
         store.execute(unit(&alice, vec![activate(package(1), 10, 2)])).await.expect("recorded");
         store.execute(unit(&alice, vec![consume(package(1), 1)])).await.expect("recorded");
         let pool = owner(&database).await;
-        crate::support::eventually("a snapshot", async || {
+        eventually("a snapshot", async || {
             let found = sqlx::query_scalar::<_, i64>("SELECT version FROM ledger.snapshots WHERE version = 2");
             found.fetch_optional(&pool).await.expect("an answer")
         })
@@ -233,7 +236,7 @@ async fn a_package_of_another_account_pays_nothing() {
         for store in [&store, &open(&database, one_lane()).await] {
             let stolen = store.execute(unit(&thief, vec![consume(package(1), 3)])).await;
             assert!(matches!(stolen, Err(ExecuteError::Refused(_))), "{stolen:?}");
-            let stolen = store.execute(unit(&thief, vec![super::scene::charge(vec![package(1)], 3)])).await;
+            let stolen = store.execute(unit(&thief, vec![charge(vec![package(1)], 3)])).await;
             assert!(matches!(stolen, Err(ExecuteError::Refused(_))), "{stolen:?}");
         }
         store.execute(unit(&alice, vec![consume(package(1), 9)])).await.expect("all that is left of today is hers");
@@ -245,14 +248,14 @@ async fn a_package_of_another_account_pays_nothing() {
 async fn an_id_that_another_aggregate_has_cannot_be_taken() {
     let error = amid_others(|alice| {
         // That of her own credit account, for a package.
-        let taken = aggregates::UserPackageId::from_uuid(alice.key().uuid());
+        let taken = UserPackageId::from_uuid(alice.key().uuid());
         unit(alice, vec![activate(taken, 5, 1)])
     })
     .await;
     assert!(matches!(error, ExecuteError::Trouble(_)), "{error:?}");
     let error = amid_others(|alice| {
         let [_, neighbour] = neighbours();
-        unit(alice, vec![activate(aggregates::UserPackageId::from_uuid(neighbour.key().uuid()), 5, 1)])
+        unit(alice, vec![activate(UserPackageId::from_uuid(neighbour.key().uuid()), 5, 1)])
     })
     .await;
     assert!(matches!(error, ExecuteError::Trouble(_)), "{error:?}");
@@ -340,6 +343,5 @@ async fn a_store_that_is_dropped_still_records_what_it_had_accepted() {
     lane.let_go().await;
     let pool = owner(&database).await;
     drop::<Store>(store);
-    crate::support::eventually("all of it to be recorded", async || (events_in_log(&pool).await == 31).then_some(()))
-        .await;
+    eventually("all of it to be recorded", async || (events_in_log(&pool).await == 31).then_some(())).await;
 }

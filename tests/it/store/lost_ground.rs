@@ -25,7 +25,7 @@ async fn events_that_could_not_be_read_are_not_taken_as_read() {
 
     let cut = proxy.trap(READ_WHAT_OTHERS_WROTE, Moment::BeforeForwarding);
     let spending = ask(&here, spend(&alice, 11)).await;
-    let (answer, ()) = tokio::join!(spending, async { cut.await.expect("springs").cut() });
+    let (answer, ()) = tokio::join!(spending, async { cut.sprung().await.cut() });
     answer.expect("there are credits enough");
     assert_eq!(balance_in(&here, &alice).await, 0);
 }
@@ -46,7 +46,7 @@ async fn what_was_committed_stays_known_although_a_neighbour_could_not_be_answer
     let spent = lane.ask(spend(&alice, 11)).await;
     let cut = proxy.trap(LOOK_AT_HEADS, Moment::BeforeForwarding);
     let (granted, refused, spent, (), ()) =
-        tokio::join!(granted, refused, spent, lane.let_go(), async { cut.await.expect("springs").cut() });
+        tokio::join!(granted, refused, spent, lane.let_go(), async { cut.sprung().await.cut() });
     granted.expect("granted");
     spent.expect("spent");
     assert!(matches!(refused, Err(ExecuteError::Refused(_))), "{refused:?}");
@@ -69,7 +69,7 @@ async fn what_was_committed_before_the_cut_can_be_spent_after_it() {
     let sprung = proxy.trap(LOOK_AT_HEADS, Moment::BeforeForwarding);
     let pool = owner(&database).await;
     lane.let_go().await;
-    let sprung = sprung.await.expect("springs");
+    let sprung = sprung.sprung().await;
     let spent = ask(&store, spend(&alice, 11)).await;
     sprung.cut();
     granted.await.expect("granted");

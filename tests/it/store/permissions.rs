@@ -133,10 +133,7 @@ async fn a_commit_with_a_wrong_chain_is_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_account_under_a_key_that_is_not_its_digest_is_refused() {
     let bob = account("bob");
-    let wrong = Written {
-        account_id: "mallory".to_owned(),
-        ..Written::on_credits_of(&bob, 1, "granted", GRANTED)
-    };
+    let wrong = Written { account_id: "mallory".to_owned(), ..Written::on_credits_of(&bob, 1, "granted", GRANTED) };
     assert_check_refuses(wrong, "accounts_check").await;
 }
 

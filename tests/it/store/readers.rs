@@ -152,7 +152,12 @@ async fn reading_can_go_on_from_the_end_of_any_commit_and_from_nowhere_else() {
         .into_iter()
         .map(|Cursor { log_part, .. }| Cursor {
             log_part,
-            position: all.iter().filter(|commit| commit.log_part == log_part).map(StoredCommit::last_position).max().unwrap_or(0),
+            position: all
+                .iter()
+                .filter(|commit| commit.log_part == log_part)
+                .map(StoredCommit::last_position)
+                .max()
+                .unwrap_or(0),
         })
         .collect();
     assert!(stream::read(&pool, &ends, 10).await.expect("nothing").is_empty());
@@ -211,8 +216,9 @@ async fn metadata_is_kept_with_every_event_as_it_was_said() {
     let both = unit(&alice, vec![activate(package(1), 5, 1), activate(package(2), 5, 1)]);
     store.execute(both.with_metadata(said.as_object().expect("an object"))).await.expect("recorded");
     let commits = stream::read(store.pool(), &from_the_start(), 10).await.expect("commits");
+    let text = said.to_string();
     assert_eq!(commits[0].events.len(), 2);
-    assert!(commits[0].events.iter().all(|event| event.metadata == said.to_string()));
+    assert!(commits[0].events.iter().all(|event| event.metadata == text));
     // The published reader has metadata of texts.
     let published = published::<UserPackage>(store.pool()).load_events(&package(2).uuid().to_string()).await;
     let published = published.expect("events");

@@ -75,7 +75,8 @@ pub(super) async fn events_in_log(pool: &PgPool) -> i64 {
 /// How many connections to this database wait for a lock. Asked outside of any transaction: within one, the answer
 /// stays what it was the first time.
 pub(super) async fn waiting_for_locks(pool: &PgPool) -> i64 {
-    let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    let waiting =
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
     sqlx::query_scalar(waiting).fetch_one(pool).await.expect("a count")
 }
 

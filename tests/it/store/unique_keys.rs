@@ -1,12 +1,15 @@
 //! A name belongs to one aggregate of the whole ledger; a taken one refuses the unit that claims it, and nobody else's.
 
-use aggregates::AccountId;
+use aggregates::{AccountId, AggregateId};
 use billing_ledger::store::{Claim, ExecuteError, Store, UnitOfWork};
 use futures_util::future::join_all;
 
-use super::scene::{HeldLane, activate, credits_of, events_in_log, neighbours, one_lane, open, package};
-use crate::support::database;
+use super::scene::{
+    HeldLane, activate, ask, credits_of, events_in_log, lock_head, neighbours, one_lane, open, owner, package,
+    waiting_for_locks,
+};
 use crate::support::units::{account, account_in, balance_in, grant, part_of, spend, unit};
+use crate::support::{database, eventually};
 
 fn order(key: &str, account: &AccountId) -> Claim {
     Claim { kind: "order_number", key: key.to_owned(), aggregate: credits_of(account) }
@@ -72,15 +75,11 @@ async fn a_name_taken_while_the_batch_was_decided_refuses_that_unit_alone() {
     let [bob, carol] = [0, 1].map(|n| account_in(&format!("other-{n}"), |part| part != part_of(&alice)));
 
     // The look-up finds the name free; then the append waits for bob's head while alice gets the name elsewhere.
-    let mut head = super::scene::lock_head(&database, &bob).await;
-    let looking = super::scene::owner(&database).await;
-    let (late, neighbour) = tokio::join!(super::scene::ask(&here, grant_for_order(&bob, "1")), async {
-        super::scene::ask(&here, grant(&carol, 3)).await
-    });
-    crate::support::eventually("the append to wait", async || {
-        (super::scene::waiting_for_locks(&looking).await > 0).then_some(())
-    })
-    .await;
+    let mut head = lock_head(&database, &bob).await;
+    let looking = owner(&database).await;
+    let late = ask(&here, grant_for_order(&bob, "1")).await;
+    let neighbour = ask(&here, grant(&carol, 3)).await;
+    eventually("the append to wait", async || (waiting_for_locks(&looking).await > 0).then_some(())).await;
     there.execute(grant_for_order(&alice, "1")).await.expect("recorded");
     sqlx::raw_sql("ROLLBACK").execute(&mut head).await.expect("unlocked");
 
@@ -128,15 +127,13 @@ async fn an_aggregate_may_claim_its_own_name_again() {
     let alice = account("alice");
     store.execute(grant_for_order(&alice, "1")).await.expect("recorded");
     store.execute(grant_for_order(&alice, "1")).await.expect("recorded");
-    let (first, second) = tokio::join!(
-        store.execute(grant_for_order(&alice, "2")),
-        store.execute(grant_for_order(&alice, "2"))
-    );
+    let (first, second) =
+        tokio::join!(store.execute(grant_for_order(&alice, "2")), store.execute(grant_for_order(&alice, "2")));
     first.expect("recorded");
     second.expect("recorded");
     assert_eq!(balance_in(&store, &alice).await, 4);
     // Another aggregate of the same account is another holder.
-    let other = Claim { aggregate: aggregates::AggregateId::user_package(package(1)), ..order("1", &alice) };
+    let other = Claim { aggregate: AggregateId::user_package(package(1)), ..order("1", &alice) };
     assert_taken(store.execute(unit(&alice, vec![activate(package(1), 1, 1)]).claiming(other)).await, "1");
 }
 
@@ -148,7 +145,7 @@ async fn a_unit_may_name_the_same_claim_twice_but_not_for_two_aggregates() {
     store.execute(grant_for_order(&alice, "1").claiming(order("1", &alice))).await.expect("recorded");
     assert_held_by(&store, "1", &alice).await;
 
-    let other = Claim { aggregate: aggregates::AggregateId::user_package(package(1)), ..order("2", &alice) };
+    let other = Claim { aggregate: AggregateId::user_package(package(1)), ..order("2", &alice) };
     assert_taken(store.execute(grant_for_order(&alice, "2").claiming(other)).await, "2");
     assert_eq!(store.find_key("order_number", "2").await.expect("an answer"), None);
     assert_eq!(balance_in(&store, &alice).await, 1);

@@ -52,9 +52,9 @@ impl Reader {
     async fn stream(&self) -> Result<Vec<(u8, i64)>, String> {
         let commits = stream::read(&self.pool, &self.cursors, COMMITS_AT_ONCE).await;
         let commits = commits.map_err(|error| error.to_string())?;
-        let positions = commits.iter().flat_map(|commit| {
-            commit.events.iter().map(|event| (commit.log_part.number(), event.position))
-        });
+        let positions = commits
+            .iter()
+            .flat_map(|commit| commit.events.iter().map(|event| (commit.log_part.number(), event.position)));
         Ok(positions.collect())
     }
 

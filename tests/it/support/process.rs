@@ -130,7 +130,11 @@ fn complain(said: &mut Said, line: String) {
 
 /// `billing-ledger verify`: the log is what was written, down to every hash.
 pub(crate) async fn assert_verifies(database_url: &str) {
-    let output = program(&["verify"], database_url).output().await.expect("the binary starts");
+    let output = verify(database_url, &[]).await;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
+}
+
+pub(crate) async fn verify(database_url: &str, arguments: &[&str]) -> std::process::Output {
+    program(&[&["verify"], arguments].concat(), database_url).output().await.expect("the binary starts")
 }

@@ -13,6 +13,8 @@ use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::sync::{oneshot, watch};
 use tokio_util::task::AbortOnDropHandle;
 
+use super::PATIENCE;
+
 /// When a trap springs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Moment {
@@ -54,6 +56,23 @@ impl Sprung {
     fn decide(self, fate: Fate) {
         // A connection that ended by itself has no fate left to decide.
         drop(self.fate.send(fate));
+    }
+}
+
+/// A trap that is set.
+#[derive(Debug)]
+pub(crate) struct Springs {
+    statement: &'static str,
+    springs: oneshot::Receiver<Sprung>,
+}
+
+impl Springs {
+    /// Waits until somebody steps into it.
+    pub(crate) async fn sprung(self) -> Sprung {
+        match tokio::time::timeout(PATIENCE, self.springs).await {
+            Ok(sprung) => sprung.expect("the proxy lives"),
+            Err(_) => panic!("waited {PATIENCE:?} for somebody to say {}", self.statement),
+        }
     }
 }
 
@@ -102,10 +121,10 @@ impl Proxy {
     }
 
     /// Sets a trap for the next statement whose text contains `statement`. It springs once.
-    pub(crate) fn trap(&self, statement: &'static str, moment: Moment) -> oneshot::Receiver<Sprung> {
+    pub(crate) fn trap(&self, statement: &'static str, moment: Moment) -> Springs {
         let (sprung, springs) = oneshot::channel();
         self.shared.traps.lock().expect("no panic").push(Trap { statement, moment, sprung });
-        springs
+        Springs { statement, springs }
     }
 
     /// While it is closed, new connections are hung up on.

@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex};
 
 use aggregates::{
-    AccountId, AggregateId, Command, CommandId, CreditAccountCommand, Credits, Decide, GrantId, GrantSource, Halt, LogPart,
-    State, UserPackageId, View,
+    AccountId, AggregateId, Command, CommandId, CreditAccountCommand, Credits, Decide, GrantId, GrantSource, Halt,
+    LogPart, State, UserPackageId, View,
 };
 use billing_ledger::store::{ExecuteError, Receipt, RequestHash, Store, UnitOfWork};
 use chrono::Utc;

@@ -39,11 +39,29 @@ pub(super) struct Unit {
 /// What an event says.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Line {
-    Granted { grant: u32, amount: i64, balance: i64 },
+    Granted {
+        grant: u32,
+        amount: i64,
+        balance: i64,
+    },
     /// `from`: grant, amount, what it has left.
-    Spent { amount: i64, from: Vec<(u32, i64, i64)>, balance: i64 },
-    Activated { package: u8, left: i64 },
-    Consumed { package: u8, amount: i64, day: i64, day_left: i64, left: i64 },
+    Spent {
+        amount: i64,
+        from: Vec<(u32, i64, i64)>,
+        balance: i64,
+    },
+    Activated {
+        package: u8,
+        starts: i64,
+        left: i64,
+    },
+    Consumed {
+        package: u8,
+        amount: i64,
+        day: i64,
+        day_left: i64,
+        left: i64,
+    },
 }
 
 /// Something for one account, at a time near zero, with no command id yet.
@@ -168,7 +186,8 @@ fn line_of(account: usize, aggregate: Uuid, event: &Event) -> Line {
             balance: spent.balance.micros(),
         },
         Event::UserPackage(UserPackageEvent::Activated(activated)) => {
-            Line::Activated { package: package(), left: activated.left.micros() }
+            let starts = (activated.starts_at - moment(0)).num_minutes();
+            Line::Activated { package: package(), starts, left: activated.left.micros() }
         }
         Event::UserPackage(UserPackageEvent::Consumed(consumed)) => Line::Consumed {
             package: package(),

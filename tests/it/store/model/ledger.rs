@@ -160,7 +160,7 @@ impl Account {
             return Err("E4021");
         }
         self.packages.insert(number, Package { limit, days, anniversary, starts: at, used: BTreeMap::new() });
-        Ok(vec![Line::Activated { package: number, left: limit * i64::from(days) }])
+        Ok(vec![Line::Activated { package: number, starts: at, left: limit * i64::from(days) }])
     }
 
     /// What is left of the day and of the whole, of a package that is running.
