@@ -16,7 +16,9 @@ pub(super) enum Outcome {
     Committed,
     Conflict,
     Taken,
-    /// The database would not have it, for a reason that trying again does not change.
+    /// The database will never have it as it is.
+    Unrecordable,
+    /// The database could not take it, and there is nobody else in the batch to blame.
     Refused,
     /// Nobody can say, and the wait for an answer is over.
     Unknown,

@@ -2,7 +2,6 @@
 //! seen for the first time.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::Arc;
 
 use aggregates::LogPart;
 use chrono::Utc;
@@ -132,10 +131,10 @@ pub(super) async fn refuse_taken_keys(connection: &mut PgConnection, benches: &m
 }
 
 /// Names come from outside. PostgreSQL has no text with a NUL in it, and would refuse the whole batch.
-fn can_be_stored(key: &str) -> bool {
+pub(super) fn can_be_stored(key: &str) -> bool {
     !key.contains('\0')
 }
 
 fn cannot_be_stored(key: &str) -> ExecuteError {
-    ExecuteError::Trouble(Arc::new(StoreError::Corrupt(format!("the name {key:?} cannot be stored"))))
+    ExecuteError::Unrecordable(format!("the name {key:?} has a NUL in it").into())
 }

@@ -131,7 +131,11 @@ pub enum ExecuteError {
     /// Asking again with the same command id settles it.
     #[error("the database could not say in time whether this was recorded; ask again with the same id")]
     Unknown,
-    #[error("the database refused the commit: {0}")]
+    /// No retry changes this: a name that is too long or has a NUL in it, metadata that is no JSON, an aggregate id
+    /// that is in use.
+    #[error("this cannot be recorded as it is: {0}")]
+    Unrecordable(Arc<str>),
+    #[error("the database is in trouble: {0}")]
     Trouble(Arc<StoreError>),
 }
 

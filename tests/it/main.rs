@@ -10,6 +10,7 @@
 //! Nothing here sleeps to let something happen: a test waits for what it waits for (`support::eventually`).
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(clippy::cast_possible_wrap, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
 
 mod crash;
 mod store;

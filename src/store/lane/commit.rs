@@ -105,14 +105,17 @@ impl Lane {
             // that does not help, halve as below.
             tracing::error!(%error, units, "a batch contradicts the log");
             if std::mem::replace(&mut self.contradicted, true) && units <= 1 {
-                return Ok(sealed.into_iter().map(|sealed| (sealed, Outcome::Refused)).collect());
+                return Ok(sealed.into_iter().map(|sealed| (sealed, Outcome::Unrecordable)).collect());
             }
             self.batch_units = units.div_ceil(2);
             return Err(Setback::LostTrack(error.into()));
         } else if code != "40001" && code != "40P01" && code != "55P03" {
             tracing::error!(%error, units, "the database refused a batch");
             if units <= 1 {
-                return Ok(sealed.into_iter().map(|sealed| (sealed, Outcome::Refused)).collect());
+                // 22: bad data. 23: a constraint. 54: over a limit.
+                let permanent = ["22", "23", "54"].iter().any(|class| code.starts_with(class));
+                let outcome = if permanent { Outcome::Unrecordable } else { Outcome::Refused };
+                return Ok(sealed.into_iter().map(|sealed| (sealed, outcome)).collect());
             }
             // One unit may be the poison: halve until it is alone.
             self.batch_units = units.div_ceil(2);
@@ -184,6 +187,10 @@ impl Lane {
                 Outcome::Conflict | Outcome::Taken => {
                     Stats::add(&self.stats.conflicts, 1);
                     lost.push(part);
+                }
+                Outcome::Unrecordable => {
+                    let reason = "the server's log says which of its rules it breaks".into();
+                    proved.insert(part, Err(ExecuteError::Unrecordable(reason)));
                 }
                 Outcome::Refused => {
                     let error = StoreError::Corrupt("the commit was refused; the server's log says why".to_owned());

@@ -164,16 +164,16 @@ async fn a_unit_that_the_database_refuses_is_found_and_refused_alone() {
     let mut random = rand::rng();
     let long: String = (0..20_000).map(|_| char::from(random.random_range(b'0'..=b'z'))).collect();
     let error = amid_others(|alice| claiming(alice, long)).await;
-    assert!(matches!(error, ExecuteError::Trouble(_)), "{error:?}");
+    assert!(matches!(error, ExecuteError::Unrecordable(_)), "{error:?}");
 
     let error = amid_others(|alice| UnitOfWork { metadata: "not JSON".into(), ..grant(alice, 1_000) }).await;
-    assert!(matches!(error, ExecuteError::Trouble(_)), "{error:?}");
+    assert!(matches!(error, ExecuteError::Unrecordable(_)), "{error:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_name_that_the_database_cannot_spell_is_refused_alone() {
     let error = amid_others(|alice| claiming(alice, "a\0b".to_owned())).await;
-    assert!(matches!(error, ExecuteError::Trouble(_)), "{error:?}");
+    assert!(matches!(error, ExecuteError::Unrecordable(_)), "{error:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -252,13 +252,13 @@ async fn an_id_that_another_aggregate_has_cannot_be_taken() {
         unit(alice, vec![activate(taken, 5, 1)])
     })
     .await;
-    assert!(matches!(error, ExecuteError::Trouble(_)), "{error:?}");
+    assert!(matches!(error, ExecuteError::Unrecordable(_)), "{error:?}");
     let error = amid_others(|alice| {
         let [_, neighbour] = neighbours();
         unit(alice, vec![activate(UserPackageId::from_uuid(neighbour.key().uuid()), 5, 1)])
     })
     .await;
-    assert!(matches!(error, ExecuteError::Trouble(_)), "{error:?}");
+    assert!(matches!(error, ExecuteError::Unrecordable(_)), "{error:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
