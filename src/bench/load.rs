@@ -11,11 +11,10 @@ use std::time::Duration;
 use anyhow::Context;
 use hdrhistogram::Histogram;
 use tokio::time::Instant;
-use uuid::Uuid;
 
 use super::report::Latency;
 use super::workload::Workload;
-use crate::store::{ExecuteError, Store};
+use crate::store::{ExecuteError, Store, UnitOfWork};
 
 /// What a run measured.
 #[derive(Debug)]
@@ -67,7 +66,8 @@ pub async fn charge(
                 if start >= end {
                     return anyhow::Ok(histogram);
                 }
-                one(&store, &workload, picker.pick()).await?;
+                let unit = workload.charge(picker.pick(), picker.command_id())?;
+                one(&store, unit).await?;
                 histogram.saturating_record(u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX));
             }
         });
@@ -94,8 +94,7 @@ pub async fn charge(
 }
 
 /// One charge, to its end: who hears "busy" asks again.
-async fn one(store: &Store, workload: &Workload, account: usize) -> anyhow::Result<()> {
-    let unit = workload.charge(account, Uuid::now_v7())?;
+async fn one(store: &Store, unit: UnitOfWork) -> anyhow::Result<()> {
     loop {
         match store.execute(unit.clone()).await {
             Ok(_) => return Ok(()),

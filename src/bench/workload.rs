@@ -10,7 +10,7 @@ use aggregates::{
 };
 use anyhow::Context;
 use chrono::{DateTime, Utc};
-use rand::SeedableRng;
+use rand::{Rng, SeedableRng};
 use rand::distr::Distribution;
 use rand::rngs::SmallRng;
 use rand_distr::Zipf;
@@ -144,6 +144,12 @@ impl Picker {
     pub fn pick(&mut self) -> usize {
         let Some(law) = &self.law else { return 0 };
         (law.sample(&mut self.random) as usize).saturating_sub(1)
+    }
+
+    /// A new command id (UUIDv7), without asking the operating system for random bytes each time.
+    pub fn command_id(&mut self) -> Uuid {
+        let millis = u64::try_from(Utc::now().timestamp_millis()).unwrap_or_default();
+        uuid::Builder::from_unix_timestamp_millis(millis, &self.random.random()).into_uuid()
     }
 }
 

@@ -31,6 +31,18 @@ pub(super) async fn connect(connect: &PgConnectOptions) -> Result<PgConnection, 
     PgConnection::connect_with(connect).await
 }
 
+/// Gives up on a server that has fallen silent, or a way to it that swallows what is sent: nobody would ever tell. What
+/// was asked may have been done all the same, and the connection is of no more use.
+pub(super) async fn within<T, E: From<sqlx::Error>>(
+    limit: Duration,
+    asking: impl Future<Output = Result<T, E>>,
+) -> Result<T, E> {
+    match tokio::time::timeout(limit, asking).await {
+        Ok(answer) => answer,
+        Err(_) => Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()).into()),
+    }
+}
+
 /// A pool that never hands out a connection with somebody else's transaction open on it.
 ///
 /// sqlx 0.8's `Pool::begin` is not cancel-safe: a future dropped while `BEGIN` is under way puts a connection with an

@@ -12,6 +12,7 @@ use super::{BACK_OFF_MAX, BACK_OFF_MIN, LOOK_UP_BATCHES, Lane, Pending, Setback}
 use crate::store::append::{Outcome, Sealed, append};
 use crate::store::bench::{Bench, Decided, Verdict};
 use crate::store::cache::Remembered;
+use crate::store::connection::within;
 use crate::store::stats::Stats;
 use crate::store::unit::{ExecuteError, Receipt, StoreError};
 use crate::store::{draft, fence, load};
@@ -48,19 +49,23 @@ impl Lane {
         let appended =
             if sealed.is_empty() { Ok(Vec::new()) } else { self.append(connection, batch_id, &sealed).await };
         let ended = match appended {
-            Ok(outcomes) => sqlx::raw_sql("COMMIT").execute(&mut *connection).await.map(|_| outcomes),
+            Ok(outcomes) => self.say(connection, "COMMIT").await.map(|()| outcomes),
             Err(error) => Err(error),
         };
         let settled = match ended {
             Ok(outcomes) => self.won_and_lost(sealed, outcomes),
             Err(error) => {
                 if !fence::is_unknown(&error) {
-                    sqlx::raw_sql("ROLLBACK").execute(&mut *connection).await?;
+                    self.say(connection, "ROLLBACK").await?;
                 }
                 self.settle_failure(connection, batch_id, sealed, error).await?
             }
         };
         self.finish(connection, benches, settled).await
+    }
+
+    async fn say(&self, connection: &mut PgConnection, statement: &'static str) -> Result<(), sqlx::Error> {
+        within(self.options.unit_wait, sqlx::raw_sql(statement).execute(connection)).await.map(drop)
     }
 
     /// Appends, and gives the last batch's answers meanwhile.
@@ -71,7 +76,8 @@ impl Lane {
         sealed: &[Sealed],
     ) -> Result<Vec<Outcome>, sqlx::Error> {
         // In this order: the first poll sends the batch.
-        let (appended, ()) = tokio::join!(biased; append(connection, batch_id, sealed), async { self.answers.say() });
+        let appending = within(self.options.unit_wait, append(connection, batch_id, sealed));
+        let (appended, ()) = tokio::join!(biased; appending, async { self.answers.say() });
         appended
     }
 
@@ -140,7 +146,7 @@ impl Lane {
                 let settled = fence::settle(&mut fresh, batch_id, &sealed).await?;
                 Ok::<_, StoreError>((fresh, settled))
             };
-            match attempt.await {
+            match within(self.options.unit_wait, attempt).await {
                 Ok((fresh, settled)) => {
                     *connection = fresh;
                     let outcomes = settled.iter().map(|(outcome, _)| *outcome).collect::<Vec<_>>();
@@ -260,7 +266,7 @@ impl Lane {
             proved.extend(known.into_iter().map(|(part, head)| (part, Ok(head.position))));
             return Ok(());
         }
-        for (part, now) in load::heads_now(connection, &known).await? {
+        for (part, now) in within(self.options.unit_wait, load::heads_now(connection, &known)).await? {
             let unmoved = known.iter().any(|(known, head)| {
                 *known == part && head.position == now.head.position && head.chain == now.head.chain
             });
@@ -316,7 +322,7 @@ impl Lane {
         while let Some(Decided { pending, verdict }) = replays.next() {
             let Verdict::Replay(remembered) = verdict else { continue };
             let log_part = pending.account.log_part();
-            match load::events_at(connection, log_part, remembered).await {
+            match within(self.options.unit_wait, load::events_at(connection, log_part, remembered)).await {
                 Ok(events) => {
                     Stats::add(&self.stats.replays, 1);
                     let position = remembered.first_position + i64::from(remembered.event_count) - 1;

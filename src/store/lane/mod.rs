@@ -32,13 +32,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::bench::Bench;
 use super::cache::Cache;
+use super::connection::{self, within};
 use super::head::Part;
 use super::load::Unreadable;
 use super::queue::FairQueue;
 use super::snapshots::Snapshots;
 use super::stats::Stats;
 use super::unit::{ExecuteError, Receipt, StoreError, UnitOfWork};
-use super::{StoreOptions, connection, draft, head, load};
+use super::{StoreOptions, draft, head, load};
 
 /// After a repeated command slipped past the memory of recent ones, so many batches look all their commands up first.
 const LOOK_UP_BATCHES: u32 = 64;
@@ -229,7 +230,7 @@ impl Lane {
         match ended {
             Ok(lost) | Err(Setback::Again(lost)) => {
                 if !lost.is_empty() {
-                    self.catch_up(&mut connection, &lost).await?;
+                    within(self.options.unit_wait, self.catch_up(&mut connection, &lost)).await?;
                 }
                 self.connection = Some(connection);
                 Ok(())
@@ -248,7 +249,8 @@ impl Lane {
     async fn open(&mut self) -> Result<PgConnection, StoreError> {
         let mut connection = self.connect().await?;
         if self.parts.is_empty() {
-            self.parts = head::open(&mut connection, &self.mine).await?.into_iter().collect();
+            let opening = head::open(&mut connection, &self.mine);
+            self.parts = within(self.options.unit_wait, opening).await?.into_iter().collect();
         }
         Ok(connection)
     }
@@ -266,7 +268,7 @@ impl Lane {
         benches: &mut Vec<Bench>,
     ) -> Result<Vec<LogPart>, Setback> {
         *benches = self.take_batch(None);
-        self.decide(connection, benches).await?;
+        within(self.options.unit_wait, self.decide(connection, benches)).await?;
         let lost = self.commit(connection, benches).await?;
         self.lost_races = if lost.is_empty() { 0 } else { self.lost_races + 1 };
         if self.lost_races > LOST_RACES_MAX {
@@ -287,9 +289,12 @@ impl Lane {
         self.answers.say();
         let parts: BTreeSet<LogPart> = self.queue.accounts().map(AccountKey::log_part).collect();
         let parts: Vec<LogPart> = parts.into_iter().collect();
-        sqlx::raw_sql("BEGIN").execute(&mut *connection).await?;
-        load::lock_heads(connection, &head::part_numbers(&parts)).await?;
-        let moved = self.catch_up(connection, &parts).await?;
+        let moved = within(self.options.unit_wait, async {
+            sqlx::raw_sql("BEGIN").execute(&mut *connection).await?;
+            load::lock_heads(connection, &head::part_numbers(&parts)).await?;
+            self.catch_up(connection, &parts).await
+        });
+        let moved = moved.await?;
         self.locking = match alone {
             _ if moved > 0 => Some(0),
             ALONE_BATCHES.. => None,
@@ -299,7 +304,7 @@ impl Lane {
         // Waiting for the locks took a while: more has come in.
         self.receive();
         *benches = self.take_batch(Some(&parts));
-        self.decide(connection, benches).await?;
+        within(self.options.unit_wait, self.decide(connection, benches)).await?;
         self.commit_locked(connection, benches).await
     }
 

@@ -22,7 +22,7 @@ async fn of_a_thousand_spends_at_once_exactly_as_many_succeed_as_the_balance_has
     let store = open_store(db.connect_options()).await;
     let account = account("wanted-by-all");
     insist(&store, &grant(&account, ENOUGH_FOR as i64)).await.unwrap();
-    assert_eq!(spends(&[store.clone()], &account).await, (ENOUGH_FOR, SPENDS - ENOUGH_FOR));
+    assert_eq!(spends(std::slice::from_ref(&store), &account).await, (ENOUGH_FOR, SPENDS - ENOUGH_FOR));
     assert_eq!(balance_in(&store, &account).await, 0);
     let pool = plain_pool(db.connect_options()).await;
     assert_eq!(taken(&pool).await, ENOUGH_FOR as i64);

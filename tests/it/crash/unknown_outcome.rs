@@ -15,7 +15,7 @@ use crate::support::hold::Hold;
 use crate::support::log::{recorded_commands, taken, times_recorded};
 use crate::support::proxy::{Moment, Proxy, Sprung};
 use crate::support::units::{account, account_in, balance_in, grant, insist, part_of, spend};
-use crate::support::{database, eventually, open_store, plain_pool};
+use crate::support::{PATIENCE, database, eventually, open_store, plain_pool};
 
 const APPEND: &str = "append_batch";
 const BALANCE: i64 = 1_000_000_000;
@@ -47,6 +47,15 @@ impl Scene {
     fn execute(&self, unit: &UnitOfWork) -> JoinHandle<Result<Receipt, ExecuteError>> {
         let (store, unit) = (self.store.clone(), unit.clone());
         tokio::spawn(async move { store.execute(unit).await })
+    }
+
+    /// As [`Self::execute`]; it has its place in the queue when this returns.
+    async fn queue(&self, unit: &UnitOfWork) -> JoinHandle<Result<Receipt, ExecuteError>> {
+        let (store, unit) = (self.store.clone(), unit.clone());
+        let mut answer = Box::pin(async move { store.execute(unit).await });
+        // One poll is what it takes.
+        assert!(tokio::time::timeout(Duration::ZERO, &mut answer).await.is_err(), "the lane is busy");
+        tokio::spawn(answer)
     }
 
     /// Asks for a spend whose append gets as far as `moment`, and no further.
@@ -89,13 +98,18 @@ impl Scene {
     }
 }
 
+/// Whoever asks is answered in the end.
+async fn answered(asking: JoinHandle<Result<Receipt, ExecuteError>>) -> Result<Receipt, ExecuteError> {
+    tokio::time::timeout(PATIENCE, asking).await.expect("an answer in the end").expect("no panic")
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_commit_whose_answer_is_lost_is_reported_as_committed() {
     let scene = Scene::set().await;
     let (spend, answer, sprung) = scene.spend_until(Moment::BeforeAnswer).await;
     scene.is_committed(&spend).await;
     sprung.cut();
-    let receipt = answer.await.unwrap().unwrap();
+    let receipt = answered(answer).await.unwrap();
     assert_eq!(scene.fences(), 1);
     scene.comes_to_a_good_end(&spend, receipt).await;
 }
@@ -105,7 +119,7 @@ async fn an_append_that_never_reached_the_server_is_made_again() {
     let scene = Scene::set().await;
     let (spend, answer, sprung) = scene.spend_until(Moment::BeforeForwarding).await;
     sprung.cut();
-    let receipt = answer.await.unwrap().unwrap();
+    let receipt = answered(answer).await.unwrap();
     assert_eq!(scene.fences(), 1, "the store cannot know how far it got");
     scene.comes_to_a_good_end(&spend, receipt).await;
 }
@@ -123,7 +137,7 @@ async fn an_append_that_is_still_running_is_waited_for_and_not_made_twice() {
     assert!(!answer.is_finished(), "nobody can say yet");
     assert_eq!(times_recorded(&scene.pool, spend.command_id.uuid()).await, (0, 0));
     hold.release().await;
-    let receipt = answer.await.unwrap().unwrap();
+    let receipt = answered(answer).await.unwrap();
     assert!(scene.fences() > 0);
     scene.comes_to_a_good_end(&spend, receipt).await;
 }
@@ -140,7 +154,7 @@ async fn an_append_that_dies_with_its_connection_is_made_again_once() {
     eventually("the server to notice", async || (hold.has_caught_one().await != first).then_some(())).await;
     assert!(!answer.is_finished());
     hold.release().await;
-    let receipt = answer.await.unwrap().unwrap();
+    let receipt = answered(answer).await.unwrap();
     assert_eq!(scene.fences(), 1);
     scene.comes_to_a_good_end(&spend, receipt).await;
 }
@@ -156,7 +170,7 @@ async fn an_append_whose_backend_is_terminated_is_made_again_once() {
     sqlx::query("SELECT pg_terminate_backend($1)").bind(first).execute(&scene.pool).await.unwrap();
     eventually("it to be made again", async || (hold.has_caught_one().await != first).then_some(())).await;
     hold.release().await;
-    let receipt = answer.await.unwrap().unwrap();
+    let receipt = answered(answer).await.unwrap();
     assert_eq!(scene.fences(), 1);
     scene.comes_to_a_good_end(&spend, receipt).await;
 }
@@ -168,7 +182,7 @@ async fn who_cannot_be_told_in_time_is_told_so_and_learns_it_by_asking_again() {
     scene.is_committed(&spend).await;
     scene.proxy.close();
     sprung.cut();
-    assert!(matches!(answer.await.unwrap(), Err(ExecuteError::Unknown)));
+    assert!(matches!(answered(answer).await, Err(ExecuteError::Unknown)));
     scene.proxy.open();
     let receipt = insist(&scene.store, &spend).await.unwrap();
     assert!(receipt.replayed);
@@ -230,21 +244,43 @@ async fn a_connection_lost_after_the_commit_and_before_a_refusal_is_proved_forge
     let sprung = springs.sprung().await;
     let heads = scene.proxy.trap("chain_then", Moment::BeforeForwarding);
     let spend_one = spend(&scene.account, 1);
-    let (rich, refused) = (scene.execute(&spend_one), scene.execute(&spend(&poor, 2)));
+    let rich = scene.queue(&spend_one).await;
+    let refused = scene.queue(&spend(&poor, 2)).await;
     sprung.let_go();
-    busy.await.unwrap().unwrap();
+    answered(busy).await.unwrap();
     let sprung = heads.sprung().await;
     scene.is_committed(&spend_one).await;
     sprung.cut();
 
-    let receipt = rich.await.unwrap().unwrap();
+    let receipt = answered(rich).await.unwrap();
     assert_eq!(times_recorded(&scene.pool, spend_one.command_id.uuid()).await, (1, 1));
     assert_eq!(receipt.events.len(), 1);
-    match refused.await.unwrap() {
+    match answered(refused).await {
         Err(ExecuteError::Refused(refusal)) => assert_eq!(refusal.code(), "E4001"),
         other => panic!("{other:?}"),
     }
     assert_eq!(balance_in(&scene.store, &scene.account).await, BALANCE - 1);
     assert_eq!(balance_in(&scene.store, &poor).await, 1);
     assert_eq!(taken(&scene.pool).await, 1);
+}
+
+/// Nothing is cut, nothing ever comes back: as where a failover took the address along, or a firewall forgot about us.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_way_that_has_fallen_silent_holds_nobody_up_for_ever() {
+    let scene = Scene::with(StoreOptions { unit_wait: Duration::from_secs(2), ..StoreOptions::default() }).await;
+    let (spend, answer, _silent) = scene.spend_until(Moment::BeforeAnswer).await;
+    let receipt = answered(answer).await.unwrap();
+    assert_eq!(scene.fences(), 1);
+    scene.comes_to_a_good_end(&spend, receipt).await;
+
+    for question in ["ledger.snapshots", "command_results r"] {
+        let springs = scene.proxy.trap(question, Moment::BeforeAnswer);
+        let newcomer = account(&format!("newcomer-{}", question.len()));
+        let unit = grant(&newcomer, 1);
+        let (store, asked) = (scene.store.clone(), unit.clone());
+        let answer = tokio::spawn(async move { insist(&store, &asked).await });
+        let _silent = springs.sprung().await;
+        answered(answer).await.unwrap();
+        assert_eq!(times_recorded(&scene.pool, unit.command_id.uuid()).await, (1, 1));
+    }
 }

@@ -8,7 +8,10 @@ use aggregates::{
 };
 use billing_ledger::store::{ExecuteError, Receipt, RequestHash, Store, UnitOfWork};
 use chrono::Utc;
+use tokio::time::Instant;
 use uuid::Uuid;
+
+use super::PATIENCE;
 
 pub(crate) fn account(name: &str) -> AccountId {
     AccountId::try_new(name).expect("an account id")
@@ -54,9 +57,11 @@ pub(crate) fn unit(account: &AccountId, commands: Vec<Command>) -> UnitOfWork {
 
 /// Asks until it is answered, with the same command id: "busy", a lost race and an unknown outcome are no answers.
 pub(crate) async fn insist(store: &Store, unit: &UnitOfWork) -> Result<Receipt, ExecuteError> {
+    let deadline = Instant::now() + PATIENCE;
     loop {
         match store.execute(unit.clone()).await {
             Err(error) if error.is_transient() && !matches!(error, ExecuteError::Closed) => {
+                assert!(Instant::now() < deadline, "asked for {PATIENCE:?}, and heard at last: {error}");
                 tokio::task::yield_now().await;
             }
             answer => return answer,
