@@ -33,6 +33,9 @@ pub struct Options {
     pub callers: usize,
     #[arg(long, default_value_t = 10)]
     pub seconds: u64,
+    /// Seconds of load before the ones that count: accounts have to be loaded once.
+    #[arg(long, default_value_t = 0)]
+    pub warm_up: u64,
     /// Print every acknowledged command id.
     #[arg(long)]
     pub acks: bool,
@@ -75,7 +78,7 @@ pub async fn run(connect: PgConnectOptions, options: &Options) -> anyhow::Result
     let store_options = StoreOptions { lanes: options.lanes, ..StoreOptions::default() };
     let store = Store::open(connect, store_options).await?;
     say("ready")?;
-    let begin = Instant::now();
+    let begin = Instant::now() + Duration::from_secs(options.warm_up);
     let end = begin + Duration::from_secs(options.seconds);
     let (charges, refused) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
     let silent = Arc::new(AtomicBool::new(false));
@@ -88,12 +91,12 @@ pub async fn run(connect: PgConnectOptions, options: &Options) -> anyhow::Result
             while Instant::now() < end && !silent.load(Ordering::Relaxed) {
                 let index = picker.pick();
                 let Some(account) = workload.accounts().get(index) else { continue };
-                if !is_mine(account, options.share) {
+                if !is_mine(account, &options) {
                     continue;
                 }
                 let command_id = Uuid::now_v7();
                 if charge(&store, &workload, index, command_id).await? {
-                    charges.fetch_add(1, Ordering::Relaxed);
+                    charges.fetch_add(u64::from(Instant::now() >= begin), Ordering::Relaxed);
                     // Nobody reads any more: the one who asked for acknowledgements is gone.
                     if options.acks && say(&format!("ack {command_id}")).is_err() {
                         silent.store(true, Ordering::Relaxed);
@@ -115,9 +118,10 @@ pub async fn run(connect: PgConnectOptions, options: &Options) -> anyhow::Result
     say(&serde_json::to_string(&Counted { charges, refused, seconds, stats })?)
 }
 
-fn is_mine(account: &Account, share: Option<(u8, u8)>) -> bool {
-    let part = |key: AccountKey| key.log_part().number();
-    share.is_none_or(|(index, of)| part(account.id.key()) % of == index)
+/// Lanes share the partitions by their number too: dividing it first leaves every process work for all its lanes.
+fn is_mine(account: &Account, options: &Options) -> bool {
+    let part = |key: AccountKey| usize::from(key.log_part().number()) / options.lanes.max(1);
+    options.share.is_none_or(|(index, of)| part(account.id.key()) % usize::from(of) == usize::from(index))
 }
 
 /// Whether the charge was recorded; `false` where the account has not enough.
