@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::load::{Arrivals, charge};
-use super::report::{Ratio, Row};
+use super::report::{Latency, Ratio, Row};
 use super::size::Baseline;
 use super::target::Target;
 use super::worker::Counted;
@@ -24,6 +24,7 @@ use crate::store::{Store, StoreOptions};
 const OURS: &str = "billing-ledger";
 /// Latency is measured at this share of the throughput: a system at its limit only shows the length of its queue.
 const OFFERED: f64 = 0.6;
+const LATENCY_WINDOWS: usize = 3;
 const WARM_UP: Duration = Duration::from_secs(2);
 const LONG_HISTORY: u64 = 1_000_000;
 const SHORT_HISTORY: u64 = 100;
@@ -81,25 +82,46 @@ async fn row(
     let conflicts = || store.stats().conflicts.load(std::sync::atomic::Ordering::Relaxed);
     let before = conflicts();
     let size = Baseline::take(store.pool(), "ledger").await?;
-    let log: i64 = sqlx::query_scalar("SELECT sum(position)::int8 FROM ledger.log_heads").fetch_one(store.pool()).await?;
+    let log: i64 =
+        sqlx::query_scalar("SELECT sum(position)::int8 FROM ledger.log_heads").fetch_one(store.pool()).await?;
     let closed = charge(store, workload, callers, time, Arrivals::Closed).await?;
     let bytes_per_charge = size.bytes_per_charge(store.pool(), closed.charges).await?;
     let per_second = closed.per_second * OFFERED;
-    let open = charge(store, workload, callers, time, Arrivals::Open { per_second }).await?;
+    let (latency, windows) = latency(store, workload, callers, time, per_second).await?;
     Ok(Row {
         system: OURS.to_owned(),
         accounts: accounts.to_owned(),
         callers,
         per_second: closed.per_second,
-        latency: Some(open.latency),
+        latency: Some(latency),
         conflicts: Some(conflicts() - before),
         bytes_per_charge,
         note: format!(
-            "With {:.1} million events in the log; closed loop p99 {:.1} ms.",
+            "With {:.1} million events in the log. Latency is of the middle one of {LATENCY_WINDOWS} windows, whose p99 were \
+             {windows} ms; in the closed loop p99 was {:.1} ms.",
             log as f64 / 1e6,
             closed.latency.p99_us as f64 / 1000.0
         ),
     })
+}
+
+/// The window whose p99 is in the middle, and the p99 of all: one hiccup of a shared machine is seen and does not decide.
+async fn latency(
+    store: &Store,
+    workload: &Workload,
+    callers: usize,
+    time: Duration,
+    per_second: f64,
+) -> anyhow::Result<(Latency, String)> {
+    let mut windows = Vec::new();
+    for _ in 0..LATENCY_WINDOWS {
+        let window = charge(store, workload, callers, time / 2, Arrivals::Open { per_second }).await?;
+        windows.push(window.latency);
+    }
+    windows.sort_by_key(|latency| latency.p99_us);
+    let all: Vec<String> = windows.iter().map(|latency| format!("{:.1}", latency.p99_us as f64 / 1000.0)).collect();
+    let middle = windows.get(windows.len() / 2).copied().context("no windows")?;
+    Ok((middle, all.join(", ")))
 }
 
 /// What a long history costs: warm, beside an account with a short one; and cold, from a snapshot.
@@ -224,29 +246,28 @@ pub(super) fn against_peers(rows: &[Row]) -> Vec<Ratio> {
         rows.iter().find(|row| row.system == OURS && row.accounts == accounts && row.callers == callers)
     };
     let mut ratios = Vec::new();
-    let mut compare = |name: &str, ours: Option<&Row>, theirs: Option<f64>, required: f64| {
+    let mut compare = |name: &str, ours: Option<&Row>, theirs: Option<f64>, required: Option<f64>| {
         if let (Some(ours), Some(theirs)) = (ours, theirs) {
-            ratios.push(ratio(name, ours.per_second / theirs, required));
+            ratios.push(Ratio::new(name, ours.per_second, theirs, required));
         }
     };
     compare(
         "1,024 callers / hand-written SQL, 10,000 accounts",
         ours(MANY, 1024),
         best(handwritten::SYSTEM, MANY),
-        8.0,
+        Some(8.0),
     );
     compare(
         "1,024 callers / hand-written SQL, one hot account",
         ours(ONE_HOT, 1024),
         best(handwritten::SYSTEM, ONE_HOT),
-        25.0,
+        Some(25.0),
     );
-    compare(
-        "1,024 callers / raw batched inserts of the same rows",
-        ours(MANY, 1024),
-        best(raw::EVENTS_AND_RESULTS, MANY),
-        0.4,
-    );
+    for (batch_rows, required) in [(200, Some(0.4)), (1000, None)] {
+        let raw = best(&format!("{} {batch_rows}", raw::EVENTS_AND_RESULTS), MANY);
+        let name = format!("1,024 callers / raw inserts of the same rows by {batch_rows}");
+        compare(&name, ours(MANY, 1024), raw, required);
+    }
     if let Some(latency) = ours(MANY, 64).and_then(|row| row.latency.as_ref()) {
         let p99_ms = latency.p99_us as f64 / 1000.0;
         ratios.push(Ratio {

@@ -10,9 +10,9 @@ use aggregates::{
 };
 use anyhow::Context;
 use chrono::{DateTime, Utc};
-use rand::{Rng, SeedableRng};
 use rand::distr::Distribution;
 use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
 use rand_distr::Zipf;
 use uuid::Uuid;
 
