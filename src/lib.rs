@@ -7,6 +7,23 @@
 //! bench/              the store under load, beside its peers
 //! cli/                one file per subcommand
 //! ```
+//!
+//! A charge, recorded once however often it is asked for:
+//!
+//! ```no_run
+//! use aggregates::{AccountId, Charge, Command, CommandId, UserPackageId};
+//! use billing_ledger::store::{Receipt, Store, StoreOptions, UnitOfWork};
+//!
+//! # async fn charge(database_url: &str, package: UserPackageId, command_id: CommandId) -> anyhow::Result<Receipt> {
+//! let store = Store::open(database_url.parse()?, StoreOptions::default()).await?;
+//! let account = AccountId::try_new("user-uuid")?;
+//! let charge = Charge { packages: vec![package], amount: "0.25".parse()?, meter: None, reference: None };
+//! let unit = UnitOfWork::new(account, command_id, chrono::Utc::now(), vec![Command::Charge(charge)])?;
+//! let receipt = store.execute(unit).await?;
+//! store.close().await;
+//! # Ok(receipt)
+//! # }
+//! ```
 
 pub mod bench;
 pub mod cli;

@@ -13,9 +13,9 @@ use super::error::{EmbeddedPostgresError, Result};
 use super::user::ServerUser;
 
 pub(super) const BIN_VARIABLE: &str = "BILLING_LEDGER_PG_BIN";
-/// Older ones are skipped: they have no `DROP DATABASE ... WITH (FORCE)`, no built-in `gen_random_uuid()` and no
-/// `pg_current_xact_id()`, and have had no security fixes for years.
-pub(super) const OLDEST_MAJOR: u32 = 13;
+/// Older ones are skipped: they have no `client_connection_check_interval`, with which a connection of the store frees
+/// its locks when its process has died, and no security fixes any more.
+pub(super) const OLDEST_MAJOR: u32 = 14;
 pub(super) const PROGRAMS: [&str; 3] = ["postgres", "initdb", "pg_ctl"];
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -118,7 +118,7 @@ pub enum ExecuteError {
     CommandReused(CommandId),
     #[error("too much work is waiting; try again in a moment")]
     Busy,
-    #[error("others kept writing to the same account for too long; try again")]
+    #[error("this waited for its turn too long; try again")]
     Contended,
     #[error("partition {log_part} holds events of a newer release ({event}); this one must not write there")]
     NewerRelease { log_part: LogPart, event: String },

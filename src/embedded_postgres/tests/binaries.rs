@@ -71,7 +71,7 @@ fn the_places_are_asked_in_order() {
 #[test]
 fn newest_is_a_number_not_a_word() {
     let servers =
-        HashMap::from([("/cache/9.6.1/bin", "13.0"), ("/cache/17.6.0/bin", "17.6"), ("/cache/17.10.0/bin", "17.10")]);
+        HashMap::from([("/cache/9.6.1/bin", "14.0"), ("/cache/17.6.0/bin", "17.6"), ("/cache/17.10.0/bin", "17.10")]);
     let machine = Pretend { servers, ..Pretend::default() };
     assert_eq!(find(&machine).unwrap().version.full, "17.10");
 }
@@ -97,10 +97,10 @@ fn an_explicit_folder_that_does_not_serve_is_an_error_and_no_reason_to_look_else
 
 #[test]
 fn what_is_too_old_or_does_not_run_is_passed_over() {
-    let servers = HashMap::from([("/opt/pg/bin", "12.22"), ("/usr/lib/postgresql/13/bin", "13.1")]);
+    let servers = HashMap::from([("/opt/pg/bin", "12.22"), ("/usr/lib/postgresql/14/bin", "14.1")]);
     let unusable = vec!["/usr/lib/postgresql/18/bin"];
     let machine = Pretend { pg_config: Some("/opt/pg/bin"), servers, unusable, ..Pretend::default() };
-    assert_eq!(find(&machine).unwrap().version.full, "13.1");
+    assert_eq!(find(&machine).unwrap().version.full, "14.1");
 }
 
 #[test]
@@ -111,9 +111,9 @@ fn with_nothing_found_the_error_says_what_to_install_and_where_we_looked() {
     assert!(matches!(error, EmbeddedPostgresError::NotInstalled { .. }));
     let text = error.to_string();
     for part in [
-        "no PostgreSQL 13 or newer was found",
+        "no PostgreSQL 14 or newer was found",
         "`apt-get install postgresql`",
-        "/opt/pg/bin (version 12.22 is older than 13)",
+        "/opt/pg/bin (version 12.22 is older than 14)",
         "/usr/lib/postgresql/18/bin (it does not run)",
     ] {
         assert!(text.contains(part), "{text}");
