@@ -7,7 +7,7 @@ use aggregates::{AccountKey, LogPart};
 use sqlx::{PgPool, Row};
 use uuid::Uuid;
 
-use super::hash::Hash;
+use super::hash::{EventBytes, Hash};
 use super::head::{hash_of, log_part};
 use super::unit::StoreError;
 
@@ -33,6 +33,26 @@ pub struct StoredEvent {
     pub event_type: String,
     pub payload: String,
     pub metadata: String,
+}
+
+impl StoredEvent {
+    /// The columns that its leaf hash covers.
+    #[must_use]
+    pub fn bytes(&self, log_part: LogPart) -> EventBytes<'_> {
+        EventBytes {
+            log_part,
+            position: self.position,
+            version: self.version,
+            schema_version: self.schema_version,
+            account: self.account,
+            aggregate_id: self.aggregate_id,
+            command_id: self.command_id,
+            aggregate_type: &self.aggregate_type,
+            event_type: &self.event_type,
+            payload: &self.payload,
+            metadata: &self.metadata,
+        }
+    }
 }
 
 /// A commit with its events.

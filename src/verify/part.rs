@@ -8,8 +8,8 @@ use uuid::Uuid;
 
 use super::fold::Folds;
 use super::{Verified, Wrong, column, short};
-use crate::store::hash::{CommitHeader, EventBytes, Hash, chain, genesis, leaf_prefix, merkle_root};
-use crate::store::stream::{Cursor, StoredCommit, StoredEvent, read};
+use crate::store::hash::{CommitHeader, Hash, chain, genesis, leaf_prefix, merkle_root};
+use crate::store::stream::{Cursor, StoredCommit, read};
 use crate::store::{Head, StoreError};
 
 /// Commits read in one go; bounds the memory, with the bound on a commit's events.
@@ -83,7 +83,7 @@ impl Walk {
     }
 
     fn commit(&mut self, commit: &StoredCommit, results: &Results) -> Result<(), Wrong> {
-        let leaves: Vec<Hash> = commit.events.iter().map(|event| leaf(self.log_part, event)).collect();
+        let leaves: Vec<Hash> = commit.events.iter().map(|event| event.bytes(self.log_part).leaf()).collect();
         for (event, leaf) in commit.events.iter().zip(&leaves) {
             if leaf_prefix(leaf) != event.leaf {
                 let what = format!(
@@ -239,21 +239,4 @@ impl Walk {
         }
         Ok(())
     }
-}
-
-fn leaf(log_part: LogPart, event: &StoredEvent) -> Hash {
-    EventBytes {
-        log_part,
-        position: event.position,
-        version: event.version,
-        schema_version: event.schema_version,
-        account: event.account,
-        aggregate_id: event.aggregate_id,
-        command_id: event.command_id,
-        aggregate_type: &event.aggregate_type,
-        event_type: &event.event_type,
-        payload: &event.payload,
-        metadata: &event.metadata,
-    }
-    .leaf()
 }

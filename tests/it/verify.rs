@@ -147,20 +147,7 @@ async fn history_rewritten_with_new_hashes_breaks_the_chain_at_the_next_commit()
     let event = &commit.events[0];
     let payload = event.payload.replace("1000", "1001");
     assert_ne!(payload, event.payload);
-    let leaf = EventBytes {
-        log_part: scene.part(),
-        position: event.position,
-        version: event.version,
-        schema_version: event.schema_version,
-        account: event.account,
-        aggregate_id: event.aggregate_id,
-        command_id: event.command_id,
-        aggregate_type: &event.aggregate_type,
-        event_type: &event.event_type,
-        payload: &payload,
-        metadata: &event.metadata,
-    }
-    .leaf();
+    let leaf = EventBytes { payload: &payload, ..event.bytes(scene.part()) }.leaf();
     let header = CommitHeader {
         log_part: scene.part(),
         first_position: commit.first_position,
