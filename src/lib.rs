@@ -3,6 +3,8 @@
 //! ```text
 //! store/              the log: group commit, conflicts, snapshots, reading forward
 //! verify/             proof that the log is what was written
+//! rebuild/            read models made again beside the live ones, compared, swapped
+//! workers/            loops: keeping the read models up
 //! embedded_postgres/  a private PostgreSQL for development, tests and benchmarks
 //! bench/              the store under load, beside its peers
 //! cli/                one file per subcommand
@@ -28,5 +30,7 @@
 pub mod bench;
 pub mod cli;
 pub mod embedded_postgres;
+pub mod rebuild;
 pub mod store;
 pub mod verify;
+pub mod workers;
