@@ -27,6 +27,12 @@
 
 pub mod bench;
 pub mod cli;
+pub mod clock;
 pub mod embedded_postgres;
+pub mod forward;
+pub mod jobs;
+pub mod mail;
 pub mod store;
+pub mod vault;
 pub mod verify;
+pub mod workers;
