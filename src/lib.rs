@@ -4,6 +4,7 @@
 //! store/              the log: group commit, conflicts, snapshots, reading forward
 //! verify/             proof that the log is what was written
 //! embedded_postgres/  a private PostgreSQL for development, tests and benchmarks
+//! clock.rs            the one source of "now"
 //! bench/              the store under load, beside its peers
 //! cli/                one file per subcommand
 //! ```
@@ -17,7 +18,7 @@
 //! # async fn charge(database_url: &str, package: UserPackageId, command_id: CommandId) -> anyhow::Result<Receipt> {
 //! let store = Store::open(database_url.parse()?, StoreOptions::default()).await?;
 //! let account = AccountId::try_new("user-uuid")?;
-//! let charge = Charge { packages: vec![package], amount: "0.25".parse()?, meter: None, reference: None };
+//! let charge = Charge { amount: "0.25".parse()?, meter: None, reference: None };
 //! let unit = UnitOfWork::new(account, command_id, chrono::Utc::now(), vec![Command::Charge(charge)])?;
 //! let receipt = store.execute(unit).await?;
 //! store.close().await;

@@ -56,6 +56,7 @@ pub(crate) use head::head_of;
 pub use stats::Stats;
 pub use unit::{Claim, ExecuteError, Receipt, RequestHash, StoreError, UnitOfWork};
 
+use crate::clock::Clock;
 use lane::{Lane, Pending};
 use snapshots::Snapshots;
 
@@ -83,6 +84,8 @@ pub struct StoreOptions {
     pub unit_wait: Duration,
     /// Connections for readers.
     pub readers: u32,
+    /// When commits happen.
+    pub clock: Clock,
 }
 
 impl Default for StoreOptions {
@@ -96,6 +99,7 @@ impl Default for StoreOptions {
             snapshot_every: 500,
             unit_wait: Duration::from_secs(30),
             readers: 4,
+            clock: Clock::system(),
         }
     }
 }
