@@ -65,14 +65,80 @@ CREATE TABLE read.daily_usage (
 
 CREATE TABLE read.products (
     product     uuid PRIMARY KEY,
-    number      int8 NOT NULL UNIQUE,
+    number      int8 UNIQUE,
     name        text NOT NULL,
     description text NOT NULL,
     prices      jsonb NOT NULL,
-    sort_order  int8 NOT NULL,
+    sort_order  int4 NOT NULL,
     kind        jsonb NOT NULL,
     on_sale     bool NOT NULL
 );
+
+-- A number begins with its time, so an index on numbers is in the order of time.
+CREATE TABLE read.orders (
+    id                uuid PRIMARY KEY,
+    account           uuid NOT NULL,
+    number            text COLLATE "C" NOT NULL UNIQUE,
+    product           uuid NOT NULL,
+    name              text NOT NULL,
+    kind              jsonb NOT NULL,
+    time_zone         text NOT NULL,
+    price_minor       int8 NOT NULL,
+    price_currency    text NOT NULL,
+    provider          text NOT NULL,
+    status            text NOT NULL,
+    late              bool NOT NULL,
+    checkout_url      text,
+    checkout_qr       text,
+    paid_by           text,
+    payment_id        text,
+    payment_method    text,
+    delivered_package uuid,
+    placed_at         timestamptz NOT NULL,
+    expires_at        timestamptz NOT NULL,
+    paid_at           timestamptz,
+    fulfilled_at      timestamptz,
+    closed_at         timestamptz,
+    reason            text
+) WITH (fillfactor = 80);
+
+CREATE INDEX orders_of_account ON read.orders (account, number);
+CREATE INDEX orders_by_status ON read.orders (status, number);
+
+CREATE TABLE read.payment_reviews (
+    log_part        int2 NOT NULL,
+    position        int8 NOT NULL,
+    order_id        uuid NOT NULL,
+    kind            text NOT NULL,
+    provider        text NOT NULL,
+    payment_id      text NOT NULL,
+    amount_minor    int8 NOT NULL,
+    amount_currency text NOT NULL,
+    method          text,
+    at              timestamptz NOT NULL,
+    PRIMARY KEY (log_part, position)
+);
+
+CREATE INDEX payment_reviews_newest ON read.payment_reviews (at, provider, payment_id);
+
+CREATE TABLE read.deliveries (
+    id           uuid PRIMARY KEY,
+    account      uuid NOT NULL,
+    order_id     uuid NOT NULL,
+    user_package uuid NOT NULL,
+    state        text NOT NULL,
+    step         text NOT NULL,
+    attempts     jsonb NOT NULL,
+    key_id       text,
+    last_four    text,
+    message_id   text,
+    requested_at timestamptz NOT NULL,
+    changed_at   timestamptz NOT NULL
+) WITH (fillfactor = 80);
+
+CREATE INDEX deliveries_newest ON read.deliveries (requested_at, id);
+CREATE INDEX deliveries_of_account ON read.deliveries (account, requested_at, id);
+CREATE INDEX deliveries_by_state ON read.deliveries (state, requested_at, id);
 
 GRANT USAGE ON SCHEMA read TO ledger_writer;
 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA read TO ledger_writer;

@@ -3,8 +3,12 @@
 //! ```text
 //!   runner.rs       commits in, rows out: exactly once, on one process or ten
 //!   checkpoints.rs  how far the log has been read, by position and chain
-//!   balances/       credits and their grants          packages/   what customers hold, until when
-//!   daily_usage/    what a day's quota was used for   statement/  every movement of credits, straight from the log
+//!   rows.rs         between the words of the domain and the columns of a table
+//!
+//!   balances/       credits and their grants          catalogue/   what is on sale
+//!   packages/       what customers hold, until when   orders/      what they bought, and payments that did not fit
+//!   daily_usage/    what a day's quota was used for   deliveries/  keys and mail after a purchase
+//!   statement/      every movement of credits, straight from the log
 //! ```
 //!
 //! A projection is a folder: `mod.rs` makes rows of events, `query.rs` makes views of rows. Rows are folded in memory
@@ -17,8 +21,11 @@
 //! To add one: such a folder, its tables in a migration, and a line in [`all`].
 
 pub mod balances;
+pub mod catalogue;
 mod checkpoints;
 pub mod daily_usage;
+pub mod deliveries;
+pub mod orders;
 pub mod packages;
 mod rows;
 mod runner;
@@ -31,6 +38,7 @@ use sqlx::PgConnection;
 use thiserror::Error;
 
 pub use checkpoints::{Checkpoint, Checkpoints, Hash, load_checkpoints};
+pub use rows::MoneyView;
 pub use runner::{Generation, Link, Runner, RunnerError, Written};
 
 /// One event, and where and when it was recorded.
@@ -82,6 +90,9 @@ pub fn all() -> Vec<Box<dyn Projection>> {
         Box::<balances::Balances>::default(),
         Box::<packages::Packages>::default(),
         Box::<daily_usage::DailyUsage>::default(),
+        Box::<catalogue::Catalogue>::default(),
+        Box::<orders::Orders>::default(),
+        Box::<deliveries::Deliveries>::default(),
     ]
 }
 

@@ -6,6 +6,7 @@
 //! rebuild/            read models made again beside the live ones, compared, swapped
 //! workers/            loops: keeping the read models up
 //! embedded_postgres/  a private PostgreSQL for development, tests and benchmarks
+//! clock.rs            the one source of "now"
 //! bench/              the store under load, beside its peers
 //! cli/                one file per subcommand
 //! ```
@@ -19,7 +20,7 @@
 //! # async fn charge(database_url: &str, package: UserPackageId, command_id: CommandId) -> anyhow::Result<Receipt> {
 //! let store = Store::open(database_url.parse()?, StoreOptions::default()).await?;
 //! let account = AccountId::try_new("user-uuid")?;
-//! let charge = Charge { packages: vec![package], amount: "0.25".parse()?, meter: None, reference: None };
+//! let charge = Charge { amount: "0.25".parse()?, meter: None, reference: None };
 //! let unit = UnitOfWork::new(account, command_id, chrono::Utc::now(), vec![Command::Charge(charge)])?;
 //! let receipt = store.execute(unit).await?;
 //! store.close().await;
@@ -29,8 +30,13 @@
 
 pub mod bench;
 pub mod cli;
+pub mod clock;
 pub mod embedded_postgres;
+pub mod forward;
+pub mod jobs;
+pub mod mail;
 pub mod rebuild;
 pub mod store;
+pub mod vault;
 pub mod verify;
 pub mod workers;

@@ -59,6 +59,11 @@ impl Projection for Balances {
                 self.balances.insert(fact.account, spent.balance);
                 Ok(())
             }
+            CreditAccountEvent::Deducted(deducted) => {
+                self.taken(fact.account, &deducted.from);
+                self.balances.insert(fact.account, deducted.balance);
+                Ok(())
+            }
         }
     }
 

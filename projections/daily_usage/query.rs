@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use aggregates::{AccountKey, Credits, DayRule};
+use aggregates::{AccountKey, Credits, DayRule, ProductId};
 use chrono::{DateTime, NaiveDate, Utc};
 use chrono_tz::Tz;
 use serde::Serialize;
@@ -34,8 +34,8 @@ pub struct TodayView {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct PackageTodayView {
     pub id: Uuid,
-    /// The number of its product, where it is in the catalogue.
-    pub product: Option<i64>,
+    /// The number of its product in the catalogue.
+    pub product: Option<u32>,
     pub name: Option<String>,
     pub day: NaiveDate,
     pub limit: String,
@@ -60,7 +60,7 @@ pub struct DayView {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct PackageDayView {
     pub id: Uuid,
-    pub product: Option<i64>,
+    pub product: Option<u32>,
     pub name: Option<String>,
     pub limit: String,
     pub used: String,
@@ -74,7 +74,7 @@ pub struct PackageDayView {
 pub async fn today(pool: &PgPool, account: AccountKey, now: DateTime<Utc>) -> Result<TodayView, sqlx::Error> {
     let rows = sqlx::query(
         "SELECT p.package, p.daily_limit, p.time_zone, p.day_rule, p.starts_at, p.ends_at, p.left_over,
-                u.day, u.used, u.left_over AS day_left, c.number, c.name
+                u.day, u.used, u.left_over AS day_left, p.product, c.name
            FROM read.packages p
            LEFT JOIN LATERAL (SELECT day, used, left_over FROM read.daily_usage u
                                WHERE u.account = p.account AND u.package = p.package ORDER BY day DESC LIMIT 1) u ON true
@@ -125,7 +125,7 @@ fn package_today(row: &PgRow, now: DateTime<Utc>) -> Result<(PackageTodayView, S
     let remaining = day_left.min(in_all);
     let view = PackageTodayView {
         id: row.try_get("package")?,
-        product: row.try_get("number")?,
+        product: number(row)?,
         name: row.try_get("name")?,
         day,
         limit: limit.to_string(),
@@ -148,7 +148,7 @@ pub async fn history(
     to: NaiveDate,
 ) -> Result<Vec<DayView>, sqlx::Error> {
     let rows = sqlx::query(
-        "SELECT u.day, u.package, u.used, u.left_over, c.number, c.name
+        "SELECT u.day, u.package, u.used, u.left_over, p.product, c.name
            FROM read.daily_usage u
            LEFT JOIN read.packages p ON p.account = u.account AND p.package = u.package
            LEFT JOIN read.products c ON c.product = p.product
@@ -169,7 +169,7 @@ pub async fn history(
         sum.add(Sum { limit, used, remaining });
         packages.push(PackageDayView {
             id: row.try_get("package")?,
-            product: row.try_get("number")?,
+            product: number(row)?,
             name: row.try_get("name")?,
             limit: limit.to_string(),
             used: used.to_string(),
@@ -202,4 +202,9 @@ impl Sum {
         self.used = add(self.used, other.used);
         self.remaining = add(self.remaining, other.remaining);
     }
+}
+
+fn number(row: &PgRow) -> Result<Option<u32>, sqlx::Error> {
+    let product: Option<Uuid> = row.try_get("product")?;
+    Ok(product.and_then(|product| ProductId::from_uuid(product).number()))
 }

@@ -14,8 +14,8 @@ use sqlx::PgConnection;
 use crate::rows::word;
 use crate::{Fact, Projection, Unfit};
 
-pub(crate) const ACTIVE: &str = "active";
-pub(crate) const EXPIRED: &str = "expired";
+const ACTIVE: &str = "active";
+const EXPIRED: &str = "expired";
 
 #[derive(Default)]
 pub struct Packages {
@@ -59,6 +59,7 @@ impl Projection for Packages {
                 row.activated = Some(Terms { activated: *activated, duration_days, day_rule: word(&activated.day)? });
             }
             UserPackageEvent::Consumed(consumed) => row.left = Some(consumed.left),
+            UserPackageEvent::Expired(_) => row.status = Some(EXPIRED),
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! What customers hold, and what has ended without anybody having recorded it.
 
-use aggregates::{AccountId, AccountKey, DayRule, UserPackageId};
+use aggregates::{AccountId, AccountKey, DayRule, ProductId, UserPackageId};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use sqlx::{PgPool, Row};
@@ -15,8 +15,8 @@ const PACKAGES_MAX: i64 = 1_000;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct PackageView {
     pub id: Uuid,
-    /// The number of its product, where it is in the catalogue.
-    pub product: Option<i64>,
+    /// The number of its product in the catalogue.
+    pub product: Option<u32>,
     pub name: Option<String>,
     /// `active` or `expired`; one that has ended pays nothing even before that is recorded.
     pub status: String,
@@ -41,7 +41,7 @@ pub async fn of_account(
     now: DateTime<Utc>,
 ) -> Result<Vec<PackageView>, sqlx::Error> {
     let rows = sqlx::query(
-        "SELECT p.package, c.number, c.name, p.starts_at, p.ends_at, p.daily_limit, p.duration_days, p.left_over,
+        "SELECT p.package, p.product, c.name, p.starts_at, p.ends_at, p.daily_limit, p.duration_days, p.left_over,
                 p.time_zone, p.day_rule, CASE WHEN p.ends_at <= $2 THEN 'expired' ELSE p.status END AS status
            FROM read.packages p
            LEFT JOIN read.products c ON c.product = p.product
@@ -57,7 +57,7 @@ pub async fn of_account(
         .map(|row| {
             Ok(PackageView {
                 id: row.try_get("package")?,
-                product: row.try_get("number")?,
+                product: ProductId::from_uuid(row.try_get("product")?).number(),
                 name: row.try_get("name")?,
                 status: row.try_get("status")?,
                 starts_at: row.try_get("starts_at")?,
@@ -76,15 +76,16 @@ pub async fn of_account(
 ///
 /// # Errors
 /// When the database cannot be read.
-pub async fn products_held(pool: &PgPool, account: AccountKey, now: DateTime<Utc>) -> Result<Vec<i64>, sqlx::Error> {
-    sqlx::query_scalar(
-        "SELECT DISTINCT c.number FROM read.packages p JOIN read.products c ON c.product = p.product
-          WHERE p.account = $1 AND p.status = 'active' AND p.starts_at <= $2 AND p.ends_at > $2 ORDER BY c.number",
+pub async fn products_held(pool: &PgPool, account: AccountKey, now: DateTime<Utc>) -> Result<Vec<u32>, sqlx::Error> {
+    let products: Vec<Uuid> = sqlx::query_scalar(
+        "SELECT DISTINCT product FROM read.packages
+          WHERE account = $1 AND status = 'active' AND starts_at <= $2 AND ends_at > $2 ORDER BY product",
     )
     .bind(account.uuid())
     .bind(now)
     .fetch_all(pool)
-    .await
+    .await?;
+    Ok(products.into_iter().filter_map(|product| ProductId::from_uuid(product).number()).collect())
 }
 
 /// A package that has ended and that nobody has marked so.

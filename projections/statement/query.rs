@@ -15,7 +15,7 @@ pub const LINES_MAX: i64 = 1_000;
 pub struct LineView {
     /// `TXN`, the time of the commit, and the first digits of what proves the event: the same for ever.
     pub transaction: String,
-    /// `grant` or `spend`.
+    /// `grant`, `spend` or `deduct`.
     #[serde(rename = "type")]
     pub kind: String,
     /// What a grant was given for.
@@ -101,6 +101,7 @@ fn said(event: CreditAccountEvent, line: LineView) -> LineView {
             source: Some(granted.source),
             amount: gained(granted.amount),
             balance_after: granted.balance.to_string(),
+            reason: granted.reason,
             ..line
         },
         CreditAccountEvent::Spent(spent) => LineView {
@@ -109,6 +110,13 @@ fn said(event: CreditAccountEvent, line: LineView) -> LineView {
             balance_after: spent.balance.to_string(),
             meter: spent.meter,
             reference: spent.reference,
+            ..line
+        },
+        CreditAccountEvent::Deducted(deducted) => LineView {
+            kind: "deduct".to_owned(),
+            amount: lost(deducted.amount),
+            balance_after: deducted.balance.to_string(),
+            reason: Some(deducted.reason),
             ..line
         },
     }

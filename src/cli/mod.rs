@@ -1,6 +1,7 @@
 //! The command line: one file per subcommand. Results on stdout, logs on stderr, exit code 0 only on success.
 
 mod bench;
+mod simulate;
 mod verify;
 
 use std::process::ExitCode;
@@ -25,6 +26,9 @@ enum Command {
     /// Measure on this machine, on a private PostgreSQL with durability on.
     #[command(subcommand)]
     Bench(bench::Command),
+    /// Stand-ins for the services around the ledger.
+    #[command(subcommand)]
+    Simulate(simulate::Command),
 }
 
 /// Which database.
@@ -71,5 +75,6 @@ async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         }
         Command::Verify(arguments) => verify::run(arguments).await,
         Command::Bench(command) => bench::run(command).await,
+        Command::Simulate(command) => simulate::run(command).await,
     }
 }

@@ -16,6 +16,7 @@ use sqlx::{Connection, PgConnection};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
+use crate::clock::Clock;
 use crate::store::stream::{Behind, Committed, Cursor, behind, read_decoded, share};
 use crate::store::{StoreError, as_writer};
 
@@ -32,6 +33,8 @@ pub struct Options {
     pub standby_max: Duration,
     /// …and one in trouble for so long.
     pub trouble_max: Duration,
+    /// What commits are dated by.
+    pub clock: Clock,
 }
 
 impl Default for Options {
@@ -42,6 +45,7 @@ impl Default for Options {
             pause: Duration::from_millis(10),
             standby_max: Duration::from_secs(1),
             trouble_max: Duration::from_secs(5),
+            clock: Clock::system(),
         }
     }
 }
@@ -155,7 +159,7 @@ impl Loop {
         }
         let commits = read_decoded(connection, &share(&behind, self.options.events_max)).await?;
         if let Some(oldest) = commits.iter().map(|commit| commit.at).min() {
-            let age = chrono::Utc::now().signed_duration_since(oldest).to_std().unwrap_or_default();
+            let age = self.options.clock.now().signed_duration_since(oldest).to_std().unwrap_or_default();
             metrics::gauge!("ledger_projection_lag_seconds").set(age);
         }
         for commit in &commits {
