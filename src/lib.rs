@@ -3,8 +3,9 @@
 //! ```text
 //! store/              the log: group commit, conflicts, snapshots, reading forward
 //! verify/             proof that the log is what was written
+//! replay.rs           what is in the log, and what it makes, with nothing in between
 //! rebuild/            read models made again beside the live ones, compared, swapped
-//! workers/            loops: keeping the read models up
+//! workers/            loops with a bound and a shutdown
 //! embedded_postgres/  a private PostgreSQL for development, tests and benchmarks
 //! clock.rs            the one source of "now"
 //! bench/              the store under load, beside its peers
@@ -36,6 +37,7 @@ pub mod forward;
 pub mod jobs;
 pub mod mail;
 pub mod rebuild;
+pub mod replay;
 pub mod store;
 pub mod vault;
 pub mod verify;

@@ -1,6 +1,8 @@
 //! The command line: one file per subcommand. Results on stdout, logs on stderr, exit code 0 only on success.
 
 mod bench;
+mod rebuild;
+mod replay;
 mod simulate;
 mod verify;
 
@@ -23,6 +25,10 @@ enum Command {
     Migrate(Database),
     /// Prove that the log is what was written: every hash, chain and head, every aggregate, every snapshot.
     Verify(verify::Arguments),
+    /// Make read models again from the first event, beside the live ones, then compare and swap.
+    Rebuild(rebuild::Arguments),
+    /// Print the events of the log, or what they make of each aggregate.
+    Replay(replay::Arguments),
     /// Measure on this machine, on a private PostgreSQL with durability on.
     #[command(subcommand)]
     Bench(bench::Command),
@@ -74,6 +80,8 @@ async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Verify(arguments) => verify::run(arguments).await,
+        Command::Rebuild(arguments) => rebuild::run(arguments).await,
+        Command::Replay(arguments) => replay::run(arguments).await,
         Command::Bench(command) => bench::run(command).await,
         Command::Simulate(command) => simulate::run(command).await,
     }
