@@ -29,13 +29,16 @@
 //! # }
 //! ```
 
+pub mod app;
 pub mod bench;
 pub mod cli;
 pub mod clock;
+pub mod dispatch;
 pub mod embedded_postgres;
 pub mod forward;
 pub mod jobs;
 pub mod mail;
+pub mod providers;
 pub mod rebuild;
 pub mod replay;
 pub mod store;

@@ -102,7 +102,10 @@ fn event(out: &mut impl Write, json: bool, commit: &StoredCommit, event: &Stored
     let StoredEvent { position, version, account, aggregate_id, aggregate_type, event_type, payload, .. } = event;
     if !json {
         let place = format!("{}.{position}", commit.log_part);
-        writeln!(out, "{place:<12} {at}  {account}  {aggregate_type}.{event_type} {aggregate_id} v{version}  {payload}")?;
+        writeln!(
+            out,
+            "{place:<12} {at}  {account}  {aggregate_type}.{event_type} {aggregate_id} v{version}  {payload}"
+        )?;
         return Ok(());
     }
     let line = EventLine {

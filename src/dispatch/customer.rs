@@ -4,7 +4,7 @@ use aggregates::{AccountId, AggregateId, Command, CustomerCommand, Described, Lo
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 
-use super::{Dispatcher, DispatchError};
+use super::{DispatchError, Dispatcher};
 
 const PURPOSE: &str = "customer.profile";
 

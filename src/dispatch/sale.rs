@@ -184,4 +184,3 @@ fn placed_in(receipt: &Receipt) -> Option<OrderId> {
         _ => None,
     })
 }
-

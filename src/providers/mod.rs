@@ -69,7 +69,15 @@ pub enum NoticeError {
     #[error("the signature is not that of the provider")]
     BadSignature,
     #[error("{detail}")]
-    Malformed { pointer: Option<String>, detail: String },
+    Malformed {
+        /// The field at fault, as a JSON pointer.
+        pointer: Option<String>,
+        detail: String,
+    },
+    #[error("the provider has no payment for this order")]
+    UnknownOrder,
+    #[error("the notice cannot be checked now: {0}")]
+    Unavailable(String),
 }
 
 #[async_trait]
@@ -84,7 +92,7 @@ pub trait Provider: Send + Sync {
     async fn create_payment(&self, request: &PaymentRequest) -> Result<Checkout, ProviderError>;
 
     /// The only way from bytes to a notice; there is no default that says yes.
-    fn verify(&self, headers: &HeaderMap, body: &[u8]) -> Result<Notice, NoticeError>;
+    async fn verify(&self, headers: &HeaderMap, body: &[u8]) -> Result<Notice, NoticeError>;
 
     async fn query(&self, order: &OrderNumber) -> Result<PaymentState, ProviderError>;
 

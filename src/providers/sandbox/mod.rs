@@ -2,23 +2,23 @@
 //! provider, so that asking it finds a payment whose notice was lost.
 //!
 //! ```text
-//! mod.rs   the provider        wire.rs  what its notices look like        books.rs  what was paid there
+//! mod.rs   the provider             wire.rs   what its notices look like
+//! books.rs what was paid there      clock.rs  moves the whole instance forward in time
 //! ```
 
 mod books;
+pub mod clock;
 mod wire;
 
-use aggregates::{Checkout, Currency, OrderNumber};
+use aggregates::{Checkout, Currency, OrderNumber, Payment};
 use async_trait::async_trait;
 use axum::http::HeaderMap;
 use sqlx::PgPool;
 
-use super::{
-    Acknowledgement, Notice, NoticeError, PaymentRequest, PaymentState, Provider, ProviderError,
-};
+use super::{Acknowledgement, Notice, NoticeError, PaymentRequest, PaymentState, Provider, ProviderError};
 use crate::dispatch::PaymentNotice;
 
-pub use books::{Charge, OpenPayment};
+pub use books::OpenPayment;
 
 pub const NAME: &str = "sandbox";
 
@@ -45,34 +45,27 @@ impl Sandbox {
         self.books.open_payment(order).await
     }
 
-    /// The customer pays: first it is in the books, then the notice goes out.
+    /// The customer pays on the checkout page: it is in the books before anybody hears of it. `None`: no such order.
     ///
     /// # Errors
     /// When the books cannot be written.
-    pub async fn pay(&self, order: &OrderNumber, charge: Charge) -> Result<Option<PaymentNotice>, sqlx::Error> {
-        self.books.pay(order, charge).await
-    }
-
-    /// A notice names an amount only where it is not the order's.
-    ///
-    /// # Errors
-    /// When the books cannot be read.
-    pub async fn complete(&self, notice: wire::SimulatedNotice) -> Result<Option<PaymentNotice>, sqlx::Error> {
-        let Some(open) = self.books.open_payment(&notice.order).await? else {
+    pub async fn pay(&self, order: &OrderNumber, method: &str) -> Result<Option<PaymentNotice>, sqlx::Error> {
+        let Some(open) = self.books.open_payment(order).await? else {
             return Ok(None);
         };
-        let charge = Charge {
-            payment_id: notice.payment_id,
-            amount: notice.amount.unwrap_or(open.amount),
-            method: notice.method,
+        let payment = Payment {
+            provider: NAME.to_owned(),
+            payment_id: format!("SBX{}", uuid::Uuid::new_v4().simple()),
+            amount: open.amount,
+            method: Some(method.to_owned()),
         };
-        self.books.pay(&notice.order, charge).await
-    }
-
-    /// # Errors
-    /// When it is not a notice of the sandbox.
-    pub fn read(&self, body: &[u8]) -> Result<wire::SimulatedNotice, NoticeError> {
-        wire::read(body, self.currency)
+        // Of two clicks on the button, the first one pays.
+        if let Some(paid) = self.books.paid(order).await? {
+            return Ok(Some(paid));
+        }
+        let notice = PaymentNotice { order: order.clone(), payment };
+        self.books.enter(&notice).await?;
+        Ok(Some(notice))
     }
 }
 
@@ -93,18 +86,22 @@ impl Provider for Sandbox {
         Ok(Checkout { qr: Some(url.clone()), url: Some(url) })
     }
 
-    fn verify(&self, _headers: &HeaderMap, body: &[u8]) -> Result<Notice, NoticeError> {
-        let notice = self.read(body)?;
-        let Some(amount) = notice.amount else {
-            return Ok(Notice::Ignored);
-        };
-        let payment = aggregates::Payment {
+    /// There is nothing to prove: whoever can reach a sandbox may pay in it. A notice that names no amount pays what was
+    /// asked for.
+    async fn verify(&self, _headers: &HeaderMap, body: &[u8]) -> Result<Notice, NoticeError> {
+        let said = wire::read(body, self.currency)?;
+        let unavailable = |error: sqlx::Error| NoticeError::Unavailable(error.to_string());
+        let open = self.books.open_payment(&said.order).await.map_err(unavailable)?;
+        let open = open.ok_or(NoticeError::UnknownOrder)?;
+        let payment = Payment {
             provider: NAME.to_owned(),
-            payment_id: notice.payment_id,
-            amount,
-            method: notice.method,
+            payment_id: said.payment_id,
+            amount: said.amount.unwrap_or(open.amount),
+            method: said.method,
         };
-        Ok(Notice::Paid(PaymentNotice { order: notice.order, payment }))
+        let notice = PaymentNotice { order: said.order, payment };
+        self.books.enter(&notice).await.map_err(unavailable)?;
+        Ok(Notice::Paid(notice))
     }
 
     async fn query(&self, order: &OrderNumber) -> Result<PaymentState, ProviderError> {
