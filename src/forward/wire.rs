@@ -130,12 +130,8 @@ mod tests {
 
     use super::*;
 
-    const REQUEST: KeyRequest<'static> = KeyRequest {
-        delivery: Uuid::nil(),
-        user_id: "user-uuid",
-        username: "user-name",
-        email: "user@example.com",
-    };
+    const REQUEST: KeyRequest<'static> =
+        KeyRequest { delivery: Uuid::nil(), user_id: "user-uuid", username: "user-name", email: "user@example.com" };
 
     fn answered(status: u16, body: &str) -> Result<(String, String), ForwardError> {
         let issued = read(StatusCode::from_u16(status).unwrap(), body.as_bytes(), &REQUEST)?;
@@ -162,7 +158,9 @@ mod tests {
         let refused = |said: &str| Err(ForwardError::Refused { said: Some(said.to_owned()) });
         assert_eq!(answered(200, r#"{"success":false,"error":"额度 不足"}"#), refused("额度 不足"));
         let key = r#""apiKey":"sk-0123456789","keyId":"k""#;
-        for body in [format!("{{{key}}}"), format!(r#"{{"success":null,{key}}}"#), format!(r#"{{"success":false,{key}}}"#)] {
+        for body in
+            [format!("{{{key}}}"), format!(r#"{{"success":null,{key}}}"#), format!(r#"{{"success":false,{key}}}"#)]
+        {
             assert_eq!(answered(200, &body), Err(ForwardError::Refused { said: None }), "{body}");
         }
         for body in ["", "<html>", "[]", r#"{"success":"true"}"#, "{\"success\":true", "\u{0}", "true", "null"] {
@@ -173,7 +171,8 @@ mod tests {
     #[test]
     fn a_key_must_look_like_one() {
         let long = format!("\"{}\"", "k".repeat(513));
-        for key in ["\"\"", "\"short\"", "null", "{}", "\"with a space\"", "\"line\\nbreak\"", "\"schlüssel-ä\"", &long] {
+        for key in ["\"\"", "\"short\"", "null", "{}", "\"with a space\"", "\"line\\nbreak\"", "\"schlüssel-ä\"", &long]
+        {
             let body = format!(r#"{{"success":true,"apiKey":{key},"keyId":"k"}}"#);
             assert_eq!(answered(200, &body), Err(ForwardError::Implausible { field: "apiKey" }), "{key}");
         }

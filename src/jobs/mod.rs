@@ -22,9 +22,7 @@ mod table;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
-pub use table::{
-    Claimed, Count, Lease, Settled, claim, counts, enqueue_in_tx, extend, prune_done, retry_now, settle,
-};
+pub use table::{Claimed, Count, Lease, Settled, claim, counts, enqueue_in_tx, extend, prune_done, retry_now, settle};
 
 /// A job to be done; said again with the same kind and key it is the same job.
 #[derive(Debug, Clone, PartialEq, Eq)]

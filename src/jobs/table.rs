@@ -155,12 +155,17 @@ fn millis(duration: Duration) -> i64 {
 pub enum Settled {
     Done,
     /// Tried again after a pause.
-    Again { after: Duration, reason: String },
+    Again {
+        after: Duration,
+        reason: String,
+    },
     /// Too early by the business clock; that was no attempt.
     NotBefore(DateTime<Utc>),
     /// Not finished and nobody's fault (a shutdown): no attempt, and free for whoever comes next.
     Released,
-    Dead { reason: String },
+    Dead {
+        reason: String,
+    },
 }
 
 /// Ends a lease; `false` when it had run out and the job is somebody else's by now. Where a retry was asked for in the

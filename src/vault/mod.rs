@@ -138,10 +138,11 @@ impl Vault {
         if let Some(keys) = self.remembered(account) {
             return Ok(Some(keys));
         }
-        let stored = sqlx::query_scalar::<_, Option<Vec<u8>>>("SELECT wrapped FROM vault.account_keys WHERE account = $1")
-            .bind(account.uuid())
-            .fetch_optional(&self.inner.pool)
-            .await?;
+        let stored =
+            sqlx::query_scalar::<_, Option<Vec<u8>>>("SELECT wrapped FROM vault.account_keys WHERE account = $1")
+                .bind(account.uuid())
+                .fetch_optional(&self.inner.pool)
+                .await?;
         let Some(wrapped) = stored else { return Ok(None) };
         let keys = Arc::new(self.inner.master.unwrap(account, &wrapped.ok_or(VaultError::Erased)?)?);
         self.cache().insert(account, Remembered { keys: keys.clone(), since: Instant::now() });
