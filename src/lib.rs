@@ -29,10 +29,12 @@
 pub mod bench;
 pub mod cli;
 pub mod clock;
+pub mod dispatch;
 pub mod embedded_postgres;
 pub mod forward;
 pub mod jobs;
 pub mod mail;
+pub mod providers;
 pub mod store;
 pub mod vault;
 pub mod verify;

@@ -200,6 +200,11 @@ impl View<'_> {
         self.desk.account
     }
 
+    /// One aggregate as it is now, whatever its kind.
+    pub fn state(&self, id: AggregateId) -> Result<&State, Halt> {
+        self.desk.slot(&id).map(|slot| &slot.state).ok_or(Halt::Missing(id))
+    }
+
     /// One aggregate as it is now.
     pub fn read<A: InState>(&self, id: AggregateId) -> Result<&A, Halt> {
         self.desk.slot(&id).and_then(|slot| A::of(&slot.state)).ok_or(Halt::Missing(id))
