@@ -34,6 +34,7 @@ pub mod embedded_postgres;
 pub mod forward;
 pub mod jobs;
 pub mod mail;
+pub mod processes;
 pub mod providers;
 pub mod store;
 pub mod vault;

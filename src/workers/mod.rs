@@ -7,3 +7,5 @@
 //! ```
 
 pub mod jobs;
+pub mod processes;
+pub mod timers;
