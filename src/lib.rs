@@ -38,6 +38,7 @@ pub mod embedded_postgres;
 pub mod forward;
 pub mod jobs;
 pub mod mail;
+pub mod processes;
 pub mod providers;
 pub mod rebuild;
 pub mod replay;
