@@ -27,6 +27,8 @@
 
 pub mod bench;
 pub mod cli;
+pub mod config;
 pub mod embedded_postgres;
 pub mod store;
 pub mod verify;
+pub mod web;

@@ -1,6 +1,7 @@
 //! The command line: one file per subcommand. Results on stdout, logs on stderr, exit code 0 only on success.
 
 mod bench;
+mod token;
 mod verify;
 
 use std::process::ExitCode;
@@ -22,6 +23,8 @@ enum Command {
     Migrate(Database),
     /// Prove that the log is what was written: every hash, chain and head, every aggregate, every snapshot.
     Verify(verify::Arguments),
+    /// Print a bearer token for an instance of one's own.
+    Token(token::Arguments),
     /// Measure on this machine, on a private PostgreSQL with durability on.
     #[command(subcommand)]
     Bench(bench::Command),
@@ -70,6 +73,7 @@ async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Verify(arguments) => verify::run(arguments).await,
+        Command::Token(arguments) => token::run(arguments),
         Command::Bench(command) => bench::run(command).await,
     }
 }
