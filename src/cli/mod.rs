@@ -4,6 +4,7 @@ mod bench;
 mod rebuild;
 mod replay;
 mod simulate;
+mod token;
 mod verify;
 
 use std::process::ExitCode;
@@ -29,6 +30,8 @@ enum Command {
     Rebuild(rebuild::Arguments),
     /// Print the events of the log, or what they make of each aggregate.
     Replay(replay::Arguments),
+    /// Print a bearer token for an instance of one's own.
+    Token(token::Arguments),
     /// Measure on this machine, on a private PostgreSQL with durability on.
     #[command(subcommand)]
     Bench(bench::Command),
@@ -82,6 +85,7 @@ async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Verify(arguments) => verify::run(arguments).await,
         Command::Rebuild(arguments) => rebuild::run(arguments).await,
         Command::Replay(arguments) => replay::run(arguments).await,
+        Command::Token(arguments) => token::run(arguments),
         Command::Bench(command) => bench::run(command).await,
         Command::Simulate(command) => simulate::run(command).await,
     }

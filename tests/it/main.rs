@@ -3,6 +3,7 @@
 //! ```text
 //! store/     what the log promises whoever writes and reads it
 //! crash/     the same promises while processes, servers and connections die
+//! web/       the HTTP edge over a real socket
 //! verify.rs  every change of the log is found, at its place
 //! support/   databases, processes, a proxy that cuts, and how to look at a log
 //! ```
@@ -16,3 +17,4 @@ mod crash;
 mod store;
 mod support;
 mod verify;
+mod web;
