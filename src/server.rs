@@ -99,7 +99,7 @@ impl Server {
         let mut server = Self { app, address: None, web: Loops::default(), workers: Loops::default() };
         if does_work {
             server.work(&settings, mailbox, vault)?;
-            server.workers.tasks.spawn(follower.run(server.workers.stop.clone()));
+            server.follow(follower)?;
         }
         if let Some(listener) = listener {
             server.answer(&settings, listener)?;
@@ -123,6 +123,17 @@ impl Server {
         self.web.end().await;
         self.workers.end().await;
         self.app.dispatch.store().close().await;
+    }
+
+    /// The read models have a thread of their own: folding a big batch holds up nobody's sockets.
+    fn follow(&self, follower: projections::Loop) -> anyhow::Result<()> {
+        let (stop, token) = (self.workers.stop.clone(), self.workers.tasks.token());
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        std::thread::Builder::new().name("projections".to_owned()).spawn(move || {
+            runtime.block_on(follower.run(stop));
+            drop(token);
+        })?;
+        Ok(())
     }
 
     fn work(&self, settings: &Settings, mailbox: Mailbox, vault: Vault) -> anyhow::Result<()> {
