@@ -3,32 +3,48 @@
 use serde::{Deserialize, Serialize};
 
 use crate::charge::Charge;
-use crate::credit_account::CreditAccountCommand;
-use crate::decider::Decider;
+use crate::credit_account::{CreditAccount, CreditAccountCommand};
+use crate::customer::{Customer, CustomerCommand};
+use crate::delivery::{Delivery, DeliveryCommand};
 use crate::desk::{Decide, Halt, View};
-use crate::ids::{AccountKey, AggregateId, UserPackageId};
-use crate::refusal::Refusal;
-use crate::user_package::UserPackageCommand;
+use crate::holdings::{HeldPackage, Holdings, HoldingsCommand};
+use crate::ids::{AccountKey, AggregateId, DeliveryId, OrderId, ProductId, UserPackageId};
+use crate::order::{Order, OrderCommand};
+use crate::product::{Product, ProductCommand};
+use crate::take_payment::TakePayment;
+use crate::user_package::{UserPackage, UserPackageCommand};
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Command {
     CreditAccount(CreditAccountCommand),
+    /// What activates a package also makes charges find it.
     UserPackage(UserPackageId, UserPackageCommand),
+    Product(ProductId, ProductCommand),
+    Order(OrderId, OrderCommand),
+    Delivery(DeliveryId, DeliveryCommand),
+    Customer(CustomerCommand),
     Charge(Charge),
+    TakePayment(TakePayment),
 }
 
 impl Command {
     /// The aggregates it will probably look at, so that they can be loaded together beforehand. A hint: what turns
     /// out to be missing is asked for by `Halt::Missing`.
     pub fn aggregates(&self, account: AccountKey) -> impl Iterator<Item = AggregateId> {
-        let (packages, credits) = match self {
-            Self::CreditAccount(_) => (&[][..], true),
-            Self::UserPackage(package, _) => (std::slice::from_ref(package), false),
-            Self::Charge(charge) => (charge.packages.as_slice(), true),
+        let credits = || AggregateId::credit_account(account);
+        let holdings = || AggregateId::holdings(account);
+        let (first, second) = match self {
+            Self::CreditAccount(_) => (credits(), None),
+            Self::UserPackage(package, _) => (AggregateId::user_package(*package), Some(holdings())),
+            Self::Product(product, _) => (AggregateId::product(*product), None),
+            Self::Order(order, _) => (AggregateId::order(*order), None),
+            Self::Delivery(delivery, _) => (AggregateId::delivery(*delivery), None),
+            Self::Customer(_) => (AggregateId::customer(account), None),
+            Self::Charge(_) => (holdings(), Some(credits())),
+            Self::TakePayment(payment) => (AggregateId::order(payment.order), Some(holdings())),
         };
-        let packages = packages.iter().copied().map(AggregateId::user_package);
-        packages.chain(credits.then(|| AggregateId::credit_account(account)))
+        std::iter::once(first).chain(second)
     }
 }
 
@@ -36,28 +52,35 @@ impl Decide for Command {
     fn decide(&self, view: &mut View<'_>) -> Result<(), Halt> {
         match self {
             Self::CreditAccount(command) => {
-                let id = AggregateId::credit_account(view.account());
-                let decided = view.credit_account()?.decide(view.at(), command);
-                record_all(view, id, decided)
+                view.ask::<CreditAccount>(AggregateId::credit_account(view.account()), command)
             }
-            Self::UserPackage(package, command) => {
-                let decided = view.user_package(*package)?.decide(view.at(), command);
-                record_all(view, AggregateId::user_package(*package), decided)
-            }
+            Self::UserPackage(package, command) => ask_package(view, *package, command),
+            Self::Product(product, command) => view.ask::<Product>(AggregateId::product(*product), command),
+            Self::Order(order, command) => view.ask::<Order>(AggregateId::order(*order), command),
+            Self::Delivery(delivery, command) => view.ask::<Delivery>(AggregateId::delivery(*delivery), command),
+            Self::Customer(command) => view.ask::<Customer>(AggregateId::customer(view.account()), command),
             Self::Charge(charge) => charge.decide(view),
+            Self::TakePayment(payment) => payment.decide(view),
         }
     }
 }
 
-fn record_all<E, R>(view: &mut View<'_>, id: AggregateId, decided: Result<Vec<E>, R>) -> Result<(), Halt>
-where
-    E: Into<crate::event::Event>,
-    R: Into<Refusal>,
-{
-    for event in decided.map_err(|error| Halt::Refused(error.into()))? {
-        view.record(id, event.into())?;
+/// A package that has been activated is one of the account's holdings, in the same unit of work.
+pub(crate) fn ask_package(
+    view: &mut View<'_>,
+    package: UserPackageId,
+    command: &UserPackageCommand,
+) -> Result<(), Halt> {
+    let id = AggregateId::user_package(package);
+    view.ask::<UserPackage>(id, command)?;
+    if !matches!(command, UserPackageCommand::Activate { .. }) {
+        return Ok(());
     }
-    Ok(())
+    let Some((product, starts_at, ends_at)) = view.read::<UserPackage>(id)?.run() else {
+        return Ok(());
+    };
+    let held = HeldPackage { package, product, starts_at, ends_at };
+    view.ask::<Holdings>(AggregateId::holdings(view.account()), &HoldingsCommand::AddPackage(held))
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use crate::event::Event;
-use crate::ids::AggregateKind;
+use crate::kinds::AggregateKind;
 
 pub trait Decider: Default + Clone + PartialEq + std::fmt::Debug {
     const KIND: AggregateKind;

@@ -12,10 +12,15 @@ use sha2::{Digest, Sha256};
 use thiserror::Error;
 use uuid::Uuid;
 
+use crate::kinds::AggregateKind;
+
 pub const ACCOUNT_ID_BYTES_MAX: usize = 255;
 
 /// How many partitions the log has. Every stored position depends on it: it can never change.
 pub const LOG_PARTS: u16 = 256;
+
+/// The account that the catalogue and the settings live in; no customer can have its name.
+pub const SYSTEM_ACCOUNT: &str = "system";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum AccountIdError {
@@ -35,6 +40,14 @@ impl AccountId {
     pub fn try_new(name: &str) -> Result<Self, AccountIdError> {
         Self::check(name)?;
         Ok(Self(name.to_owned()))
+    }
+
+    pub fn system() -> Self {
+        Self(SYSTEM_ACCOUNT.to_owned())
+    }
+
+    pub fn is_system(&self) -> bool {
+        self.0 == SYSTEM_ACCOUNT
     }
 
     pub fn as_str(&self) -> &str {
@@ -171,6 +184,55 @@ uuid_id! {
     /// Something in the catalogue.
     ProductId
 }
+uuid_id! {
+    /// One attempt to buy something.
+    OrderId
+}
+uuid_id! {
+    /// What happens outside after an order was fulfilled.
+    DeliveryId
+}
+
+/// An id that follows from another one. Aggregates of one account must not share an id, whatever their kind is.
+fn derived(from: Uuid, role: &str) -> Uuid {
+    let digest = Sha256::new().chain_update(from.as_bytes()).chain_update(role.as_bytes()).finalize();
+    let mut bytes = [0; 16];
+    for (to, from) in bytes.iter_mut().zip(digest) {
+        *to = from;
+    }
+    uuid::Builder::from_custom_bytes(bytes).into_uuid()
+}
+
+impl ProductId {
+    /// The catalogue counts its products from 1; the number is what people say.
+    pub const fn numbered(number: u32) -> Self {
+        Self(Uuid::from_u128(number as u128))
+    }
+
+    /// `None`: not an id of the catalogue.
+    pub fn number(&self) -> Option<u32> {
+        u32::try_from(self.0.as_u128()).ok()
+    }
+}
+
+impl OrderId {
+    pub fn of_number(number: &crate::order::OrderNumber) -> Self {
+        Self(derived(Uuid::nil(), number.as_str()))
+    }
+}
+
+impl UserPackageId {
+    /// An order delivers one package at most.
+    pub fn of_order(order: OrderId) -> Self {
+        Self(derived(order.0, "user_package"))
+    }
+}
+
+impl DeliveryId {
+    pub fn of_order(order: OrderId) -> Self {
+        Self(derived(order.0, "delivery"))
+    }
+}
 
 impl AccountKey {
     pub fn log_part(&self) -> LogPart {
@@ -178,33 +240,10 @@ impl AccountKey {
         let [_, low, ..] = *self.0.as_bytes();
         LogPart(low)
     }
-}
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum AggregateKind {
-    CreditAccount,
-    UserPackage,
-}
-
-impl AggregateKind {
-    pub const ALL: [Self; 2] = [Self::CreditAccount, Self::UserPackage];
-
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::CreditAccount => "credit_account",
-            Self::UserPackage => "user_package",
-        }
-    }
-
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
-    }
-}
-
-impl fmt::Display for AggregateKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+    /// The id of something that an account has one of.
+    pub(crate) fn derived(&self, role: &str) -> Uuid {
+        derived(self.0, role)
     }
 }
 
@@ -261,14 +300,5 @@ mod tests {
         assert_eq!(AccountId::try_new("a\u{85}b"), Err(AccountIdError::ControlCharacter));
         assert!(AccountId::try_new(&"x".repeat(255)).is_ok());
         assert!(serde_json::from_str::<AccountId>("\"\"").is_err());
-    }
-
-    #[test]
-    fn a_kind_is_found_by_its_name() {
-        for kind in AggregateKind::ALL {
-            assert_eq!(AggregateKind::from_name(kind.as_str()), Some(kind));
-            assert_eq!(serde_json::to_string(&kind).unwrap(), format!("\"{kind}\""));
-        }
-        assert_eq!(AggregateKind::from_name("order"), None);
     }
 }

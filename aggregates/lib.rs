@@ -2,17 +2,20 @@
 //! HTTP, a clock or chance; time and ids arrive inside what is asked.
 //!
 //! ```text
-//!   command.rs   what may be asked of an account     credit_account/  prepaid credits
-//!   desk/        decides it, whole or not at all     user_package/    days of a daily quota
-//!   event/       what has happened, as it is stored  charge/          one use, paid from both
-//!   state.rs     what that makes, and snapshots      upcast/          old shapes of events
-//!   refusal.rs   why not                             spec.rs          given / when / then
-//!   ids.rs  money.rs  credits.rs  decimal.rs  label.rs  time.rs       the words all of them use
+//!   command.rs   what may be asked of an account     product/         what is on sale
+//!   desk/        decides it, whole or not at all     order/           one attempt to buy it
+//!   kinds.rs     the list of aggregates              take_payment.rs  paid and delivered in one decision
+//!   event/       what has happened, as it is stored  user_package/    days of a daily quota
+//!   state.rs     what that makes, and snapshots      holdings/        which packages an account has
+//!   refusal.rs   why not                             credit_account/  prepaid credits
+//!   upcast/      old shapes of events                charge/          one use, paid from packages and credits
+//!   spec.rs      given / when / then                 delivery/        API key and mail after a purchase
+//!                                                    customer/        name and e-mail, sealed
+//!   ids.rs  money.rs  credits.rs  decimal.rs  label.rs  reason.rs  time.rs       the words all of them use
 //! ```
 //!
 //! An aggregate is read from its `mod.rs`: a sketch of its life, its state, what it makes of each event; then
-//! `decide.rs`, one function per command. To add one, make such a folder and a variant in `AggregateKind`: the
-//! compiler then names every place that must know it.
+//! `decide.rs`, one function per command. To add one, make such a folder and a line in `kinds.rs`.
 //!
 //! ```
 //! use aggregates::*;
@@ -20,7 +23,9 @@
 //! let account = AccountId::try_new("alice")?.key();
 //! let mut desk = Desk::new(account);
 //! let credits = AggregateId::credit_account(account);
-//! desk.put(credits, Slot { version: 0, state: State::empty(credits.kind) });
+//! for id in [credits, AggregateId::holdings(account)] {
+//!     desk.put(id, Slot { version: 0, state: State::empty(id.kind) });
+//! }
 //!
 //! let recorded = desk.decide(
 //!     "2026-01-05T06:00:00Z".parse()?,
@@ -30,8 +35,9 @@
 //!             source: GrantSource::Order,
 //!             amount: "10.00".parse()?,
 //!             expires_at: None,
+//!             reason: None,
 //!         }),
-//!         Command::Charge(Charge { packages: vec![], amount: "0.25".parse()?, meter: None, reference: None }),
+//!         Command::Charge(Charge { amount: "0.25".parse()?, meter: None, reference: None }),
 //!     ],
 //! );
 //! let recorded = recorded.unwrap();
@@ -45,40 +51,55 @@ pub mod charge;
 pub mod command;
 pub mod credit_account;
 pub mod credits;
+pub mod customer;
 mod decider;
 mod decimal;
+pub mod delivery;
 pub mod desk;
 pub mod event;
+mod events;
+pub mod holdings;
 pub mod ids;
+pub mod kinds;
 mod label;
 pub mod money;
+pub mod order;
+pub mod product;
 #[cfg(test)]
 mod properties;
+pub mod reason;
 pub mod refusal;
 #[cfg(any(test, feature = "spec"))]
 pub mod spec;
 pub mod state;
+pub mod take_payment;
 mod time;
 pub mod upcast;
 pub mod user_package;
 
-pub use crate::charge::{CHARGE_PACKAGES_MAX, Charge, ChargeError};
+pub use crate::charge::{Charge, ChargeError};
 pub use crate::command::Command;
 pub use crate::credit_account::{
     CreditAccount, CreditAccountCommand, CreditAccountError, CreditAccountEvent, GrantSource,
 };
 pub use crate::credits::{Credits, CreditsError};
+pub use crate::customer::{Customer, CustomerCommand, CustomerEvent, Described, Locale};
 pub use crate::decider::{At, Decider};
 pub use crate::decimal::DecimalError;
+pub use crate::delivery::{Delivery, DeliveryCommand, DeliveryEvent, DeliveryStep};
 pub use crate::desk::{Decide, Desk, Halt, Recorded, Slot, View};
-pub use crate::event::{Event, EventError, known_event_types};
+pub use crate::event::{EventError, known_event_types};
+pub use crate::holdings::{HeldPackage, Holdings, HoldingsEvent};
 pub use crate::ids::{
-    AccountId, AccountIdError, AccountKey, AggregateId, AggregateKind, CommandId, GrantId, LOG_PARTS, LogPart,
-    ProductId, UserPackageId,
+    AccountId, AccountIdError, AccountKey, AggregateId, CommandId, DeliveryId, GrantId, LOG_PARTS, LogPart, OrderId,
+    ProductId, SYSTEM_ACCOUNT, UserPackageId,
 };
+pub use crate::kinds::{AggregateKind, Event, KindMismatch, State};
 pub use crate::label::{BadLabel, LABEL_BYTES_MAX};
 pub use crate::money::{Currency, CurrencyError, Money, MoneyError};
+pub use crate::order::{Checkout, Order, OrderCommand, OrderEvent, OrderNumber, OrderStatus, Payment, PlaceOrder};
+pub use crate::product::{PackageTerms, Product, ProductCommand, ProductContent, ProductEvent, ProductKind};
 pub use crate::refusal::Refusal;
-pub use crate::state::{KindMismatch, State};
+pub use crate::take_payment::TakePayment;
 pub use crate::time::YEAR_MAX;
 pub use crate::user_package::{DayRule, UserPackage, UserPackageCommand, UserPackageError, UserPackageEvent};

@@ -18,32 +18,80 @@
 //! | E4024 | the package has not started |
 //! | E4025 | the package has ended |
 //! | E4026 | the package would run at a time that cannot be written down |
-//! | E4030 | a charge names too many packages |
+//! | E4027 | the package has not ended |
+//! | E4005 | a reason is empty, too long, or has control characters |
+//! | E4040 | there is no such product |
+//! | E4041 | this number names another product |
+//! | E4042 | a product cannot change its kind |
+//! | E4043 | the product is not on sale |
+//! | E4044 | the name of the product is not one |
+//! | E4045 | the description of the product is too long or has control characters |
+//! | E4046 | the prices of the product are none, too many, zero, or twice in one currency |
+//! | E4050 | there is no such order |
+//! | E4051 | this number names another order |
+//! | E4052 | the price is zero |
+//! | E4053 | the order would expire at a time that cannot be |
+//! | E4054 | the name of the provider is not one |
+//! | E4055 | the order is no longer pending |
+//! | E4056 | the order has not expired yet |
+//! | E4057 | the payment of this order is open elsewhere |
+//! | E4058 | the payment lacks a name, or its amount is negative |
+//! | E4059 | too many payments of this order wait for review |
+//! | E4060 | name and e-mail did not arrive sealed |
+//! | E4070 | there is no such delivery |
+//! | E4071 | the order is delivered otherwise |
+//! | E4072 | the API key was already created |
+//! | E4073 | there is no API key to mail yet |
+//! | E4074 | the delivery is done |
+//! | E4075 | more of an API key than its last four characters |
 
 use thiserror::Error;
 
 use crate::charge::ChargeError;
 use crate::credit_account::CreditAccountError;
+use crate::customer::CustomerError;
+use crate::delivery::DeliveryError;
+use crate::desk::Halt;
+use crate::holdings::HoldingsError;
+use crate::order::OrderError;
+use crate::product::ProductError;
 use crate::user_package::UserPackageError;
 
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum Refusal {
-    #[error(transparent)]
-    CreditAccount(#[from] CreditAccountError),
-    #[error(transparent)]
-    UserPackage(#[from] UserPackageError),
-    #[error(transparent)]
-    Charge(#[from] ChargeError),
+macro_rules! refusals {
+    ($($variant:ident($error:ty),)*) => {
+        /// Why a command was refused.
+        #[derive(Clone, Debug, PartialEq, Eq, Error)]
+        pub enum Refusal {
+            $(#[error(transparent)] $variant(#[from] $error),)*
+        }
+
+        impl Refusal {
+            pub const fn code(&self) -> &'static str {
+                match self {
+                    $(Self::$variant(error) => error.code(),)*
+                }
+            }
+        }
+
+        $(
+            impl From<$error> for Halt {
+                fn from(error: $error) -> Self {
+                    Self::Refused(error.into())
+                }
+            }
+        )*
+    };
 }
 
-impl Refusal {
-    pub const fn code(&self) -> &'static str {
-        match self {
-            Self::CreditAccount(error) => error.code(),
-            Self::UserPackage(error) => error.code(),
-            Self::Charge(error) => error.code(),
-        }
-    }
+refusals! {
+    CreditAccount(CreditAccountError),
+    UserPackage(UserPackageError),
+    Holdings(HoldingsError),
+    Product(ProductError),
+    Order(OrderError),
+    Delivery(DeliveryError),
+    Customer(CustomerError),
+    Charge(ChargeError),
 }
 
 #[cfg(test)]
@@ -79,7 +127,6 @@ mod tests {
             ChargeError::NotEnough { needed: some, available: none }.into(),
             ChargeError::AmountIsZero.into(),
             ChargeError::BadLabel(BadLabel).into(),
-            ChargeError::TooManyPackages { named: 65 }.into(),
         ]
     }
 

@@ -1,91 +1,15 @@
-//! The union of all states, and their snapshots. A snapshot is only ever a short cut: it may be thrown away.
+//! Snapshots of states. A snapshot is only ever a short cut: it may be thrown away.
 
-use thiserror::Error;
-
-use crate::credit_account::CreditAccount;
-use crate::decider::Decider;
-use crate::event::Event;
-use crate::ids::AggregateKind;
-use crate::user_package::UserPackage;
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum State {
-    CreditAccount(CreditAccount),
-    UserPackage(UserPackage),
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("an event of a {event} was applied to a {state}")]
-pub struct KindMismatch {
-    pub state: AggregateKind,
-    pub event: AggregateKind,
-}
-
-impl State {
-    /// What an aggregate is before anything has happened to it.
-    pub fn empty(kind: AggregateKind) -> Self {
-        match kind {
-            AggregateKind::CreditAccount => Self::CreditAccount(CreditAccount::default()),
-            AggregateKind::UserPackage => Self::UserPackage(UserPackage::default()),
-        }
-    }
-
-    pub const fn kind(&self) -> AggregateKind {
-        match self {
-            Self::CreditAccount(_) => AggregateKind::CreditAccount,
-            Self::UserPackage(_) => AggregateKind::UserPackage,
-        }
-    }
-
-    pub fn apply(&mut self, event: &Event) -> Result<(), KindMismatch> {
-        let mismatch = KindMismatch { state: self.kind(), event: event.kind() };
-        match event {
-            Event::CreditAccount(event) => {
-                let Self::CreditAccount(state) = self else {
-                    return Err(mismatch);
-                };
-                Decider::apply(state, event);
-            }
-            Event::UserPackage(event) => {
-                let Self::UserPackage(state) = self else {
-                    return Err(mismatch);
-                };
-                Decider::apply(state, event);
-            }
-        }
-        Ok(())
-    }
-
-    pub fn to_json(&self) -> Result<String, serde_json::Error> {
-        match self {
-            Self::CreditAccount(state) => serde_json::to_string(state),
-            Self::UserPackage(state) => serde_json::to_string(state),
-        }
-    }
-
-    /// Only for JSON that was written under the same `schema`.
-    pub fn from_json(kind: AggregateKind, json: &str) -> Result<Self, serde_json::Error> {
-        Ok(match kind {
-            AggregateKind::CreditAccount => Self::CreditAccount(serde_json::from_str(json)?),
-            AggregateKind::UserPackage => Self::UserPackage(serde_json::from_str(json)?),
-        })
-    }
-
-    /// Changes whenever the JSON of the state, or what it makes of an event, changes.
-    pub const fn schema(kind: AggregateKind) -> i32 {
-        match kind {
-            AggregateKind::CreditAccount => CreditAccount::SCHEMA,
-            AggregateKind::UserPackage => UserPackage::SCHEMA,
-        }
-    }
-}
+pub use crate::kinds::{KindMismatch, State};
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::credit_account::{CreditAccountEvent, GrantSource, Granted};
     use crate::credits::Credits;
+    use crate::event::Event;
     use crate::ids::{GrantId, ProductId};
+    use crate::kinds::AggregateKind;
     use crate::spec::{day, id, time};
     use crate::user_package::{Activated, Consumed, DayRule, UserPackageEvent};
 
@@ -156,7 +80,7 @@ mod tests {
 
     #[test]
     fn an_empty_state_survives_its_snapshot() {
-        for kind in AggregateKind::ALL {
+        for kind in AggregateKind::ALL.iter().copied() {
             let empty = State::empty(kind);
             assert_eq!(empty.kind(), kind);
             assert_eq!(State::from_json(kind, &empty.to_json().unwrap()).unwrap(), empty);

@@ -3,7 +3,11 @@
 //! ```text
 //! store/              the log: group commit, conflicts, snapshots, reading forward
 //! verify/             proof that the log is what was written
+//! replay.rs           what is in the log, and what it makes, with nothing in between
+//! rebuild/            read models made again beside the live ones, compared, swapped
+//! workers/            loops with a bound and a shutdown
 //! embedded_postgres/  a private PostgreSQL for development, tests and benchmarks
+//! clock.rs            the one source of "now"
 //! bench/              the store under load, beside its peers
 //! cli/                one file per subcommand
 //! ```
@@ -17,7 +21,7 @@
 //! # async fn charge(database_url: &str, package: UserPackageId, command_id: CommandId) -> anyhow::Result<Receipt> {
 //! let store = Store::open(database_url.parse()?, StoreOptions::default()).await?;
 //! let account = AccountId::try_new("user-uuid")?;
-//! let charge = Charge { packages: vec![package], amount: "0.25".parse()?, meter: None, reference: None };
+//! let charge = Charge { amount: "0.25".parse()?, meter: None, reference: None };
 //! let unit = UnitOfWork::new(account, command_id, chrono::Utc::now(), vec![Command::Charge(charge)])?;
 //! let receipt = store.execute(unit).await?;
 //! store.close().await;
@@ -25,10 +29,22 @@
 //! # }
 //! ```
 
+pub mod app;
 pub mod bench;
 pub mod cli;
+pub mod clock;
 pub mod config;
+pub mod dispatch;
 pub mod embedded_postgres;
+pub mod forward;
+pub mod jobs;
+pub mod mail;
+pub mod processes;
+pub mod providers;
+pub mod rebuild;
+pub mod replay;
 pub mod store;
+pub mod vault;
 pub mod verify;
 pub mod web;
+pub mod workers;

@@ -2,7 +2,6 @@
 
 use thiserror::Error;
 
-use super::CHARGE_PACKAGES_MAX;
 use crate::credits::Credits;
 use crate::label::BadLabel;
 
@@ -14,8 +13,6 @@ pub enum ChargeError {
     AmountIsZero,
     #[error(transparent)]
     BadLabel(#[from] BadLabel),
-    #[error("a charge names at most {CHARGE_PACKAGES_MAX} packages, not {named}")]
-    TooManyPackages { named: usize },
 }
 
 impl ChargeError {
@@ -24,7 +21,6 @@ impl ChargeError {
             Self::NotEnough { .. } => "E4001",
             Self::AmountIsZero => "E4002",
             Self::BadLabel(_) => "E4004",
-            Self::TooManyPackages { .. } => "E4030",
         }
     }
 }

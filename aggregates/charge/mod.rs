@@ -1,7 +1,7 @@
 //! One unit of metered use, paid in one decision from everything the account has.
 //!
 //! ```text
-//!   charge ──► the packages named that are running now, soonest end first, each up to what is left of its day
+//!   charge ──► the account's packages that are running now, soonest end first, each up to what is left of its day
 //!          ──► credits, for what is still missing
 //!          ──► or a refusal, and nothing is taken
 //! ```
@@ -18,19 +18,15 @@ pub use self::error::ChargeError;
 use crate::credit_account::{CreditAccountError, CreditAccountEvent};
 use crate::credits::Credits;
 use crate::desk::{Decide, Halt, View};
+use crate::holdings::HeldPackage;
 use crate::ids::{AggregateId, UserPackageId};
 use crate::label::Labels;
 use crate::refusal::Refusal;
 use crate::user_package::{Quota, UserPackageEvent};
 
-pub const CHARGE_PACKAGES_MAX: usize = 64;
-
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Charge {
-    /// The order does not matter; one that is not running, or is named twice, does no harm.
-    #[serde(default)]
-    pub packages: Vec<UserPackageId>,
     pub amount: Credits,
     #[serde(default)]
     pub meter: Option<String>,
@@ -42,9 +38,6 @@ impl Decide for Charge {
     fn decide(&self, view: &mut View<'_>) -> Result<(), Halt> {
         if self.amount.is_zero() {
             return Err(ChargeError::AmountIsZero.into());
-        }
-        if self.packages.len() > CHARGE_PACKAGES_MAX {
-            return Err(ChargeError::TooManyPackages { named: self.packages.len() }.into());
         }
         let labels = Labels::try_new(&self.meter, &self.reference).map_err(ChargeError::from)?;
 
@@ -78,21 +71,21 @@ struct Share {
 impl Charge {
     /// What each package pays, and what none of them does.
     fn shares(&self, view: &View<'_>) -> Result<(Vec<Share>, Credits), Halt> {
-        let mut shares = Vec::with_capacity(self.packages.len());
-        for package in &self.packages {
-            if let Ok(quota) = view.user_package(*package)?.quota(view.at()) {
-                shares.push(Share { package: *package, quota, amount: Credits::ZERO });
+        let mut shares = Vec::new();
+        let mut missing = self.amount;
+        for HeldPackage { package, .. } in view.holdings()?.running(view.at()) {
+            if missing.is_zero() {
+                break;
+            }
+            let Ok(quota) = view.user_package(*package)?.quota(view.at()) else {
+                continue;
+            };
+            let amount = missing.min(quota.left());
+            missing = missing.checked_sub(amount).unwrap_or_default();
+            if !amount.is_zero() {
+                shares.push(Share { package: *package, quota, amount });
             }
         }
-        shares.sort_unstable_by_key(|share| (share.quota.ends_at, share.package));
-        shares.dedup_by_key(|share| share.package);
-
-        let mut missing = self.amount;
-        for share in &mut shares {
-            share.amount = missing.min(share.quota.left());
-            missing = missing.checked_sub(share.amount).unwrap_or_default();
-        }
-        shares.retain(|share| !share.amount.is_zero());
         Ok((shares, missing))
     }
 

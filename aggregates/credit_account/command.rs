@@ -16,6 +16,8 @@ pub enum CreditAccountCommand {
         amount: Credits,
         #[serde(default)]
         expires_at: Option<DateTime<Utc>>,
+        #[serde(default)]
+        reason: Option<String>,
     },
     Spend {
         amount: Credits,
@@ -24,6 +26,8 @@ pub enum CreditAccountCommand {
         #[serde(default)]
         reference: Option<String>,
     },
+    /// An admin takes credits back.
+    Deduct { amount: Credits, reason: String },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

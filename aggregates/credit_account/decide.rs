@@ -4,11 +4,12 @@ use chrono::{DateTime, Utc};
 
 use super::command::GrantSource;
 use super::error::CreditAccountError;
-use super::event::{CreditAccountEvent, Granted, Spent, Taken};
+use super::event::{CreditAccountEvent, Deducted, Granted, Spent, Taken};
 use super::{CreditAccount, CreditAccountCommand, Grant};
 use crate::credits::Credits;
 use crate::ids::GrantId;
 use crate::label::Labels;
+use crate::reason;
 use crate::time;
 
 type Decision = Result<Vec<CreditAccountEvent>, CreditAccountError>;
@@ -16,13 +17,14 @@ type Decision = Result<Vec<CreditAccountEvent>, CreditAccountError>;
 impl CreditAccount {
     pub(super) fn answer(&self, at: DateTime<Utc>, command: &CreditAccountCommand) -> Decision {
         match command {
-            CreditAccountCommand::Grant { grant, source, amount, expires_at } => {
-                self.grant(at, *grant, *source, *amount, *expires_at)
+            CreditAccountCommand::Grant { grant, source, amount, expires_at, reason } => {
+                self.grant(at, *grant, *source, *amount, *expires_at, reason.as_deref())
             }
             CreditAccountCommand::Spend { amount, meter, reference } => {
                 let spent = self.spend(at, *amount, Labels::try_new(meter, reference)?)?;
                 Ok(vec![CreditAccountEvent::Spent(spent)])
             }
+            CreditAccountCommand::Deduct { amount, reason } => self.deduct(at, *amount, reason),
         }
     }
 
@@ -33,6 +35,7 @@ impl CreditAccount {
         source: GrantSource,
         amount: Credits,
         expires_at: Option<DateTime<Utc>>,
+        reason: Option<&str>,
     ) -> Decision {
         if let Some(known) = self.grants.iter().find(|known| known.id == grant) {
             return match (known.source, known.amount, known.expires_at) == (source, amount, expires_at) {
@@ -51,9 +54,18 @@ impl CreditAccount {
                 return Err(CreditAccountError::ExpiresTooLate);
             }
         }
+        reason.map_or(Ok(()), reason::check)?;
         let balance = self.balance.checked_add(amount).ok_or(CreditAccountError::TooLarge)?;
 
-        Ok(vec![CreditAccountEvent::Granted(Granted { grant, source, amount, expires_at, balance })])
+        let reason = reason.map(str::to_owned);
+        Ok(vec![CreditAccountEvent::Granted(Granted { grant, source, amount, expires_at, balance, reason })])
+    }
+
+    fn deduct(&self, at: DateTime<Utc>, amount: Credits, reason: &str) -> Decision {
+        reason::check(reason)?;
+        let (from, balance) = self.less(at, amount)?;
+        let reason = reason.to_owned();
+        Ok(vec![CreditAccountEvent::Deducted(Deducted { amount, from, balance, reason })])
     }
 
     /// Also what a charge calls for the part that packages did not pay.
@@ -63,16 +75,18 @@ impl CreditAccount {
         amount: Credits,
         labels: Labels<'_>,
     ) -> Result<Spent, CreditAccountError> {
+        let (from, balance) = self.less(at, amount)?;
+        Ok(Spent { amount, from, balance, meter: labels.meter(), reference: labels.reference() })
+    }
+
+    /// Which grants pay, and the balance after it.
+    fn less(&self, at: DateTime<Utc>, amount: Credits) -> Result<(Vec<Taken>, Credits), CreditAccountError> {
         if amount.is_zero() {
             return Err(CreditAccountError::AmountIsZero);
         }
         let from = self.take(at, amount)?;
-        let balance = self
-            .balance
-            .checked_sub(amount)
-            .ok_or(CreditAccountError::NotEnough { needed: amount, available: self.balance })?;
-
-        Ok(Spent { amount, from, balance, meter: labels.meter(), reference: labels.reference() })
+        let not_enough = CreditAccountError::NotEnough { needed: amount, available: self.balance };
+        Ok((from, self.balance.checked_sub(amount).ok_or(not_enough)?))
     }
 
     /// Which grants pay how much. The list of grants is kept in the order they are spent in.

@@ -6,6 +6,7 @@ use thiserror::Error;
 use crate::credits::Credits;
 use crate::ids::GrantId;
 use crate::label::BadLabel;
+use crate::reason::BadReason;
 use crate::time::YEAR_MAX;
 
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -18,6 +19,8 @@ pub enum CreditAccountError {
     TooLarge,
     #[error(transparent)]
     BadLabel(#[from] BadLabel),
+    #[error(transparent)]
+    BadReason(#[from] BadReason),
     #[error("grant {grant} exists with another source, amount or expiry; use a new id for a new grant")]
     GrantDiffers { grant: GrantId },
     #[error("a grant that expired at {expires_at} would never be worth anything; choose a later expiry")]
@@ -33,6 +36,7 @@ impl CreditAccountError {
             Self::AmountIsZero => "E4002",
             Self::TooLarge => "E4003",
             Self::BadLabel(_) => "E4004",
+            Self::BadReason(_) => "E4005",
             Self::GrantDiffers { .. } => "E4010",
             Self::ExpiresInThePast { .. } => "E4011",
             Self::ExpiresTooLate => "E4012",

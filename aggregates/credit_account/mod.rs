@@ -1,7 +1,7 @@
 //! The prepaid credits of one account.
 //!
 //! ```text
-//!   (nothing) ── grant ──► grants with something left ── spend ──► fewer, smaller grants
+//!   (nothing) ── grant ──► grants with something left ── spend, deduct ──► fewer, smaller grants
 //! ```
 //!
 //! There is one per account and it has no end. Spending takes the earliest expiry first, then the oldest grant; a
@@ -20,15 +20,16 @@ mod event;
 mod tests;
 
 use chrono::{DateTime, Utc};
-use cqrs_es::event_sink::EventSink;
 use serde::{Deserialize, Serialize};
 
 pub use self::command::{CreditAccountCommand, GrantSource};
 pub use self::error::CreditAccountError;
-pub use self::event::{CreditAccountEvent, Granted, Spent, Taken};
+pub use self::event::{CreditAccountEvent, Deducted, Granted, Spent, Taken};
 use crate::credits::Credits;
-use crate::decider::{At, Decider};
-use crate::ids::{AggregateKind, GrantId};
+use crate::decider::Decider;
+use crate::events::cqrs_aggregate;
+use crate::ids::GrantId;
+use crate::kinds::AggregateKind;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -68,17 +69,17 @@ impl CreditAccount {
     }
 
     fn add(&mut self, granted: &Granted) {
-        let Granted { grant, source, amount, expires_at, balance } = *granted;
+        let Granted { grant, source, amount, expires_at, balance, reason: _ } = *granted;
         let turn = |expires_at: Option<DateTime<Utc>>| (expires_at.is_none(), expires_at);
         let place = self.grants.partition_point(|other| turn(other.expires_at) <= turn(expires_at));
         self.grants.insert(place, Grant { id: grant, source, amount, left: amount, expires_at });
         self.balance = balance;
     }
 
-    fn take_out(&mut self, spent: &Spent) {
+    fn take_out(&mut self, from_grants: &[Taken], balance: Credits) {
         let mut used_up = false;
         let mut next = 0;
-        for Taken { grant, left, .. } in &spent.from {
+        for Taken { grant, left, .. } in from_grants {
             // Grants are listed in spending order, so each search goes on where the last one ended; it starts over
             // because an event must be found its grants even if the order of spending is decided otherwise one day.
             let from = |place: usize| self.grants.iter().enumerate().skip(place);
@@ -94,7 +95,7 @@ impl CreditAccount {
         if used_up {
             self.grants.retain(|grant| !grant.left.is_zero());
         }
-        self.balance = spent.balance;
+        self.balance = balance;
     }
 }
 
@@ -113,32 +114,10 @@ impl Decider for CreditAccount {
     fn apply(&mut self, event: &CreditAccountEvent) {
         match event {
             CreditAccountEvent::Granted(granted) => self.add(granted),
-            CreditAccountEvent::Spent(spent) => self.take_out(spent),
+            CreditAccountEvent::Spent(spent) => self.take_out(&spent.from, spent.balance),
+            CreditAccountEvent::Deducted(deducted) => self.take_out(&deducted.from, deducted.balance),
         }
     }
 }
 
-impl cqrs_es::Aggregate for CreditAccount {
-    const TYPE: &'static str = Self::KIND.as_str();
-
-    type Command = At<CreditAccountCommand>;
-    type Event = CreditAccountEvent;
-    type Error = CreditAccountError;
-    type Services = ();
-
-    async fn handle(
-        &mut self,
-        At { at, command }: At<CreditAccountCommand>,
-        (): &(),
-        sink: &EventSink<Self>,
-    ) -> Result<(), CreditAccountError> {
-        for event in Decider::decide(self, at, &command)? {
-            sink.write(event, self).await;
-        }
-        Ok(())
-    }
-
-    fn apply(&mut self, event: CreditAccountEvent) {
-        Decider::apply(self, &event);
-    }
-}
+cqrs_aggregate!(CreditAccount);

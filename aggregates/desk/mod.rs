@@ -17,14 +17,15 @@ use std::convert::Infallible;
 
 use chrono::{DateTime, Utc};
 
-use crate::charge::ChargeError;
 use crate::command::Command;
-use crate::credit_account::{CreditAccount, CreditAccountError};
+use crate::credit_account::CreditAccount;
 use crate::event::Event;
+use crate::holdings::Holdings;
 use crate::ids::{AccountKey, AggregateId, UserPackageId};
+use crate::kinds::InState;
 use crate::refusal::Refusal;
 use crate::state::State;
-use crate::user_package::{UserPackage, UserPackageError};
+use crate::user_package::UserPackage;
 
 /// An aggregate and how many events made it; 0: it never existed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -199,20 +200,38 @@ impl View<'_> {
         self.desk.account
     }
 
+    /// One aggregate as it is now, whatever its kind.
+    pub fn state(&self, id: AggregateId) -> Result<&State, Halt> {
+        self.desk.slot(&id).map(|slot| &slot.state).ok_or(Halt::Missing(id))
+    }
+
+    /// One aggregate as it is now.
+    pub fn read<A: InState>(&self, id: AggregateId) -> Result<&A, Halt> {
+        self.desk.slot(&id).and_then(|slot| A::of(&slot.state)).ok_or(Halt::Missing(id))
+    }
+
     pub fn credit_account(&self) -> Result<&CreditAccount, Halt> {
-        let id = AggregateId::credit_account(self.desk.account);
-        match self.desk.slot(&id).map(|slot| &slot.state) {
-            Some(State::CreditAccount(state)) => Ok(state),
-            Some(State::UserPackage(_)) | None => Err(Halt::Missing(id)),
-        }
+        self.read(AggregateId::credit_account(self.desk.account))
+    }
+
+    pub fn holdings(&self) -> Result<&Holdings, Halt> {
+        self.read(AggregateId::holdings(self.desk.account))
     }
 
     pub fn user_package(&self, package: UserPackageId) -> Result<&UserPackage, Halt> {
-        let id = AggregateId::user_package(package);
-        match self.desk.slot(&id).map(|slot| &slot.state) {
-            Some(State::UserPackage(state)) => Ok(state),
-            Some(State::CreditAccount(_)) | None => Err(Halt::Missing(id)),
+        self.read(AggregateId::user_package(package))
+    }
+
+    /// Asks one aggregate and records what it says.
+    pub fn ask<A: InState>(&mut self, id: AggregateId, command: &A::Command) -> Result<(), Halt>
+    where
+        Refusal: From<A::Error>,
+    {
+        let decided = self.read::<A>(id)?.decide(self.at, command);
+        for event in decided.map_err(|error| Halt::Refused(error.into()))? {
+            self.record(id, event.into())?;
         }
+        Ok(())
     }
 
     /// The event happens, unless the unit comes to nothing.
@@ -276,23 +295,5 @@ impl Decide for Vec<Command> {
 impl From<Refusal> for Halt {
     fn from(refusal: Refusal) -> Self {
         Self::Refused(refusal)
-    }
-}
-
-impl From<CreditAccountError> for Halt {
-    fn from(error: CreditAccountError) -> Self {
-        Self::Refused(error.into())
-    }
-}
-
-impl From<UserPackageError> for Halt {
-    fn from(error: UserPackageError) -> Self {
-        Self::Refused(error.into())
-    }
-}
-
-impl From<ChargeError> for Halt {
-    fn from(error: ChargeError) -> Self {
-        Self::Refused(error.into())
     }
 }

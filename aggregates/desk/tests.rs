@@ -6,7 +6,8 @@ use super::*;
 use crate::charge::Charge;
 use crate::credit_account::{CreditAccountCommand, GrantSource};
 use crate::credits::Credits;
-use crate::ids::{AggregateKind, GrantId, ProductId};
+use crate::ids::{GrantId, ProductId};
+use crate::kinds::AggregateKind;
 use crate::spec::{ACCOUNT, id, time};
 use crate::user_package::{DEFAULT_TIME_ZONE, DayRule, UserPackageCommand};
 

@@ -1,4 +1,4 @@
-//! The union of all events: the list of what can be in the log.
+//! How an event is stored and read back.
 //!
 //! An event is stored as its kind, its type, its schema version and a payload. The payload is the JSON of the
 //! variant's content alone; `{"<type>":<payload>}` is the event as serde writes it.
@@ -9,16 +9,9 @@ mod tests;
 use serde_json::Value;
 use thiserror::Error;
 
-use crate::credit_account::CreditAccountEvent;
-use crate::ids::AggregateKind;
+pub use crate::kinds::Event;
+use crate::kinds::{AggregateKind, types_of};
 use crate::upcast::{self, UPCASTERS, Upcaster};
-use crate::user_package::UserPackageEvent;
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Event {
-    CreditAccount(CreditAccountEvent),
-    UserPackage(UserPackageEvent),
-}
 
 #[derive(Debug, Error)]
 pub enum EventError {
@@ -36,36 +29,6 @@ pub enum EventError {
 }
 
 impl Event {
-    pub const fn kind(&self) -> AggregateKind {
-        match self {
-            Self::CreditAccount(_) => AggregateKind::CreditAccount,
-            Self::UserPackage(_) => AggregateKind::UserPackage,
-        }
-    }
-
-    /// The wire name of the variant.
-    pub const fn event_type(&self) -> &'static str {
-        match self {
-            Self::CreditAccount(event) => event.event_type(),
-            Self::UserPackage(event) => event.event_type(),
-        }
-    }
-
-    pub const fn schema_version(&self) -> i16 {
-        match self {
-            Self::CreditAccount(event) => event.schema_version(),
-            Self::UserPackage(event) => event.schema_version(),
-        }
-    }
-
-    /// The JSON of the content alone, its keys always in the same order.
-    pub fn payload(&self) -> Result<String, serde_json::Error> {
-        match self {
-            Self::CreditAccount(event) => event.payload(),
-            Self::UserPackage(event) => event.payload(),
-        }
-    }
-
     /// Reads what `payload` wrote, whichever version of the code it was.
     pub fn from_parts(
         kind: AggregateKind,
@@ -97,37 +60,10 @@ impl Event {
         let raised = upcast::apply(chain, old).map_err(malformed)?;
         Self::parse(kind, event_type, &raised.to_string()).ok_or_else(unknown)?.map_err(malformed)
     }
-
-    fn parse(kind: AggregateKind, event_type: &str, payload: &str) -> Option<Result<Self, serde_json::Error>> {
-        Some(match kind {
-            AggregateKind::CreditAccount => CreditAccountEvent::parse(event_type, payload)?.map(Self::CreditAccount),
-            AggregateKind::UserPackage => UserPackageEvent::parse(event_type, payload)?.map(Self::UserPackage),
-        })
-    }
-}
-
-impl From<CreditAccountEvent> for Event {
-    fn from(event: CreditAccountEvent) -> Self {
-        Self::CreditAccount(event)
-    }
-}
-
-impl From<UserPackageEvent> for Event {
-    fn from(event: UserPackageEvent) -> Self {
-        Self::UserPackage(event)
-    }
 }
 
 /// Every event this build can write, with the newest version of its shape.
 pub fn known_event_types() -> impl Iterator<Item = (AggregateKind, &'static str, i16)> {
-    AggregateKind::ALL
-        .into_iter()
-        .flat_map(|kind| types_of(kind).iter().map(move |(event_type, newest)| (kind, *event_type, *newest)))
-}
-
-const fn types_of(kind: AggregateKind) -> &'static [(&'static str, i16)] {
-    match kind {
-        AggregateKind::CreditAccount => CreditAccountEvent::TYPES,
-        AggregateKind::UserPackage => UserPackageEvent::TYPES,
-    }
+    let of = |kind| types_of(kind).iter().map(move |(event_type, newest)| (kind, *event_type, *newest));
+    AggregateKind::ALL.iter().copied().flat_map(of)
 }

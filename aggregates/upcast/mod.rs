@@ -7,7 +7,7 @@
 use cqrs_es::persist::{EventUpcaster, SerializedEvent};
 use serde_json::{Map, Value};
 
-use crate::ids::AggregateKind;
+use crate::kinds::AggregateKind;
 
 /// One step: the content of one event type in `from_version`, made into that of the version after it.
 #[derive(Clone, Copy, Debug)]

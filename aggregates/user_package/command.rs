@@ -29,6 +29,8 @@ pub enum UserPackageCommand {
         #[serde(default)]
         reference: Option<String>,
     },
+    /// Records that the run is over; refused before it is.
+    Expire,
 }
 
 /// When a new day's quota begins.

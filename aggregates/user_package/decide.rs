@@ -3,7 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::error::UserPackageError;
-use super::event::{Activated, Consumed, UserPackageEvent};
+use super::event::{Activated, Consumed, Expired, UserPackageEvent};
 use super::{DURATION_DAYS_MAX, Quota, Terms, UserPackage, UserPackageCommand};
 use crate::credits::Credits;
 use crate::label::Labels;
@@ -29,6 +29,7 @@ impl UserPackage {
                 let consumed = quota.consume(*amount, Labels::try_new(meter, reference)?)?;
                 Ok(vec![UserPackageEvent::Consumed(consumed)])
             }
+            UserPackageCommand::Expire => self.expire(at),
         }
     }
 
@@ -37,13 +38,7 @@ impl UserPackage {
             return if run.terms == terms { Ok(vec![]) } else { Err(UserPackageError::TermsDiffer) };
         }
         let Terms { product, daily_limit, duration_days, time_zone, day } = terms;
-        if daily_limit.is_zero() {
-            return Err(UserPackageError::DailyLimitIsZero);
-        }
-        if !(1..=DURATION_DAYS_MAX).contains(&duration_days) {
-            return Err(UserPackageError::DurationOutOfRange { days: duration_days });
-        }
-        let left = daily_limit.checked_mul(duration_days).ok_or(UserPackageError::TooLarge)?;
+        let left = check_terms(daily_limit, duration_days)?;
         let ends_at = TimeDelta::try_days(duration_days.into())
             .and_then(|duration| at.checked_add_signed(duration))
             .filter(|ends_at| time::is_writable(at) && time::is_writable(*ends_at))
@@ -60,6 +55,30 @@ impl UserPackage {
             left,
         })])
     }
+
+    fn expire(&self, at: DateTime<Utc>) -> Decision {
+        let Self::Activated(run) = self else {
+            return Err(UserPackageError::NotActivated);
+        };
+        if run.expired {
+            return Ok(vec![]);
+        }
+        if at < run.ends_at {
+            return Err(UserPackageError::NotEnded { ends_at: run.ends_at });
+        }
+        Ok(vec![UserPackageEvent::Expired(Expired { at })])
+    }
+}
+
+/// What a package of these terms will pay in all; also what a product must pass before it can be sold.
+pub(crate) fn check_terms(daily_limit: Credits, duration_days: u32) -> Result<Credits, UserPackageError> {
+    if daily_limit.is_zero() {
+        return Err(UserPackageError::DailyLimitIsZero);
+    }
+    if !(1..=DURATION_DAYS_MAX).contains(&duration_days) {
+        return Err(UserPackageError::DurationOutOfRange { days: duration_days });
+    }
+    daily_limit.checked_mul(duration_days).ok_or(UserPackageError::TooLarge)
 }
 
 impl Quota {

@@ -29,6 +29,8 @@ pub enum UserPackageError {
     NotStarted { starts_at: DateTime<Utc> },
     #[error("this package ended at {ended_at}; buy a new one")]
     Ended { ended_at: DateTime<Utc> },
+    #[error("this package runs until {ends_at}")]
+    NotEnded { ends_at: DateTime<Utc> },
     #[error("this package would run at a time that cannot be written down")]
     TimeOutOfRange,
 }
@@ -47,6 +49,7 @@ impl UserPackageError {
             Self::NotStarted { .. } => "E4024",
             Self::Ended { .. } => "E4025",
             Self::TimeOutOfRange => "E4026",
+            Self::NotEnded { .. } => "E4027",
         }
     }
 }

@@ -2,18 +2,19 @@
 
 use chrono::{DateTime, NaiveDate, Utc};
 use chrono_tz::Tz;
-use cqrs_es::DomainEvent;
 use serde::{Deserialize, Serialize};
 
 use super::command::DayRule;
 use crate::credits::Credits;
+use crate::events::events;
 use crate::ids::ProductId;
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum UserPackageEvent {
-    Activated(Activated),
-    Consumed(Consumed),
+events! {
+    UserPackageEvent {
+        "activated" v 1 => Activated(Activated),
+        "consumed" v 1 => Consumed(Consumed),
+        "expired" v 1 => Expired(Expired),
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,46 +47,9 @@ pub struct Consumed {
     pub reference: Option<String>,
 }
 
-impl UserPackageEvent {
-    /// Wire name and newest schema version of every variant.
-    pub const TYPES: &[(&str, i16)] = &[("activated", 1), ("consumed", 1)];
-
-    pub const fn event_type(&self) -> &'static str {
-        match self {
-            Self::Activated(_) => "activated",
-            Self::Consumed(_) => "consumed",
-        }
-    }
-
-    pub const fn schema_version(&self) -> i16 {
-        match self {
-            Self::Activated(_) | Self::Consumed(_) => 1,
-        }
-    }
-
-    pub(crate) fn payload(&self) -> Result<String, serde_json::Error> {
-        match self {
-            Self::Activated(content) => serde_json::to_string(content),
-            Self::Consumed(content) => serde_json::to_string(content),
-        }
-    }
-
-    /// `None`: no such event. The payload must already have its newest shape.
-    pub(crate) fn parse(event_type: &str, payload: &str) -> Option<Result<Self, serde_json::Error>> {
-        match event_type {
-            "activated" => Some(serde_json::from_str(payload).map(Self::Activated)),
-            "consumed" => Some(serde_json::from_str(payload).map(Self::Consumed)),
-            _ => None,
-        }
-    }
-}
-
-impl DomainEvent for UserPackageEvent {
-    fn event_type(&self) -> String {
-        self.event_type().to_owned()
-    }
-
-    fn event_version(&self) -> String {
-        self.schema_version().to_string()
-    }
+/// A fact for readers: what has ended pays nothing whether or not this was recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Expired {
+    pub at: DateTime<Utc>,
 }

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   (nothing) ── activate ──► active ── consume ──► active ── duration_days × 24 h ──► ended: pays nothing
+//!                                                                      └── expire ──► recorded as such
 //! ```
 //!
 //! Three limits hold at once: a day never pays more than `daily_limit`, the whole package never more than
@@ -22,15 +23,17 @@ mod tests;
 
 use chrono::{DateTime, Days, NaiveDate, Utc};
 use chrono_tz::Tz;
-use cqrs_es::event_sink::EventSink;
 use serde::{Deserialize, Serialize};
 
 pub use self::command::{DEFAULT_TIME_ZONE, DayRule, UserPackageCommand};
+pub(crate) use self::decide::check_terms;
 pub use self::error::UserPackageError;
-pub use self::event::{Activated, Consumed, UserPackageEvent};
+pub use self::event::{Activated, Consumed, Expired, UserPackageEvent};
 use crate::credits::Credits;
-use crate::decider::{At, Decider};
-use crate::ids::{AggregateKind, ProductId};
+use crate::decider::Decider;
+use crate::events::cqrs_aggregate;
+use crate::ids::ProductId;
+use crate::kinds::AggregateKind;
 
 pub const DURATION_DAYS_MAX: u32 = 36_500;
 
@@ -51,6 +54,8 @@ pub struct Run {
     /// The newest day that was paid from, and what it has left.
     newest: Option<Day>,
     left: Credits,
+    /// The end has been recorded.
+    expired: bool,
 }
 
 /// What was bought, and what makes a second activation the same one.
@@ -74,7 +79,6 @@ struct Day {
 /// What a running package can pay at one moment, with every number its event will need.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Quota {
-    pub(crate) ends_at: DateTime<Utc>,
     day: NaiveDate,
     day_left: Credits,
     in_all: Credits,
@@ -90,6 +94,14 @@ impl UserPackage {
     /// Zero when it is not running.
     pub fn left_today(&self, at: DateTime<Utc>) -> Credits {
         self.quota(at).map(|quota| quota.left()).unwrap_or_default()
+    }
+
+    /// Of what product it is, and from when to when; `None` before it is activated.
+    pub fn run(&self) -> Option<(ProductId, DateTime<Utc>, DateTime<Utc>)> {
+        match self {
+            Self::NotActivated => None,
+            Self::Activated(run) => Some((run.terms.product, run.starts_at, run.ends_at)),
+        }
     }
 
     pub(crate) fn quota(&self, at: DateTime<Utc>) -> Result<Quota, UserPackageError> {
@@ -114,7 +126,7 @@ impl Run {
             Some(newest) if date <= newest.date => newest,
             Some(_) | None => Day { date, left: self.terms.daily_limit },
         };
-        Ok(Quota { ends_at: self.ends_at, day: today.date, day_left: today.left, in_all: self.left })
+        Ok(Quota { day: today.date, day_left: today.left, in_all: self.left })
     }
 
     /// The name of the day that `at`, a moment of the run, belongs to.
@@ -132,7 +144,7 @@ impl Run {
 
 impl Decider for UserPackage {
     const KIND: AggregateKind = AggregateKind::UserPackage;
-    const SCHEMA: i32 = 1;
+    const SCHEMA: i32 = 2;
 
     type Command = UserPackageCommand;
     type Event = UserPackageEvent;
@@ -148,7 +160,7 @@ impl Decider for UserPackage {
                 let Activated { product, daily_limit, duration_days, time_zone, day, starts_at, ends_at, left } =
                     *activated;
                 let terms = Terms { product, daily_limit, duration_days, time_zone, day };
-                *self = Self::Activated(Run { terms, starts_at, ends_at, newest: None, left });
+                *self = Self::Activated(Run { terms, starts_at, ends_at, newest: None, left, expired: false });
             }
             UserPackageEvent::Consumed(consumed) => {
                 if let Self::Activated(run) = self {
@@ -156,31 +168,13 @@ impl Decider for UserPackage {
                     run.left = consumed.left;
                 }
             }
+            UserPackageEvent::Expired(Expired { at: _ }) => {
+                if let Self::Activated(run) = self {
+                    run.expired = true;
+                }
+            }
         }
     }
 }
 
-impl cqrs_es::Aggregate for UserPackage {
-    const TYPE: &'static str = Self::KIND.as_str();
-
-    type Command = At<UserPackageCommand>;
-    type Event = UserPackageEvent;
-    type Error = UserPackageError;
-    type Services = ();
-
-    async fn handle(
-        &mut self,
-        At { at, command }: At<UserPackageCommand>,
-        (): &(),
-        sink: &EventSink<Self>,
-    ) -> Result<(), UserPackageError> {
-        for event in Decider::decide(self, at, &command)? {
-            sink.write(event, self).await;
-        }
-        Ok(())
-    }
-
-    fn apply(&mut self, event: UserPackageEvent) {
-        Decider::apply(self, &event);
-    }
-}
+cqrs_aggregate!(UserPackage);

@@ -103,6 +103,7 @@ impl Workload {
             source: GrantSource::Promotion,
             amount: micros(DAILY_LIMIT_MICROS)?,
             expires_at: None,
+            reason: None,
         };
         let commands = vec![Command::UserPackage(account.package, activate), Command::CreditAccount(grant)];
         Ok(UnitOfWork::new(account.id.clone(), CommandId::from_uuid(id("opening")), self.at, commands)?)
@@ -115,7 +116,7 @@ impl Workload {
     pub fn charge(&self, account: usize, command_id: Uuid) -> anyhow::Result<UnitOfWork> {
         let account = self.accounts.get(account).context("no such account")?;
         let amount = Credits::from_micros(CHARGE_MICROS).context("an amount of credits")?;
-        let charge = Charge { packages: vec![account.package], amount, meter: None, reference: None };
+        let charge = Charge { amount, meter: None, reference: None };
         let command_id = CommandId::from_uuid(command_id);
         let mut unit = UnitOfWork::new(account.id.clone(), command_id, self.at, vec![Command::Charge(charge)])?;
         unit.metadata = self.metadata.clone();

@@ -1,6 +1,9 @@
 //! The command line: one file per subcommand. Results on stdout, logs on stderr, exit code 0 only on success.
 
 mod bench;
+mod rebuild;
+mod replay;
+mod simulate;
 mod token;
 mod verify;
 
@@ -23,11 +26,18 @@ enum Command {
     Migrate(Database),
     /// Prove that the log is what was written: every hash, chain and head, every aggregate, every snapshot.
     Verify(verify::Arguments),
+    /// Make read models again from the first event, beside the live ones, then compare and swap.
+    Rebuild(rebuild::Arguments),
+    /// Print the events of the log, or what they make of each aggregate.
+    Replay(replay::Arguments),
     /// Print a bearer token for an instance of one's own.
     Token(token::Arguments),
     /// Measure on this machine, on a private PostgreSQL with durability on.
     #[command(subcommand)]
     Bench(bench::Command),
+    /// Stand-ins for the services around the ledger.
+    #[command(subcommand)]
+    Simulate(simulate::Command),
 }
 
 /// Which database.
@@ -73,7 +83,10 @@ async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Verify(arguments) => verify::run(arguments).await,
+        Command::Rebuild(arguments) => rebuild::run(arguments).await,
+        Command::Replay(arguments) => replay::run(arguments).await,
         Command::Token(arguments) => token::run(arguments),
         Command::Bench(command) => bench::run(command).await,
+        Command::Simulate(command) => simulate::run(command).await,
     }
 }

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use aggregates::LogPart;
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -15,8 +15,13 @@ use super::load;
 use super::unit::{Claim, ExecuteError, StoreError};
 
 /// Puts what was decided on top of the heads, in ascending order of partitions.
-pub(super) fn seal(parts: &BTreeMap<LogPart, Part>, benches: &mut [Bench], batch_id: Uuid) -> Vec<Sealed> {
-    let now_us = Utc::now().timestamp_micros();
+pub(super) fn seal(
+    parts: &BTreeMap<LogPart, Part>,
+    benches: &mut [Bench],
+    batch_id: Uuid,
+    now: DateTime<Utc>,
+) -> Vec<Sealed> {
+    let now_us = now.timestamp_micros();
     let mut drafts: BTreeMap<LogPart, Draft> = BTreeMap::new();
     for bench in benches.iter_mut().filter(|bench| bench.records()) {
         let log_part = bench.account.log_part();

@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use aggregates::{AccountKey, AggregateId, AggregateKind, CommandId, Event, LogPart, Recorded, Slot, State};
+use aggregates::{AccountId, AccountKey, AggregateId, AggregateKind, CommandId, Event, LogPart, Recorded, Slot, State};
 use futures_util::TryStreamExt;
 use sqlx::{PgConnection, Row};
 use uuid::Uuid;
@@ -120,6 +120,17 @@ pub(super) fn fold(aggregate: AggregateId, slot: &mut Slot, version: i64, event:
     slot.state.apply(event).map_err(|error| reason(error.to_string()))?;
     slot.version = version;
     Ok(())
+}
+
+/// The name that an account's key is the digest of.
+pub(super) async fn account_id(pool: &sqlx::PgPool, account: AccountKey) -> Result<Option<AccountId>, StoreError> {
+    let name: Option<String> =
+        sqlx::query_scalar("SELECT account_id FROM ledger.accounts WHERE log_part = $1 AND account = $2")
+            .bind(i16::from(account.log_part().number()))
+            .bind(account.uuid())
+            .fetch_optional(pool)
+            .await?;
+    name.map(|name| AccountId::try_new(&name).map_err(|error| StoreError::Corrupt(error.to_string()))).transpose()
 }
 
 /// Which of these accounts have a row in the directory.

@@ -37,10 +37,10 @@ mod stats;
 pub mod stream;
 mod unit;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use aggregates::{AccountKey, LogPart};
+use aggregates::{AccountId, AccountKey, AggregateId, Decide, Halt, LogPart, State, View};
 use sqlx::PgPool;
 use sqlx::postgres::PgConnectOptions;
 use tokio::sync::{Semaphore, mpsc, oneshot};
@@ -56,6 +56,7 @@ pub(crate) use head::head_of;
 pub use stats::Stats;
 pub use unit::{Claim, ExecuteError, Receipt, RequestHash, StoreError, UnitOfWork};
 
+use crate::clock::Clock;
 use lane::{Lane, Pending};
 use snapshots::Snapshots;
 
@@ -83,6 +84,8 @@ pub struct StoreOptions {
     pub unit_wait: Duration,
     /// Connections for readers.
     pub readers: u32,
+    /// When commits happen.
+    pub clock: Clock,
 }
 
 impl Default for StoreOptions {
@@ -96,7 +99,25 @@ impl Default for StoreOptions {
             snapshot_every: 500,
             unit_wait: Duration::from_secs(30),
             readers: 4,
+            clock: Clock::system(),
         }
+    }
+}
+
+/// Decides nothing, and remembers what it was shown.
+pub(crate) struct Look {
+    aggregate: AggregateId,
+    seen: Arc<Mutex<State>>,
+}
+
+impl Decide for Look {
+    fn decide(&self, view: &mut View<'_>) -> Result<(), Halt> {
+        let state = view.state(self.aggregate)?.clone();
+        // A poisoned lock means that the one who asked is gone.
+        if let Ok(mut seen) = self.seen.lock() {
+            *seen = state;
+        }
+        Ok(())
     }
 }
 
@@ -209,6 +230,26 @@ impl Store {
         let mut connection = self.inner.pool.acquire().await?;
         let holders = load::key_holders(&mut connection, &[kind], &[key]).await?;
         Ok(holders.into_values().next())
+    }
+
+    /// One aggregate as a decision would see it now, and proved to be so: never lagging, unlike a read model.
+    ///
+    /// # Errors
+    /// As [`Store::execute`].
+    pub async fn look(&self, account: &AccountId, aggregate: AggregateId) -> Result<State, ExecuteError> {
+        let seen = Arc::new(Mutex::new(State::empty(aggregate.kind)));
+        let unit = UnitOfWork::looking(account.clone(), Look { aggregate, seen: seen.clone() });
+        self.execute(unit).await?;
+        let state = seen.lock().map_err(|_| ExecuteError::Panicked)?;
+        Ok(state.clone())
+    }
+
+    /// The customer's own name for an account; `None`: nothing was ever recorded for it.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    pub async fn account_id(&self, account: AccountKey) -> Result<Option<AccountId>, StoreError> {
+        load::account_id(&self.inner.pool, account).await
     }
 
     /// Connections for readers.

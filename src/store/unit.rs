@@ -79,6 +79,12 @@ impl UnitOfWork {
         Self { account, command_id, request_hash, at, decision, claims: Vec::new(), metadata: Arc::from("{}") }
     }
 
+    /// Only to see: it records nothing, so its id is never looked for.
+    pub(super) fn looking(account: AccountId, look: super::Look) -> Self {
+        let command_id = CommandId::from_uuid(uuid::Uuid::now_v7());
+        Self::deciding(account, command_id, Utc::now(), RequestHash::of(b"look"), Arc::new(look))
+    }
+
     /// Adds a unique name to reserve.
     #[must_use]
     pub fn claiming(mut self, claim: Claim) -> Self {

@@ -26,7 +26,7 @@ impl Lane {
         benches: &mut Vec<Bench>,
     ) -> Result<Vec<LogPart>, Setback> {
         let batch_id = Uuid::now_v7();
-        let sealed = draft::seal(&self.parts, benches, batch_id);
+        let sealed = draft::seal(&self.parts, benches, batch_id, self.options.clock.now());
         let settled = if sealed.is_empty() {
             Vec::new()
         } else {
@@ -45,7 +45,7 @@ impl Lane {
         benches: &mut Vec<Bench>,
     ) -> Result<Vec<LogPart>, Setback> {
         let batch_id = Uuid::now_v7();
-        let sealed = draft::seal(&self.parts, benches, batch_id);
+        let sealed = draft::seal(&self.parts, benches, batch_id, self.options.clock.now());
         let appended =
             if sealed.is_empty() { Ok(Vec::new()) } else { self.append(connection, batch_id, &sealed).await };
         let ended = match appended {

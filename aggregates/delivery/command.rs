@@ -1,0 +1,33 @@
+//! What may be asked of a delivery.
+
+use serde::{Deserialize, Serialize};
+
+use super::event::DeliveryStep;
+use crate::ids::{OrderId, UserPackageId};
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum DeliveryCommand {
+    Request {
+        order: OrderId,
+        user_package: UserPackageId,
+    },
+    KeyCreated {
+        key_id: String,
+        last_four: String,
+    },
+    MailSent {
+        message_id: String,
+    },
+    /// `attempt` counts from 1 within the step; one that is known already changes nothing.
+    AttemptFailed {
+        step: DeliveryStep,
+        attempt: u32,
+        reason: String,
+    },
+    GiveUp {
+        step: DeliveryStep,
+    },
+    /// By hand: what comes next is tried again now.
+    Retry,
+}

@@ -1,0 +1,116 @@
+//! What happens outside after a package was bought: an API key is created, then mailed. Outcomes are events too.
+//!
+//! ```text
+//!   (nothing) ── request ──► key wanted ── key created ──► mail wanted ── mail sent ──► delivered
+//!                                └── attempt failed … give up ◄─┘  (then only a retry by hand goes on)
+//! ```
+//!
+//! Nothing here can undo the order it belongs to. The key itself is never in the log.
+
+mod command;
+mod decide;
+mod error;
+mod event;
+#[cfg(test)]
+mod tests;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+pub use self::command::DeliveryCommand;
+pub use self::error::DeliveryError;
+pub use self::event::{AttemptFailed, DeliveryEvent, DeliveryStep, GivenUp, KeyCreated, MailSent, Requested, Retried};
+use crate::decider::Decider;
+use crate::events::cqrs_aggregate;
+use crate::ids::{AggregateId, DeliveryId, OrderId, UserPackageId};
+use crate::kinds::AggregateKind;
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Delivery {
+    #[default]
+    NotRequested,
+    Requested(Progress),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Progress {
+    pub order: OrderId,
+    pub user_package: UserPackageId,
+    /// What is to be done next; `None`: all is done.
+    pub next: Option<DeliveryStep>,
+    pub key: Option<KeyCreated>,
+    /// Attempts at `next` that failed.
+    pub failed: u32,
+    pub given_up: bool,
+}
+
+impl Delivery {
+    pub fn progress(&self) -> Result<&Progress, DeliveryError> {
+        match self {
+            Self::NotRequested => Err(DeliveryError::NotRequested),
+            Self::Requested(progress) => Ok(progress),
+        }
+    }
+}
+
+impl Decider for Delivery {
+    const KIND: AggregateKind = AggregateKind::Delivery;
+    const SCHEMA: i32 = 1;
+
+    type Command = DeliveryCommand;
+    type Event = DeliveryEvent;
+    type Error = DeliveryError;
+
+    fn decide(&self, at: DateTime<Utc>, command: &DeliveryCommand) -> Result<Vec<Self::Event>, Self::Error> {
+        self.answer(at, command)
+    }
+
+    fn apply(&mut self, event: &DeliveryEvent) {
+        match (self, event) {
+            (delivery, DeliveryEvent::Requested(Requested { order, user_package, at: _ })) => {
+                *delivery = Self::Requested(Progress {
+                    order: *order,
+                    user_package: *user_package,
+                    next: Some(DeliveryStep::CreateKey),
+                    key: None,
+                    failed: 0,
+                    given_up: false,
+                });
+            }
+            (Self::Requested(progress), event) => progress.apply(event),
+            (Self::NotRequested, _) => {}
+        }
+    }
+}
+
+impl Progress {
+    fn apply(&mut self, event: &DeliveryEvent) {
+        match event {
+            DeliveryEvent::Requested(_) => {}
+            DeliveryEvent::KeyCreated(key) => {
+                self.key = Some(key.clone());
+                self.go_on_to(Some(DeliveryStep::SendMail));
+            }
+            DeliveryEvent::MailSent(MailSent { message_id: _, at: _ }) => self.go_on_to(None),
+            DeliveryEvent::AttemptFailed(AttemptFailed { attempt, .. }) => self.failed = *attempt,
+            DeliveryEvent::GivenUp(GivenUp { step: _, attempts: _, at: _ }) => self.given_up = true,
+            DeliveryEvent::Retried(Retried { step: _, at: _ }) => self.given_up = false,
+        }
+    }
+
+    fn go_on_to(&mut self, next: Option<DeliveryStep>) {
+        self.next = next;
+        self.failed = 0;
+        self.given_up = false;
+    }
+}
+
+cqrs_aggregate!(Delivery);
+
+impl AggregateId {
+    pub fn delivery(delivery: DeliveryId) -> Self {
+        Self { kind: AggregateKind::Delivery, id: delivery.uuid() }
+    }
+}

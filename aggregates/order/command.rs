@@ -1,0 +1,53 @@
+//! What may be asked of an order.
+
+use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
+use serde::{Deserialize, Serialize};
+
+use super::number::OrderNumber;
+use super::payment::Payment;
+use crate::ids::ProductId;
+use crate::money::Money;
+use crate::product::ProductKind;
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum OrderCommand {
+    /// Said again with the same content it changes nothing.
+    Place(PlaceOrder),
+    /// Where the customer pays, once the provider has said so.
+    OpenCheckout(Checkout),
+    /// What becomes of money that arrived. Whoever asks for this alone takes the money and delivers nothing: see
+    /// `TakePayment`.
+    Pay(Payment),
+    Expire,
+    Cancel,
+    Fail {
+        reason: String,
+    },
+}
+
+/// A copy of what is bought: what becomes of the product later never reaches the order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlaceOrder {
+    pub number: OrderNumber,
+    pub product: ProductId,
+    pub name: String,
+    pub kind: ProductKind,
+    /// Whose days the bought package counts.
+    pub time_zone: Tz,
+    pub price: Money,
+    pub provider: String,
+    pub expires_at: DateTime<Utc>,
+}
+
+/// How the customer can pay: an address to open, the content of a QR code, or both.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Checkout {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub qr: Option<String>,
+}

@@ -1,0 +1,123 @@
+//! One function per command.
+
+use chrono::{DateTime, Utc};
+
+use super::command::{Checkout, OrderCommand, PlaceOrder};
+use super::error::OrderError;
+use super::event::{
+    Cancelled, CheckoutOpened, Delivered, Expired, Failed, Fulfilled, OrderEvent, Paid, PaymentDuplicated,
+    PaymentMismatched, Placed,
+};
+use super::payment::{PROVIDER_BYTES_MAX, Payment};
+use super::{Bought, Order, OrderStatus, REVIEWS_MAX};
+use crate::reason;
+use crate::time;
+
+type Decision = Result<Vec<OrderEvent>, OrderError>;
+
+impl Order {
+    pub(super) fn answer(&self, at: DateTime<Utc>, command: &OrderCommand) -> Decision {
+        match command {
+            OrderCommand::Place(place) => self.place(at, place),
+            OrderCommand::OpenCheckout(checkout) => self.bought()?.open_checkout(checkout),
+            OrderCommand::Pay(payment) => self.bought()?.pay(at, payment),
+            OrderCommand::Expire => self.bought()?.expire(at),
+            OrderCommand::Cancel => self.bought()?.cancel(at),
+            OrderCommand::Fail { reason } => self.bought()?.fail(at, reason),
+        }
+    }
+
+    fn place(&self, at: DateTime<Utc>, place: &PlaceOrder) -> Decision {
+        let PlaceOrder { number, product, name, kind, time_zone, price, provider, expires_at } = place.clone();
+        let placed = Placed { number, product, name, kind, time_zone, price, provider, placed_at: at, expires_at };
+        if let Self::Placed(bought) = self {
+            let same = Placed { placed_at: bought.placed.placed_at, ..placed } == bought.placed;
+            return if same { Ok(vec![]) } else { Err(OrderError::Exists) };
+        }
+        if price.is_zero() || price.is_negative() {
+            return Err(OrderError::PriceIsZero);
+        }
+        if expires_at <= at || !time::is_writable(at) || !time::is_writable(expires_at) {
+            return Err(OrderError::BadExpiry);
+        }
+        let provider = &placed.provider;
+        if !(1..=PROVIDER_BYTES_MAX).contains(&provider.len()) || provider.chars().any(char::is_control) {
+            return Err(OrderError::BadProvider);
+        }
+        Ok(vec![OrderEvent::Placed(placed)])
+    }
+
+    /// The order has what was bought for it: recorded with the payment, by `TakePayment` alone.
+    pub(crate) fn fulfil(&self, at: DateTime<Utc>, delivered: Delivered) -> OrderEvent {
+        OrderEvent::Fulfilled(Fulfilled { delivered, at })
+    }
+}
+
+impl Bought {
+    fn open_checkout(&self, checkout: &Checkout) -> Decision {
+        match &self.checkout {
+            Some(open) if open == checkout => Ok(vec![]),
+            Some(_) => Err(OrderError::CheckoutDiffers),
+            None => {
+                self.pending()?;
+                Ok(vec![OrderEvent::CheckoutOpened(CheckoutOpened { checkout: checkout.clone() })])
+            }
+        }
+    }
+
+    fn pay(&self, at: DateTime<Utc>, payment: &Payment) -> Decision {
+        payment.check()?;
+        let Payment { provider, payment_id, amount, .. } = payment;
+        let known = self.payment.as_ref().is_some_and(|paid| paid.is(provider, payment_id));
+        if known || self.reviews.iter().any(|(by, id)| (by, id) == (provider, payment_id)) {
+            return Ok(vec![]);
+        }
+        if self.reviews.len() >= REVIEWS_MAX {
+            return Err(OrderError::TooManyReviews);
+        }
+        let payment = payment.clone();
+        if *amount != self.placed.price {
+            return Ok(vec![OrderEvent::PaymentMismatched(PaymentMismatched { payment, at })]);
+        }
+        if self.payment.is_some() {
+            return Ok(vec![OrderEvent::PaymentDuplicated(PaymentDuplicated { payment, at })]);
+        }
+        let late = self.status != OrderStatus::Pending;
+        Ok(vec![OrderEvent::Paid(Paid { payment, late, at })])
+    }
+
+    fn expire(&self, at: DateTime<Utc>) -> Decision {
+        if self.status == OrderStatus::Expired {
+            return Ok(vec![]);
+        }
+        self.pending()?;
+        if at < self.placed.expires_at {
+            return Err(OrderError::NotYetExpired { expires_at: self.placed.expires_at });
+        }
+        Ok(vec![OrderEvent::Expired(Expired { at })])
+    }
+
+    fn cancel(&self, at: DateTime<Utc>) -> Decision {
+        if self.status == OrderStatus::Cancelled {
+            return Ok(vec![]);
+        }
+        self.pending()?;
+        Ok(vec![OrderEvent::Cancelled(Cancelled { at })])
+    }
+
+    fn fail(&self, at: DateTime<Utc>, reason: &str) -> Decision {
+        if self.status == OrderStatus::Failed {
+            return Ok(vec![]);
+        }
+        self.pending()?;
+        reason::check(reason)?;
+        Ok(vec![OrderEvent::Failed(Failed { reason: reason.to_owned(), at })])
+    }
+
+    fn pending(&self) -> Result<(), OrderError> {
+        match self.status {
+            OrderStatus::Pending => Ok(()),
+            status => Err(OrderError::NotPending { status }),
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! One attempt to buy one product, by one account, through one payment provider.
+//!
+//! ```text
+//!   (nothing) ── place ──► pending ── payment ──► paid, fulfilled          (one step, with what was bought)
+//!                             ├── expire ──► expired    ┐
+//!                             ├── cancel ──► cancelled  ├── payment ──► paid late, fulfilled
+//!                             └── fail ────► failed     ┘
+//! ```
+//!
+//! Money decides: a payment of exactly the price is taken whatever became of the order meanwhile. Any other amount is a
+//! mismatch, and a second, different payment is a duplicate: both are recorded for somebody to look at, and neither
+//! delivers anything. The same payment said again changes nothing.
+
+mod command;
+mod decide;
+mod error;
+mod event;
+mod number;
+mod payment;
+#[cfg(test)]
+mod tests;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+pub use self::command::{Checkout, OrderCommand, PlaceOrder};
+pub use self::error::OrderError;
+pub use self::event::{
+    Cancelled, CheckoutOpened, Delivered, Expired, Failed, Fulfilled, OrderEvent, Paid, PaymentDuplicated,
+    PaymentMismatched, Placed,
+};
+pub use self::number::{BadOrderNumber, OrderNumber};
+pub use self::payment::{BadPayment, PAYMENT_ID_BYTES_MAX, PROVIDER_BYTES_MAX, Payment};
+use crate::decider::Decider;
+use crate::events::cqrs_aggregate;
+use crate::ids::{AggregateId, OrderId};
+use crate::kinds::AggregateKind;
+
+/// Payments that did not match the order; more of them than this are not kept apart.
+pub const REVIEWS_MAX: usize = 64;
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Order {
+    #[default]
+    NotPlaced,
+    Placed(Box<Bought>),
+}
+
+/// The order once it was placed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Bought {
+    placed: Placed,
+    checkout: Option<Checkout>,
+    status: OrderStatus,
+    payment: Option<Payment>,
+    /// Provider and payment id of what is up for review.
+    reviews: Vec<(String, String)>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OrderStatus {
+    Pending,
+    Paid,
+    Fulfilled,
+    Expired,
+    Cancelled,
+    Failed,
+}
+
+impl Order {
+    pub fn placed(&self) -> Result<&Placed, OrderError> {
+        self.bought().map(|bought| &bought.placed)
+    }
+
+    pub fn checkout(&self) -> Option<&Checkout> {
+        self.bought().ok()?.checkout.as_ref()
+    }
+
+    pub fn status(&self) -> Result<OrderStatus, OrderError> {
+        self.bought().map(|bought| bought.status)
+    }
+
+    fn bought(&self) -> Result<&Bought, OrderError> {
+        match self {
+            Self::NotPlaced => Err(OrderError::NotPlaced),
+            Self::Placed(bought) => Ok(bought),
+        }
+    }
+}
+
+impl Decider for Order {
+    const KIND: AggregateKind = AggregateKind::Order;
+    const SCHEMA: i32 = 1;
+
+    type Command = OrderCommand;
+    type Event = OrderEvent;
+    type Error = OrderError;
+
+    fn decide(&self, at: DateTime<Utc>, command: &OrderCommand) -> Result<Vec<Self::Event>, Self::Error> {
+        self.answer(at, command)
+    }
+
+    fn apply(&mut self, event: &OrderEvent) {
+        match (self, event) {
+            (order, OrderEvent::Placed(placed)) => {
+                let placed = placed.clone();
+                let status = OrderStatus::Pending;
+                *order =
+                    Self::Placed(Box::new(Bought { placed, checkout: None, status, payment: None, reviews: vec![] }));
+            }
+            (Self::Placed(bought), event) => bought.apply(event),
+            (Self::NotPlaced, _) => {}
+        }
+    }
+}
+
+impl Bought {
+    fn apply(&mut self, event: &OrderEvent) {
+        match event {
+            OrderEvent::Placed(_) => {}
+            OrderEvent::CheckoutOpened(CheckoutOpened { checkout }) => self.checkout = Some(checkout.clone()),
+            OrderEvent::Paid(Paid { payment, late: _, at: _ }) => {
+                self.payment = Some(payment.clone());
+                self.status = OrderStatus::Paid;
+            }
+            OrderEvent::Fulfilled(Fulfilled { delivered: _, at: _ }) => self.status = OrderStatus::Fulfilled,
+            OrderEvent::Expired(Expired { at: _ }) => self.status = OrderStatus::Expired,
+            OrderEvent::Cancelled(Cancelled { at: _ }) => self.status = OrderStatus::Cancelled,
+            OrderEvent::Failed(Failed { reason: _, at: _ }) => self.status = OrderStatus::Failed,
+            OrderEvent::PaymentMismatched(PaymentMismatched { payment, at: _ })
+            | OrderEvent::PaymentDuplicated(PaymentDuplicated { payment, at: _ }) => {
+                self.reviews.push((payment.provider.clone(), payment.payment_id.clone()));
+            }
+        }
+    }
+}
+
+cqrs_aggregate!(Order);
+
+impl AggregateId {
+    pub fn order(order: OrderId) -> Self {
+        Self { kind: AggregateKind::Order, id: order.uuid() }
+    }
+}

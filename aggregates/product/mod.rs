@@ -1,0 +1,93 @@
+//! Something on sale. The catalogue lives in the account `system`; orders copy what they buy, so a change here never
+//! reaches one that was placed before.
+//!
+//! ```text
+//!   (nothing) ── create ──► on sale ◄── put on sale / take off sale ──► off sale      change: any time
+//! ```
+
+mod command;
+mod decide;
+mod error;
+mod event;
+#[cfg(test)]
+mod tests;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+pub use self::command::{PackageTerms, ProductCommand, ProductContent, ProductKind};
+pub use self::error::ProductError;
+pub use self::event::{ProductEvent, PutOnSale, TakenOffSale};
+use crate::decider::Decider;
+use crate::events::cqrs_aggregate;
+use crate::ids::AggregateId;
+use crate::kinds::AggregateKind;
+
+pub const NAME_BYTES_MAX: usize = 200;
+pub const DESCRIPTION_BYTES_MAX: usize = 4_000;
+/// One price per currency.
+pub const PRICES_MAX: usize = 8;
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Product {
+    #[default]
+    NotCreated,
+    Created {
+        content: ProductContent,
+        on_sale: bool,
+    },
+}
+
+impl Product {
+    /// What can be bought now.
+    pub fn offer(&self) -> Result<&ProductContent, ProductError> {
+        match self {
+            Self::NotCreated => Err(ProductError::NotCreated),
+            Self::Created { on_sale: false, .. } => Err(ProductError::NotOnSale),
+            Self::Created { on_sale: true, content } => Ok(content),
+        }
+    }
+}
+
+impl Decider for Product {
+    const KIND: AggregateKind = AggregateKind::Product;
+    const SCHEMA: i32 = 1;
+
+    type Command = ProductCommand;
+    type Event = ProductEvent;
+    type Error = ProductError;
+
+    fn decide(&self, _at: DateTime<Utc>, command: &ProductCommand) -> Result<Vec<Self::Event>, Self::Error> {
+        self.answer(command)
+    }
+
+    fn apply(&mut self, event: &ProductEvent) {
+        match event {
+            ProductEvent::Created(content) => *self = Self::Created { content: content.clone(), on_sale: true },
+            ProductEvent::Changed(new) => {
+                if let Self::Created { content, .. } = self {
+                    *content = new.clone();
+                }
+            }
+            ProductEvent::TakenOffSale(TakenOffSale {}) => self.set_on_sale(false),
+            ProductEvent::PutOnSale(PutOnSale {}) => self.set_on_sale(true),
+        }
+    }
+}
+
+impl Product {
+    fn set_on_sale(&mut self, now: bool) {
+        if let Self::Created { on_sale, .. } = self {
+            *on_sale = now;
+        }
+    }
+}
+
+cqrs_aggregate!(Product);
+
+impl AggregateId {
+    pub fn product(product: crate::ids::ProductId) -> Self {
+        Self { kind: AggregateKind::Product, id: product.uuid() }
+    }
+}

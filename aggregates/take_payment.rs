@@ -1,0 +1,50 @@
+//! Money has arrived for an order: taking it and delivering what was bought are one decision.
+//!
+//! ```text
+//!   payment ──► order: paid? ──► the package activated, held, the order fulfilled, its delivery asked for
+//!                  └── mismatch, duplicate, said before ──► nothing is delivered
+//! ```
+
+use serde::{Deserialize, Serialize};
+
+use crate::command::ask_package;
+use crate::delivery::{Delivery, DeliveryCommand};
+use crate::desk::{Decide, Halt, View};
+use crate::ids::{AggregateId, DeliveryId, OrderId, UserPackageId};
+use crate::order::{Delivered, Order, OrderCommand, OrderStatus, Payment};
+use crate::product::{PackageTerms, ProductKind};
+use crate::user_package::UserPackageCommand;
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TakePayment {
+    pub order: OrderId,
+    pub payment: Payment,
+}
+
+impl Decide for TakePayment {
+    fn decide(&self, view: &mut View<'_>) -> Result<(), Halt> {
+        let id = AggregateId::order(self.order);
+        view.ask::<Order>(id, &OrderCommand::Pay(self.payment.clone()))?;
+
+        let order = view.read::<Order>(id)?;
+        if order.status()? != OrderStatus::Paid {
+            return Ok(());
+        }
+        let placed = order.placed()?;
+        let (product, kind, time_zone) = (placed.product, placed.kind, placed.time_zone);
+        let delivered = match kind {
+            ProductKind::Package(PackageTerms { duration_days, daily_limit, day }) => {
+                let package = UserPackageId::of_order(self.order);
+                let activate = UserPackageCommand::Activate { product, daily_limit, duration_days, time_zone, day };
+                ask_package(view, package, &activate)?;
+                Delivered::UserPackage(package)
+            }
+        };
+        let fulfilled = view.read::<Order>(id)?.fulfil(view.at(), delivered);
+        view.record(id, fulfilled.into())?;
+        let Delivered::UserPackage(user_package) = delivered;
+        let request = DeliveryCommand::Request { order: self.order, user_package };
+        view.ask::<Delivery>(AggregateId::delivery(DeliveryId::of_order(self.order)), &request)
+    }
+}

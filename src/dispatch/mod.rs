@@ -1,0 +1,166 @@
+//! The one door for writes: what edges, workers and timers ask for becomes a unit of work, and the store records it.
+//!
+//! ```text
+//! mod.rs       Dispatcher: who asks, the id of the command, one call of the store
+//! ids.rs       ids of commands, and why a repeat has the same one
+//! catalogue.rs products                      usage.rs     charges
+//! sale.rs      place, open, cancel orders    payment.rs   money that arrived
+//! customer.rs  name and e-mail, sealed       error.rs     why it did not work
+//! ```
+
+mod catalogue;
+mod customer;
+mod error;
+pub mod ids;
+mod payment;
+mod sale;
+mod usage;
+
+use aggregates::{AccountId, AggregateId, Command, CommandId, Decide, State};
+use serde_json::{Map, Value};
+use std::sync::Arc;
+
+pub use customer::Profile;
+pub use error::DispatchError;
+pub use payment::{PaymentNotice, Taken};
+pub use sale::{Buyer, Purchase, Sale};
+pub use usage::{Charged, ChargedCredits, ChargedPackage, Use};
+
+use crate::clock::Clock;
+use crate::providers::Providers;
+use crate::store::{Claim, ExecuteError, Receipt, RequestHash, Store, UnitOfWork};
+use crate::vault::Vault;
+
+/// How often a write whose outcome the database could not tell is asked for again, with the same id.
+const ASK_AGAIN_MAX: usize = 2;
+
+/// Clones share it.
+#[derive(Clone)]
+pub struct Dispatcher {
+    store: Store,
+    clock: Clock,
+    vault: Vault,
+    providers: Providers,
+    rules: Rules,
+}
+
+/// What an operator decides about sales.
+#[derive(Debug, Clone)]
+pub struct Rules {
+    /// Whose days a bought package counts.
+    pub time_zone: chrono_tz::Tz,
+    /// How long an order waits for its payment.
+    pub order_ttl: chrono::TimeDelta,
+}
+
+/// Who asks: kept with every event where it is not the account itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Actor {
+    pub sub: String,
+    pub role: &'static str,
+}
+
+impl Actor {
+    pub fn new(sub: impl Into<String>, role: &'static str) -> Self {
+        Self { sub: sub.into(), role }
+    }
+
+    /// The ledger itself: a timer, a process, a provider's notification.
+    #[must_use]
+    pub fn system(part: &'static str) -> Self {
+        Self::new(part, "system")
+    }
+
+    fn metadata(&self, account: &AccountId) -> Map<String, Value> {
+        let mut metadata = Map::new();
+        if self.sub != account.as_str() {
+            metadata.insert("by".to_owned(), Value::from(self.sub.clone()));
+            metadata.insert("role".to_owned(), Value::from(self.role));
+        }
+        metadata
+    }
+}
+
+/// One request for change, as the store will see it.
+struct Ask {
+    account: AccountId,
+    actor: Actor,
+    id: CommandId,
+    hash: RequestHash,
+    decision: Arc<dyn Decide + Send + Sync>,
+    claims: Vec<Claim>,
+    /// Kept with the events, beside who asked.
+    about: Map<String, Value>,
+}
+
+impl Dispatcher {
+    #[must_use]
+    pub fn new(store: Store, clock: Clock, vault: Vault, providers: Providers, rules: Rules) -> Self {
+        Self { store, clock, vault, providers, rules }
+    }
+
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    #[must_use]
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    #[must_use]
+    pub fn providers(&self) -> &Providers {
+        &self.providers
+    }
+
+    /// Records commands on one account, once per id.
+    ///
+    /// # Errors
+    /// See [`ExecuteError`].
+    pub async fn execute(
+        &self,
+        account: &AccountId,
+        actor: &Actor,
+        id: CommandId,
+        commands: Vec<Command>,
+    ) -> Result<Receipt, DispatchError> {
+        let hash = RequestHash::of(&serde_json::to_vec(&commands)?);
+        self.ask(Ask {
+            account: account.clone(),
+            actor: actor.clone(),
+            id,
+            hash,
+            decision: Arc::new(commands),
+            claims: Vec::new(),
+            about: Map::new(),
+        })
+        .await
+    }
+
+    /// One aggregate as a decision would see it now.
+    ///
+    /// # Errors
+    /// When the store cannot say.
+    pub async fn look(&self, account: &AccountId, aggregate: AggregateId) -> Result<State, DispatchError> {
+        Ok(self.store.look(account, aggregate).await?)
+    }
+
+    async fn ask(&self, ask: Ask) -> Result<Receipt, DispatchError> {
+        let Ask { account, actor, id, hash, decision, claims, about } = ask;
+        let mut metadata = actor.metadata(&account);
+        metadata.extend(about);
+        let mut unit = UnitOfWork::deciding(account, id, self.clock.now(), hash, decision);
+        if !metadata.is_empty() {
+            unit = unit.with_metadata(&metadata);
+        }
+        unit.claims = claims;
+        for _ in 0..ASK_AGAIN_MAX {
+            match self.store.execute(unit.clone()).await {
+                Err(ExecuteError::Unknown) => tracing::warn!(%id, "asking again what became of a command"),
+                answer => return Ok(answer?),
+            }
+        }
+        Ok(self.store.execute(unit).await?)
+    }
+}

@@ -1,0 +1,186 @@
+//! Selling: an order is placed, then its provider says where to pay.
+//!
+//! ```text
+//!   purchase ──► the product as it is now ──► place (number reserved, customer described) ──► provider ──► checkout
+//! ```
+//!
+//! Each arrow may be cut off; asking again with the same id goes on where it ended and places nothing twice.
+
+use std::sync::Arc;
+
+use aggregates::order::Placed;
+use aggregates::{
+    AccountId, AggregateId, Checkout, Command, CommandId, Decide, Event, OrderCommand, OrderEvent, OrderId,
+    OrderNumber, PlaceOrder, Product, ProductContent, ProductId, State,
+};
+use serde_json::Map;
+
+use super::{Actor, Ask, DispatchError, Dispatcher, Profile, ids};
+use crate::providers::{PaymentRequest, Provider, ProviderError};
+use crate::store::{Claim, ExecuteError, Receipt, RequestHash};
+
+pub(super) const CLAIM: &str = "order_number";
+
+/// Two orders of one second get the same random digits once in four thousand million.
+const NUMBERS_TRIED_MAX: usize = 3;
+
+/// Who buys.
+#[derive(Debug, Clone)]
+pub struct Buyer {
+    pub account: AccountId,
+    pub actor: Actor,
+    pub profile: Profile,
+}
+
+/// What is bought, and how it will be paid.
+#[derive(Debug, Clone)]
+pub struct Purchase {
+    pub product: ProductId,
+    /// The usual one unless named.
+    pub provider: Option<String>,
+}
+
+/// A placed order, ready to be paid.
+#[derive(Debug, Clone)]
+pub struct Sale {
+    pub receipt: Receipt,
+    pub placed: Placed,
+    pub checkout: Checkout,
+}
+
+impl Dispatcher {
+    /// # Errors
+    /// When the product is not on sale, the provider is unknown or silent, or the store cannot record it.
+    pub async fn purchase(&self, buyer: &Buyer, id: CommandId, wanted: Purchase) -> Result<Sale, DispatchError> {
+        let provider = self.provider(wanted.provider.as_deref())?;
+        let (receipt, order) = self.place(buyer, id, &wanted, provider.as_ref()).await?;
+        let aggregate = AggregateId::order(order);
+        let State::Order(state) = self.look(&buyer.account, aggregate).await? else {
+            return Err(DispatchError::NotFound("order"));
+        };
+        let placed = state.placed()?.clone();
+        // A repeat may have named no provider while another one has become the usual: the order's own counts.
+        let provider = self.provider(Some(&placed.provider))?;
+        let checkout = match state.checkout() {
+            Some(checkout) => checkout.clone(),
+            None => self.open_checkout(buyer, order, &placed, provider.as_ref()).await?,
+        };
+        Ok(Sale { receipt, placed, checkout })
+    }
+
+    /// # Errors
+    /// When the order is no longer pending, or the store cannot record it.
+    pub async fn cancel_order(
+        &self,
+        account: &AccountId,
+        actor: &Actor,
+        id: CommandId,
+        order: OrderId,
+    ) -> Result<Receipt, DispatchError> {
+        self.execute(account, actor, id, vec![Command::Order(order, OrderCommand::Cancel)]).await
+    }
+
+    fn provider(&self, name: Option<&str>) -> Result<Arc<dyn Provider>, DispatchError> {
+        let found = match name {
+            None => self.providers.usual(),
+            Some(name) => self.providers.get(name),
+        };
+        found.ok_or_else(|| DispatchError::NoProvider(name.unwrap_or_default().to_owned()))
+    }
+
+    async fn offer(&self, product: ProductId) -> Result<ProductContent, DispatchError> {
+        match self.look(&AccountId::system(), AggregateId::product(product)).await? {
+            State::Product(Product::NotCreated) => Err(DispatchError::NotFound("product")),
+            State::Product(product) => Ok(product.offer()?.clone()),
+            _ => Err(DispatchError::NotFound("product")),
+        }
+    }
+
+    async fn place(
+        &self,
+        buyer: &Buyer,
+        id: CommandId,
+        wanted: &Purchase,
+        provider: &dyn Provider,
+    ) -> Result<(Receipt, OrderId), DispatchError> {
+        let content = self.offer(wanted.product).await?;
+        let currency = provider.currency();
+        let price = content.price_in(currency).ok_or_else(|| DispatchError::NoPrice {
+            provider: provider.name().to_owned(),
+            currency: currency.code().to_owned(),
+        })?;
+        let describe = self.describe(&buyer.account, &buyer.profile).await?;
+        let hash = RequestHash::of(&serde_json::to_vec(&(wanted.product, &wanted.provider))?);
+        let mut tried = 0;
+        loop {
+            let now = self.clock.now();
+            let number = OrderNumber::new(now, rand::random());
+            let order = OrderId::of_number(&number);
+            let key = number.as_str().to_owned();
+            let place = OrderCommand::Place(PlaceOrder {
+                number,
+                product: wanted.product,
+                name: content.name.clone(),
+                kind: content.kind,
+                time_zone: self.rules.time_zone,
+                price,
+                provider: provider.name().to_owned(),
+                expires_at: now + self.rules.order_ttl,
+            });
+            let commands: Vec<Command> = [Command::Order(order, place)].into_iter().chain(describe.clone()).collect();
+            let decision: Arc<dyn Decide + Send + Sync> = Arc::new(commands);
+            let (account, actor) = (buyer.account.clone(), buyer.actor.clone());
+            let claims = vec![Claim { kind: CLAIM, key, aggregate: AggregateId::order(order) }];
+            let asked = self.ask(Ask { account, actor, id, hash, decision, claims, about: Map::new() }).await;
+            tried += 1;
+            match asked {
+                Err(DispatchError::Execute(ExecuteError::KeyTaken { .. })) if tried < NUMBERS_TRIED_MAX => {}
+                Err(error) => return Err(error),
+                Ok(receipt) => {
+                    // A repeat answers with the order that was placed first.
+                    let placed = placed_in(&receipt).unwrap_or(order);
+                    return Ok((receipt, placed));
+                }
+            }
+        }
+    }
+
+    async fn open_checkout(
+        &self,
+        buyer: &Buyer,
+        order: OrderId,
+        placed: &Placed,
+        provider: &dyn Provider,
+    ) -> Result<Checkout, DispatchError> {
+        let request = PaymentRequest {
+            order: placed.number.clone(),
+            subject: placed.name.clone(),
+            amount: placed.price,
+            expires_at: placed.expires_at,
+        };
+        let (account, actor, number) = (&buyer.account, Actor::system("checkout"), placed.number.to_string());
+        match provider.create_payment(&request).await {
+            Ok(checkout) => {
+                let id = ids::derived("open_checkout", &[&number]);
+                let command = OrderCommand::OpenCheckout(checkout.clone());
+                self.execute(account, &actor, id, vec![Command::Order(order, command)]).await?;
+                Ok(checkout)
+            }
+            Err(source) => {
+                if let ProviderError::Refused(reason) = &source {
+                    let id = ids::derived("fail_order", &[&number]);
+                    let command = OrderCommand::Fail { reason: aggregates::reason::from_outside(reason) };
+                    self.execute(account, &actor, id, vec![Command::Order(order, command)]).await?;
+                }
+                Err(DispatchError::Provider { order: number, source })
+            }
+        }
+    }
+}
+
+fn placed_in(receipt: &Receipt) -> Option<OrderId> {
+    receipt.events.iter().find_map(|recorded| match &recorded.event {
+        Event::Order(OrderEvent::Placed(placed)) => Some(OrderId::of_number(&placed.number)),
+        _ => None,
+    })
+}

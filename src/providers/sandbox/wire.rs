@@ -1,0 +1,91 @@
+//! What a notice of the sandbox looks like: `{order_no, transaction_id, payment_method}`, and `amount` where it is to
+//! differ from what was asked for.
+
+use aggregates::{Currency, Money, OrderNumber};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::providers::NoticeError;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wire<'a> {
+    order_no: String,
+    transaction_id: String,
+    payment_method: Option<String>,
+    /// Its text is read as it stands: an amount never passes through a float.
+    #[serde(borrow)]
+    amount: Option<&'a RawValue>,
+}
+
+pub(super) struct SandboxNotice {
+    pub(super) order: OrderNumber,
+    pub(super) payment_id: String,
+    pub(super) amount: Option<Money>,
+    pub(super) method: Option<String>,
+}
+
+pub(super) fn read(body: &[u8], currency: Currency) -> Result<SandboxNotice, NoticeError> {
+    let wire: Wire<'_> = serde_json::from_slice(body).map_err(|error| malformed(None, error.to_string()))?;
+    let order = wire.order_no.parse();
+    let order = order.map_err(|error: aggregates::order::BadOrderNumber| at("/order_no", error.to_string()))?;
+    if wire.transaction_id.is_empty() {
+        return Err(at("/transaction_id", "a payment needs an id".to_owned()));
+    }
+    let amount = match wire.amount {
+        None => None,
+        Some(raw) => {
+            let text = raw.get().trim_matches('"');
+            Some(Money::parse(text, currency).map_err(|error| at("/amount", error.to_string()))?)
+        }
+    };
+    Ok(SandboxNotice { order, payment_id: wire.transaction_id, amount, method: wire.payment_method })
+}
+
+fn at(pointer: &str, detail: String) -> NoticeError {
+    malformed(Some(pointer.to_owned()), detail)
+}
+
+fn malformed(pointer: Option<String>, detail: String) -> NoticeError {
+    NoticeError::Malformed { pointer, detail }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cny() -> Currency {
+        Currency::iso("CNY").unwrap()
+    }
+
+    fn body(amount: &str) -> String {
+        format!(
+            r#"{{"order_no":"ORD20260105060000deadbeef","transaction_id":"t-1","payment_method":"alipay"{amount}}}"#
+        )
+    }
+
+    #[test]
+    fn an_amount_is_read_without_a_float_and_may_be_left_out() {
+        let read = |amount| read(body(amount).as_bytes(), cny()).unwrap().amount.map(|money| money.minor());
+        assert_eq!(read(""), None);
+        assert_eq!(read(r#","amount":29.99"#), Some(2999));
+        assert_eq!(read(r#","amount":"30.00""#), Some(3000));
+    }
+
+    #[test]
+    fn what_is_not_a_notice_names_the_field_at_fault() {
+        for (text, pointer) in [
+            (body(r#","amount":0.001"#), Some("/amount")),
+            (body(r#","amount":1e3"#), Some("/amount")),
+            (body("").replace("ORD", "XXX"), Some("/order_no")),
+            (body("").replace("t-1", ""), Some("/transaction_id")),
+            (body(r#","extra":1"#), None),
+            ("[]".to_owned(), None),
+        ] {
+            let Err(NoticeError::Malformed { pointer: found, .. }) = read(text.as_bytes(), cny()) else {
+                panic!("{text} is no notice");
+            };
+            assert_eq!(found.as_deref(), pointer, "{text}");
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! Runs jobs: claims what is ready, a bounded number at a time, keeps each lease while its handler works, and settles
+//! what became of it.
+//!
+//! Killed at any point, nothing is lost: the lease runs out and somebody else begins again. A runner that cannot renew
+//! a lease in time stops that handler before the lease is over, so two never work on one job at once.
+
+use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use futures_util::FutureExt;
+use sqlx::PgPool;
+use tokio::sync::{Notify, Semaphore};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::clock::Clock;
+use crate::jobs::policy::{Next, after_failure};
+use crate::jobs::{self, Claimed, Handler, Lease, Outcome, Settled};
+
+/// How jobs are run.
+#[derive(Debug, Clone)]
+pub struct JobOptions {
+    /// Jobs at once, in this process.
+    pub concurrency: usize,
+    /// How often to look when nobody wakes us.
+    pub poll: Duration,
+    /// How long a silent runner keeps a job from the others. Renewed every third of it.
+    pub lease: Duration,
+    /// No attempt takes longer.
+    pub attempt_max: Duration,
+    /// How long a shutdown waits for running jobs; what is not done by then is given back.
+    pub shutdown_wait: Duration,
+}
+
+impl Default for JobOptions {
+    fn default() -> Self {
+        Self {
+            concurrency: 8,
+            poll: Duration::from_millis(200),
+            lease: Duration::from_secs(15),
+            attempt_max: Duration::from_secs(120),
+            shutdown_wait: Duration::from_secs(10),
+        }
+    }
+}
+
+/// Runs the jobs its handlers know. Jobs of other kinds stay for processes that know them.
+pub struct JobRunner {
+    pool: PgPool,
+    clock: Clock,
+    options: JobOptions,
+    handlers: HashMap<&'static str, Arc<dyn Handler>>,
+    wake: Arc<Notify>,
+    owner: String,
+}
+
+impl JobRunner {
+    pub fn new(pool: PgPool, clock: Clock, handlers: Vec<Arc<dyn Handler>>, options: JobOptions) -> Self {
+        let handlers = handlers.into_iter().map(|handler| (handler.kind(), handler)).collect();
+        let owner = format!("{}-{}", std::process::id(), uuid::Uuid::new_v4().simple());
+        Self { pool, clock, options, handlers, wake: Arc::new(Notify::new()), owner }
+    }
+
+    /// `notify_one` on this has the runner look at once.
+    #[must_use]
+    pub fn wake(&self) -> Arc<Notify> {
+        self.wake.clone()
+    }
+
+    /// Runs until `shutdown`, then waits for what is running, within bounds.
+    pub async fn run(self, shutdown: CancellationToken) {
+        let runner = Arc::new(self);
+        let places = Arc::new(Semaphore::new(runner.options.concurrency.max(1)));
+        let running = TaskTracker::new();
+        let abandon = CancellationToken::new();
+        while !shutdown.is_cancelled() {
+            let more = runner.start_some(&places, &running, &abandon).await;
+            if !more {
+                tokio::select! {
+                    () = shutdown.cancelled() => {}
+                    () = runner.wake.notified() => {}
+                    () = tokio::time::sleep(runner.options.poll) => {}
+                }
+            }
+        }
+        running.close();
+        if tokio::time::timeout(runner.options.shutdown_wait, running.wait()).await.is_err() {
+            abandon.cancel();
+            running.wait().await;
+        }
+    }
+
+    /// Claims as many jobs as there is room for; whether it may be worth looking again at once.
+    async fn start_some(
+        self: &Arc<Self>,
+        places: &Arc<Semaphore>,
+        running: &TaskTracker,
+        abandon: &CancellationToken,
+    ) -> bool {
+        let room = u32::try_from(places.available_permits()).unwrap_or(u32::MAX);
+        // Places first, jobs second: what is claimed starts at once.
+        let Ok(mut reserved) = places.clone().try_acquire_many_owned(room) else { return false };
+        if room == 0 {
+            return false;
+        }
+        let kinds: Vec<&str> = self.handlers.keys().copied().collect();
+        let began = Instant::now();
+        let now = self.clock.now();
+        let claimed = jobs::claim(&self.pool, &kinds, &self.owner, self.options.lease, now, i64::from(room)).await;
+        let claimed = claimed.unwrap_or_else(|error| {
+            tracing::warn!(%error, "jobs cannot be claimed");
+            Vec::new()
+        });
+        let full = u32::try_from(claimed.len()).is_ok_and(|claimed| claimed == room);
+        for claimed in claimed {
+            let Some(place) = reserved.split(1) else { break };
+            let (runner, abandon) = (self.clone(), abandon.clone());
+            running.spawn(async move {
+                runner.work(claimed, began, &abandon).await;
+                drop(place);
+                runner.wake.notify_one();
+            });
+        }
+        full
+    }
+
+    /// One attempt, from claim to settlement. `began` is from before the claim, so its lease is over no earlier.
+    async fn work(&self, claimed: Claimed, began: Instant, abandon: &CancellationToken) {
+        let lease = claimed.lease;
+        let settled = tokio::select! {
+            settled = self.attempt(&claimed, began) => settled,
+            () = self.keep(lease, began) => {
+                tracing::warn!(job = claimed.job.id, kind = claimed.job.kind, "a lease could not be kept; stopped");
+                return;
+            }
+            () = abandon.cancelled() => Settled::Released,
+        };
+        match jobs::settle(&self.pool, lease, settled).await {
+            Ok(true) => {}
+            Ok(false) => tracing::warn!(job = lease.job, "a lease had run out before its job was settled"),
+            Err(error) => tracing::warn!(job = lease.job, %error, "a job could not be settled; it will be run again"),
+        }
+    }
+
+    /// Returns once the lease can no longer be relied on.
+    async fn keep(&self, lease: Lease, began: Instant) {
+        // A third of the lease is kept back: time enough to stop before anybody else starts.
+        let every = self.options.lease / 3;
+        let mut renewed = began;
+        loop {
+            tokio::time::sleep_until(renewed + every).await;
+            let last_moment = renewed + every * 2;
+            loop {
+                let asked = Instant::now();
+                let extending = jobs::extend(&self.pool, lease, self.options.lease);
+                match tokio::time::timeout_at(last_moment, extending).await {
+                    Ok(Ok(true)) => {
+                        renewed = asked;
+                        break;
+                    }
+                    Ok(Ok(false)) | Err(_) => return,
+                    Ok(Err(error)) => tracing::debug!(job = lease.job, %error, "a lease was not renewed yet"),
+                }
+                tokio::time::sleep(every / 10).await;
+            }
+        }
+    }
+
+    async fn attempt(&self, claimed: &Claimed, began: Instant) -> Settled {
+        let job = &claimed.job;
+        let Some(handler) = self.handlers.get(job.kind.as_str()) else { return Settled::Released };
+        let running = AssertUnwindSafe(handler.run(job)).catch_unwind();
+        let outcome = match tokio::time::timeout(self.options.attempt_max, running).await {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(_panic)) => Outcome::failed("internal error: the handler panicked"),
+            Err(_) => Outcome::failed(format!("not finished after {} s", self.options.attempt_max.as_secs())),
+        };
+        match outcome {
+            Outcome::Done => Settled::Done,
+            Outcome::NotBefore(time) => Settled::NotBefore(time),
+            Outcome::Failed { reason } => {
+                self.tell(claimed, &reason).await;
+                let trying_for = claimed.trying_for + TimeDelta::from_std(began.elapsed()).unwrap_or(TimeDelta::MAX);
+                match after_failure(claimed.tries, trying_for, rand::random()) {
+                    Next::After(after) => Settled::Again { after, reason },
+                    Next::Dead => self.bury(claimed, reason).await,
+                }
+            }
+            Outcome::GiveUp { reason } => {
+                self.tell(claimed, &reason).await;
+                self.bury(claimed, reason).await
+            }
+        }
+    }
+
+    async fn tell(&self, claimed: &Claimed, reason: &str) {
+        let job = &claimed.job;
+        tracing::info!(job = job.id, kind = job.kind, key = job.key, attempt = job.attempt, reason, "a job failed");
+        let Some(handler) = self.handlers.get(job.kind.as_str()) else { return };
+        if let Err(error) = handler.failed(job, reason).await {
+            tracing::warn!(job = job.id, kind = job.kind, %error, "a failed attempt could not be recorded");
+        }
+    }
+
+    /// A job dies only once its death is on record.
+    async fn bury(&self, claimed: &Claimed, reason: String) -> Settled {
+        let job = &claimed.job;
+        let Some(handler) = self.handlers.get(job.kind.as_str()) else { return Settled::Released };
+        match handler.gave_up(job, &reason).await {
+            Ok(()) => {
+                tracing::warn!(job = job.id, kind = job.kind, key = job.key, reason, "a job is dead");
+                Settled::Dead { reason }
+            }
+            Err(error) => {
+                tracing::warn!(job = job.id, kind = job.kind, %error, "giving up could not be recorded");
+                Settled::Again { after: self.options.lease, reason }
+            }
+        }
+    }
+}
