@@ -13,7 +13,7 @@ use utoipa::{Modify, OpenApi as _};
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use super::paging::{Cursor, Limit};
-use super::problem::{self, FieldError, Problem};
+use super::problem::{self, Content as Problem, FieldError};
 
 pub(super) const DOCUMENT_PATH: &str = "/api/openapi.json";
 pub(super) const DOCS_PATH: &str = "/api/docs";
