@@ -23,7 +23,8 @@ mod verify;
 use std::fmt;
 use std::sync::Arc;
 
-use aggregates::{AccountId, Locale};
+use aggregates::AccountId;
+pub use aggregates::Locale;
 use axum::http::{HeaderMap, header};
 use serde::{Deserialize, Serialize};
 
