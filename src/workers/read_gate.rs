@@ -91,11 +91,13 @@ async fn heard(
         return false;
     };
     let reached = here.wait_for(|positions| has_reached(positions, log_part, position));
-    match timeout_at(until, reached).await {
-        Ok(Ok(_)) => true,
+    // What it saw is a lock, and is let go before anything is waited for.
+    let reached = timeout_at(until, reached).await.map(|seen| seen.is_ok());
+    match reached {
+        Ok(true) => true,
         Err(_) => false,
         // The loop has ended; the database still knows.
-        Ok(Err(_)) => {
+        Ok(false) => {
             tokio::time::sleep_until(until).await;
             false
         }
