@@ -8,6 +8,7 @@
 //! | E4002 | the amount is zero |
 //! | E4003 | the result would be too large to count |
 //! | E4004 | a meter or reference is empty, too long, or has control characters |
+//! | E4005 | a reason is empty, too long, or has control characters |
 //! | E4010 | this grant exists with other content |
 //! | E4011 | the grant would already have expired |
 //! | E4012 | the grant would expire too late to be written down |
@@ -19,7 +20,7 @@
 //! | E4025 | the package has ended |
 //! | E4026 | the package would run at a time that cannot be written down |
 //! | E4027 | the package has not ended |
-//! | E4005 | a reason is empty, too long, or has control characters |
+//! | E4030 | a product outside of the catalogue's account, or something else in it |
 //! | E4040 | there is no such product |
 //! | E4041 | this number names another product |
 //! | E4042 | a product cannot change its kind |
@@ -38,6 +39,8 @@
 //! | E4058 | the payment lacks a name, or its amount is negative |
 //! | E4059 | too many payments of this order wait for review |
 //! | E4060 | name and e-mail did not arrive sealed |
+//! | E4061 | the checkout has neither address nor QR code, or one that is too long |
+//! | E4062 | the payment was reported before with another amount |
 //! | E4070 | there is no such delivery |
 //! | E4071 | the order is delivered otherwise |
 //! | E4072 | the API key was already created |
@@ -51,7 +54,7 @@ use crate::charge::ChargeError;
 use crate::credit_account::CreditAccountError;
 use crate::customer::CustomerError;
 use crate::delivery::DeliveryError;
-use crate::desk::Halt;
+use crate::desk::{Halt, WrongAccount};
 use crate::holdings::HoldingsError;
 use crate::order::OrderError;
 use crate::product::ProductError;
@@ -92,6 +95,7 @@ refusals! {
     Delivery(DeliveryError),
     Customer(CustomerError),
     Charge(ChargeError),
+    WrongAccount(WrongAccount),
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@ use cqrs_es::Aggregate;
 use cqrs_es::test::TestFramework;
 
 use super::*;
+use crate::decider::At;
 use crate::spec::{Given, day, id, time};
 
 fn given(events: impl IntoIterator<Item = UserPackageEvent>) -> Given<UserPackage> {
@@ -371,6 +372,30 @@ fn left_today_is_what_could_be_consumed() {
     let package =
         given([activated(START, Terms { duration_days: 1, ..terms() }), consumed("3", "2026-01-05", "2", "2")]);
     assert_eq!(package.state().left_today(time("2026-01-05T16:00:00Z")), credits("2"));
+}
+
+#[test]
+fn the_end_is_recorded_once_and_not_before_it() {
+    let ends_at = time("2026-02-04T06:00:00Z");
+    let expired = || UserPackageEvent::Expired(Expired { at: time("2026-02-04T06:00:00Z") });
+    given([]).when(ends_at, UserPackageCommand::Expire).then_refused(UserPackageError::NotActivated);
+    running()
+        .when(time("2026-02-04T05:59:59.999999Z"), UserPackageCommand::Expire)
+        .then_refused(UserPackageError::NotEnded { ends_at })
+        .when(ends_at, UserPackageCommand::Expire)
+        .then([expired()])
+        .when(time("2026-02-04T07:00:00Z"), UserPackageCommand::Expire)
+        .then_nothing()
+        .when(ends_at, activate(terms()))
+        .then_nothing();
+}
+
+#[test]
+fn what_was_recorded_as_ended_pays_nothing_even_by_a_clock_that_is_behind() {
+    let ended_at = time("2026-02-04T06:00:00Z");
+    given([activated(START, terms()), UserPackageEvent::Expired(Expired { at: ended_at })])
+        .when(time("2026-02-04T05:59:59Z"), consume("1"))
+        .then_refused(UserPackageError::Ended { ended_at });
 }
 
 #[test]
