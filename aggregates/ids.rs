@@ -312,8 +312,22 @@ mod tests {
         let all: std::collections::BTreeSet<_> = ids.into_iter().chain(singles.map(|single| single.id)).collect();
         assert_eq!(all.len(), 6);
         // Stored: they can never change.
-        assert_eq!(ids.map(|id| id.to_string()), ["", "", ""]);
-        assert_eq!(singles.map(|single| single.id.to_string()), ["", "", ""]);
+        assert_eq!(
+            ids.map(|id| id.to_string()),
+            [
+                "ce38f156-cb30-82be-bc94-9993a60a968b",
+                "acf60083-3e07-84a0-8480-81f6dc36c746",
+                "ba789ff2-bea0-8e68-adb5-88f6f0dd4560"
+            ]
+        );
+        assert_eq!(
+            singles.map(|single| single.id.to_string()),
+            [
+                "5c0e8e18-2555-8509-4d12-7896d8f1eb55",
+                "fcdab515-50e8-8d1d-9a80-2b7de94667dd",
+                "71ba16cd-7192-88bb-8006-9da373b6ae03"
+            ]
+        );
     }
 
     #[test]

@@ -21,13 +21,31 @@ mod tests {
     fn a_snapshot_has_the_shape_its_schema_number_stands_for() {
         for kind in AggregateKind::ALL.iter().copied() {
             let (schema, json) = match kind {
-                AggregateKind::CreditAccount => (1, r#""#),
-                AggregateKind::UserPackage => (2, r#""#),
-                AggregateKind::Holdings => (1, r#""#),
-                AggregateKind::Product => (1, r#""#),
-                AggregateKind::Order => (1, r#""#),
-                AggregateKind::Delivery => (1, r#""#),
-                AggregateKind::Customer => (1, r#""#),
+                AggregateKind::CreditAccount => (
+                    1,
+                    r#"{"grants":[{"id":"00000000-0000-0000-0000-000000000001","source":"subscription_period","amount":10000000,"left":9000000,"expires_at":"2026-02-04T06:00:00.000001Z"},{"id":"00000000-0000-0000-0000-000000000001","source":"order","amount":10000000,"left":10000000,"expires_at":null},{"id":"00000000-0000-0000-0000-000000000001","source":"admin","amount":10000000,"left":10000000,"expires_at":null},{"id":"00000000-0000-0000-0000-000000000001","source":"promotion","amount":10000000,"left":10000000,"expires_at":null}],"balance":11000000}"#,
+                ),
+                AggregateKind::UserPackage => (
+                    2,
+                    r#"{"activated":{"terms":{"product":"00000000-0000-0000-0000-000000000002","daily_limit":5000000,"duration_days":30,"time_zone":"Asia/Shanghai","day":"anniversary"},"starts_at":"2026-01-05T06:00:00Z","ends_at":"2026-02-04T06:00:00Z","newest":{"date":"2026-01-05","left":4000000},"left":149000000,"expired":true}}"#,
+                ),
+                AggregateKind::Holdings => (
+                    1,
+                    r#"{"packages":[{"package":"00000000-0000-0000-0000-000000000003","product":"00000000-0000-0000-0000-000000000004","starts_at":"2026-01-05T06:00:00Z","ends_at":"2026-02-04T06:00:00Z"}]}"#,
+                ),
+                AggregateKind::Product => (
+                    1,
+                    r#"{"created":{"content":{"name":"月卡","description":"30 days,\n5.00 a day","prices":[{"minor":3000,"currency":"CNY"},{"minor":1250,"currency":"LDC/2"}],"sort_order":-1,"kind":{"package":{"duration_days":30,"daily_limit":5000000,"day":"calendar"}}},"on_sale":true}}"#,
+                ),
+                AggregateKind::Order => (
+                    1,
+                    r#"{"placed":{"placed":{"number":"ORD20260105060000deadbeef","product":"00000000-0000-0000-0000-000000000004","name":"月卡","kind":{"package":{"duration_days":30,"daily_limit":5000000,"day":"calendar"}},"time_zone":"Asia/Shanghai","price":{"minor":3000,"currency":"CNY"},"provider":"alipay","placed_at":"2026-01-05T06:00:00Z","expires_at":"2026-01-05T06:15:00Z"},"checkout":{"qr":"weixin://1"},"status":"paid","payment":{"provider":"alipay","payment_id":"p-1","amount":{"minor":3000,"currency":"CNY"},"method":"wallet"},"reviews":[{"provider":"alipay","payment_id":"p-1","amount":{"minor":2999,"currency":"CNY"}},{"provider":"alipay","payment_id":"p-1","amount":{"minor":3000,"currency":"CNY"}}]}}"#,
+                ),
+                AggregateKind::Delivery => (
+                    1,
+                    r#"{"requested":{"order":"00000000-0000-0000-0000-000000000005","user_package":"00000000-0000-0000-0000-000000000003","next":"create_key","key":{"key_id":"k-1","last_four":"a1b2","at":"2026-01-05T06:20:00Z"},"failed":0,"given_up":false}}"#,
+                ),
+                AggregateKind::Customer => (1, r#"{"described":{"sealed":"c2VhbGVk","digest":"ab12","locale":"en"}}"#),
             };
             let state = folded(kind);
             assert_eq!((state.to_json().unwrap().as_str(), State::schema(kind)), (json, schema));

@@ -5,6 +5,9 @@
 //!                  └── mismatch, duplicate, said before ──► nothing is delivered
 //! ```
 
+#[cfg(test)]
+mod tests;
+
 use serde::{Deserialize, Serialize};
 
 use crate::command::ask_package;
