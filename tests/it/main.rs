@@ -3,6 +3,8 @@
 //! ```text
 //! store/     what the log promises whoever writes and reads it
 //! crash/     the same promises while processes, servers and connections die
+//! outside/   the whole ledger over HTTP: the real binary, real mail, a forward service that misbehaves
+//! outside/     the whole ledger over HTTP: the real binary, real mail, a forward service that misbehaves
 //! web/       the HTTP edge over a real socket
 //! verify.rs  every change of the log is found, at its place
 //! support/   databases, processes, a proxy that cuts, and how to look at a log
@@ -14,6 +16,7 @@
 #![allow(clippy::cast_possible_wrap, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
 
 mod crash;
+mod outside;
 mod store;
 mod support;
 mod verify;
