@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! store/     what the log promises whoever writes and reads it
+//! projections/   read models: rows, exactly once, rebuilt
 //! crash/     the same promises while processes, servers and connections die
 //! verify.rs  every change of the log is found, at its place
 //! support/   databases, processes, a proxy that cuts, and how to look at a log
@@ -13,6 +14,7 @@
 #![allow(clippy::cast_possible_wrap, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
 
 mod crash;
+mod projections;
 mod store;
 mod support;
 mod verify;
