@@ -214,7 +214,7 @@ impl View<'_> {
 
     /// One aggregate as it is now, whatever its kind.
     pub fn state(&self, id: AggregateId) -> Result<&State, Halt> {
-        self.desk.slot(&id).map(|slot| &slot.state).ok_or(Halt::Missing(id))
+        self.desk.slot(&id).map(|slot| &slot.state).ok_or_else(|| Halt::missing(id))
     }
 
     /// One aggregate as it is now.

@@ -9,6 +9,7 @@
 //! raw/             the ceiling: the same rows inserted in batches, and nothing else
 //! size.rs          bytes on disk
 //! report.rs        the table and its JSON
+//! rebuild.rs       another benchmark: read models made from a log
 //! target.rs        the database all of them share
 //! ```
 
@@ -24,6 +25,7 @@ pub mod handwritten;
 pub mod load;
 mod ours;
 pub mod raw;
+pub mod rebuild;
 pub mod report;
 pub mod size;
 pub mod target;
@@ -63,9 +65,7 @@ pub struct Options {
 /// # Errors
 /// When there is no PostgreSQL to be had, or a measurement fails.
 pub async fn run(options: &Options, peers: Vec<Box<dyn Peer>>) -> anyhow::Result<()> {
-    let folder = tempfile::tempdir()?;
-    // The server's user has to get through.
-    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755))?;
+    let folder = folder()?;
     let start = embedded_postgres::Options {
         data_dir: folder.path().join("postgres"),
         durability: Durability::On,
@@ -84,6 +84,13 @@ pub async fn run(options: &Options, peers: Vec<Box<dyn Peer>>) -> anyhow::Result
             .with_context(|| format!("writing {}", path.display()))?;
     }
     Ok(())
+}
+
+fn folder() -> anyhow::Result<tempfile::TempDir> {
+    let folder = tempfile::tempdir()?;
+    // The server's user has to get through.
+    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755))?;
+    Ok(folder)
 }
 
 /// As one would set a server of this size; durability stays on.

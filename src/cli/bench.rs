@@ -9,6 +9,8 @@ use crate::bench::{self, worker};
 pub(super) enum Command {
     /// The store beside hand-written SQL and the raw insert rate, as one table.
     Store(bench::Options),
+    /// Read models made from the first event: events per second, and memory.
+    Rebuild(bench::rebuild::Options),
     /// One process of load against an existing database; what the benchmark and the crash tests start several of.
     #[command(hide = true)]
     Worker {
@@ -22,6 +24,7 @@ pub(super) enum Command {
 pub(super) async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Store(options) => bench::run(&options, Vec::new()).await?,
+        Command::Rebuild(options) => bench::rebuild::run(&options).await?,
         Command::Worker { database, options } => worker::run(database.connect_options()?, &options).await?,
     }
     Ok(ExitCode::SUCCESS)

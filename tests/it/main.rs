@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! store/     what the log promises whoever writes and reads it
+//! projections/   read models: rows, exactly once, rebuilt
 //! crash/     the same promises while processes, servers and connections die
 //! web/       the HTTP edge over a real socket
 //! verify.rs  every change of the log is found, at its place
@@ -14,6 +15,7 @@
 #![allow(clippy::cast_possible_wrap, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
 
 mod crash;
+mod projections;
 mod store;
 mod support;
 mod verify;
