@@ -1,6 +1,7 @@
 //! The command line: one file per subcommand. Results on stdout, logs on stderr, exit code 0 only on success.
 
 mod bench;
+mod loadtest;
 mod simulate;
 mod verify;
 
@@ -26,6 +27,8 @@ enum Command {
     /// Measure on this machine, on a private PostgreSQL with durability on.
     #[command(subcommand)]
     Bench(bench::Command),
+    /// Charge accounts over HTTP, as fast as the answers come back or at a fixed rate, and say how it went.
+    Loadtest(loadtest::Arguments),
     /// Stand-ins for the services around the ledger.
     #[command(subcommand)]
     Simulate(simulate::Command),
@@ -75,6 +78,7 @@ async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         }
         Command::Verify(arguments) => verify::run(arguments).await,
         Command::Bench(command) => bench::run(command).await,
+        Command::Loadtest(arguments) => loadtest::run(arguments).await,
         Command::Simulate(command) => simulate::run(command).await,
     }
 }

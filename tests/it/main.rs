@@ -1,10 +1,11 @@
 //! What is true of the ledger from the outside: real servers, real processes, real accidents.
 //!
 //! ```text
-//! store/     what the log promises whoever writes and reads it
-//! crash/     the same promises while processes, servers and connections die
-//! verify.rs  every change of the log is found, at its place
-//! support/   databases, processes, a proxy that cuts, and how to look at a log
+//! store/       what the log promises whoever writes and reads it
+//! crash/       the same promises while processes, servers and connections die
+//! loadtest.rs  what the load generator reports is what happened
+//! verify.rs    every change of the log is found, at its place
+//! support/     databases, processes, a proxy that cuts, and how to look at a log
 //! ```
 //!
 //! Nothing here sleeps to let something happen: a test waits for what it waits for (`support::eventually`).
@@ -13,6 +14,7 @@
 #![allow(clippy::cast_possible_wrap, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
 
 mod crash;
+mod loadtest;
 mod store;
 mod support;
 mod verify;
