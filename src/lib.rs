@@ -3,6 +3,9 @@
 //! ```text
 //! store/              the log: group commit, conflicts, snapshots, reading forward
 //! verify/             proof that the log is what was written
+//! replay.rs           what is in the log, and what it makes, with nothing in between
+//! rebuild/            read models made again beside the live ones, compared, swapped
+//! workers/            loops with a bound and a shutdown
 //! embedded_postgres/  a private PostgreSQL for development, tests and benchmarks
 //! clock.rs            the one source of "now"
 //! bench/              the store and the server under load, beside their peers
@@ -27,17 +30,23 @@
 //! # }
 //! ```
 
+pub mod app;
 pub mod bench;
 pub mod cli;
 pub mod clock;
+pub mod config;
 pub mod dispatch;
 pub mod embedded_postgres;
 pub mod forward;
 pub mod jobs;
 pub mod loadtest;
 pub mod mail;
+pub mod processes;
 pub mod providers;
+pub mod rebuild;
+pub mod replay;
 pub mod store;
 pub mod vault;
 pub mod verify;
+pub mod web;
 pub mod workers;

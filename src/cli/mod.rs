@@ -2,7 +2,10 @@
 
 mod bench;
 mod loadtest;
+mod rebuild;
+mod replay;
 mod simulate;
+mod token;
 mod verify;
 
 use std::process::ExitCode;
@@ -24,6 +27,12 @@ enum Command {
     Migrate(Database),
     /// Prove that the log is what was written: every hash, chain and head, every aggregate, every snapshot.
     Verify(verify::Arguments),
+    /// Make read models again from the first event, beside the live ones, then compare and swap.
+    Rebuild(rebuild::Arguments),
+    /// Print the events of the log, or what they make of each aggregate.
+    Replay(replay::Arguments),
+    /// Print a bearer token for an instance of one's own.
+    Token(token::Arguments),
     /// Measure on this machine, on a private PostgreSQL with durability on.
     #[command(subcommand)]
     Bench(bench::Command),
@@ -77,6 +86,9 @@ async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Verify(arguments) => verify::run(arguments).await,
+        Command::Rebuild(arguments) => rebuild::run(arguments).await,
+        Command::Replay(arguments) => replay::run(arguments).await,
+        Command::Token(arguments) => token::run(arguments),
         Command::Bench(command) => bench::run(command).await,
         Command::Loadtest(arguments) => loadtest::run(arguments).await,
         Command::Simulate(command) => simulate::run(command).await,

@@ -2,10 +2,12 @@
 //! provider, so that asking it finds a payment whose notice was lost.
 //!
 //! ```text
-//! mod.rs   the provider        wire.rs  what its notices look like        books.rs  what was paid there
+//! mod.rs   the provider             wire.rs   what its notices look like
+//! books.rs what was paid there      clock.rs  moves the whole instance forward in time
 //! ```
 
 mod books;
+pub mod clock;
 mod wire;
 
 use aggregates::{Checkout, Currency, OrderNumber, Payment};

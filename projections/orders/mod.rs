@@ -1,0 +1,102 @@
+//! Orders, and the payments that somebody has to look at.
+//!
+//! ```text
+//!   rows.rs    what becomes of an order's row, and writing it
+//!   query.rs   one order, lists of them, payments for review
+//! ```
+
+pub mod query;
+mod rows;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+
+use aggregates::order::Delivered;
+use aggregates::{Event, OrderEvent, OrderId, Payment};
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
+
+use crate::rows::text;
+use crate::{Fact, Projection, Unfit};
+use rows::{Order, Placed, Review};
+
+#[derive(Default)]
+pub struct Orders {
+    orders: HashMap<OrderId, Order>,
+    reviews: Vec<Review>,
+}
+
+#[async_trait]
+impl Projection for Orders {
+    fn name(&self) -> &'static str {
+        "orders"
+    }
+
+    fn tables(&self) -> &'static [&'static str] {
+        &["orders", "payment_reviews"]
+    }
+
+    fn fold(&mut self, fact: &Fact<'_>) -> Result<(), Unfit> {
+        let Event::Order(event) = fact.event else { return Ok(()) };
+        let id = OrderId::from_uuid(fact.aggregate.id);
+        let row = self.orders.entry(id).or_default();
+        match event {
+            OrderEvent::Placed(placed) => {
+                row.placed = Some(Placed::of(fact.account, placed)?);
+                row.status = Some("pending");
+            }
+            OrderEvent::CheckoutOpened(opened) => {
+                row.checkout_url = opened.checkout.url.as_deref().map(text);
+                row.checkout_qr = opened.checkout.qr.as_deref().map(text);
+            }
+            OrderEvent::Paid(paid) => {
+                row.status = Some("paid");
+                row.late = Some(paid.late);
+                row.payment = Some((paid.payment.clone(), paid.at));
+            }
+            OrderEvent::Fulfilled(fulfilled) => {
+                let Delivered::UserPackage(package) = fulfilled.delivered;
+                row.status = Some("fulfilled");
+                row.delivered = Some((package, fulfilled.at));
+            }
+            OrderEvent::Expired(expired) => row.close("expired", expired.at, None),
+            OrderEvent::Cancelled(cancelled) => row.close("cancelled", cancelled.at, None),
+            OrderEvent::Failed(failed) => row.close("failed", failed.at, Some(text(&failed.reason))),
+            OrderEvent::PaymentMismatched(mismatched) => {
+                self.review(fact, id, "mismatch", &mismatched.payment, mismatched.at);
+            }
+            OrderEvent::PaymentDuplicated(duplicated) => {
+                self.review(fact, id, "duplicate", &duplicated.payment, duplicated.at);
+            }
+        }
+        Ok(())
+    }
+
+    async fn write(&mut self, tx: &mut PgConnection) -> Result<(), sqlx::Error> {
+        let mut orders: Vec<_> = self.orders.drain().collect();
+        orders.sort_unstable_by_key(|(id, _)| *id);
+        let (placed, changed): (Vec<_>, Vec<_>) = orders.into_iter().partition(|(_, order)| order.placed.is_some());
+        rows::insert(tx, &placed).await?;
+        rows::update(tx, &changed).await?;
+        rows::insert_reviews(tx, &std::mem::take(&mut self.reviews)).await
+    }
+
+    fn forget(&mut self) {
+        *self = Self::default();
+    }
+}
+
+impl Orders {
+    fn review(&mut self, fact: &Fact<'_>, order: OrderId, kind: &'static str, payment: &Payment, at: DateTime<Utc>) {
+        self.reviews.push(Review {
+            log_part: fact.log_part,
+            position: fact.position,
+            order,
+            kind,
+            payment: payment.clone(),
+            at,
+        });
+    }
+}

@@ -1,0 +1,199 @@
+//! One order, lists of them, and payments for review. A list is newest first; the number of its last order is where the
+//! next page goes on.
+
+use aggregates::{AccountKey, DayRule, OrderNumber, OrderStatus, PackageTerms, ProductId, ProductKind};
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use sqlx::postgres::PgRow;
+use sqlx::{PgPool, Row};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::rows::{MoneyView, from_json, from_word, money};
+
+/// Orders in one answer.
+pub const ORDERS_MAX: i64 = 1_000;
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct OrderView {
+    pub order_no: String,
+    /// The customer's own name.
+    pub account: String,
+    /// The number of its product in the catalogue.
+    pub product: Option<u32>,
+    pub name: String,
+    pub price: MoneyView,
+    pub duration_days: u32,
+    pub daily_limit: String,
+    #[schema(value_type = String)]
+    pub day: DayRule,
+    pub provider: String,
+    #[schema(value_type = String)]
+    pub status: OrderStatus,
+    /// Paid after it had expired, been cancelled or failed.
+    pub late: bool,
+    pub checkout_url: Option<String>,
+    pub checkout_qr: Option<String>,
+    pub payment_id: Option<String>,
+    pub payment_method: Option<String>,
+    /// The package that it delivered.
+    pub user_package: Option<Uuid>,
+    pub placed_at: DateTime<Utc>,
+    pub expires_at: DateTime<Utc>,
+    pub paid_at: Option<DateTime<Utc>>,
+    pub fulfilled_at: Option<DateTime<Utc>>,
+    /// When it expired, was cancelled or failed.
+    pub closed_at: Option<DateTime<Utc>>,
+    pub reason: Option<String>,
+}
+
+/// Which orders; everything that is `None` matches.
+#[derive(Clone, Debug, Default)]
+pub struct OrderFilter {
+    pub account: Option<AccountKey>,
+    pub status: Option<OrderStatus>,
+    /// Placed at or after…
+    pub from: Option<DateTime<Utc>>,
+    /// …and before.
+    pub to: Option<DateTime<Utc>>,
+}
+
+const SELECT: &str = "
+SELECT o.number, o.product, o.name, o.kind, o.price_minor, o.price_currency, o.provider, o.status, o.late, o.checkout_url,
+       o.checkout_qr, o.payment_id, o.payment_method, o.delivered_package, o.placed_at, o.expires_at, o.paid_at,
+       o.fulfilled_at, o.closed_at, o.reason, a.account_id
+  FROM read.orders o
+  JOIN ledger.accounts a ON a.log_part = get_byte(uuid_send(o.account), 1)::int2 AND a.account = o.account";
+
+/// # Errors
+/// When the database cannot be read.
+pub async fn by_number(pool: &PgPool, number: &OrderNumber) -> Result<Option<OrderView>, sqlx::Error> {
+    let sql = format!("{SELECT} WHERE o.number = $1");
+    let row = sqlx::query(&sql).bind(number.as_str()).fetch_optional(pool).await?;
+    row.as_ref().map(view).transpose()
+}
+
+/// Up to `limit` orders older than the one numbered `before`, or the newest ones.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn list(
+    pool: &PgPool,
+    filter: &OrderFilter,
+    before: Option<&OrderNumber>,
+    limit: i64,
+) -> Result<Vec<OrderView>, sqlx::Error> {
+    // A number begins with its time, so numbers are in the order of time.
+    let mut sql = sqlx::QueryBuilder::new(SELECT);
+    sql.push(" WHERE true");
+    if let Some(account) = filter.account {
+        sql.push(" AND o.account = ").push_bind(account.uuid());
+    }
+    if let Some(status) = filter.status {
+        sql.push(" AND o.status = ").push_bind(crate::rows::word(&status).map_err(crate::rows::decode)?);
+    }
+    if let Some(from) = filter.from {
+        sql.push(" AND o.placed_at >= ").push_bind(from);
+    }
+    if let Some(to) = filter.to {
+        sql.push(" AND o.placed_at < ").push_bind(to);
+    }
+    if let Some(before) = before {
+        sql.push(" AND o.number < ").push_bind(before.as_str().to_owned());
+    }
+    sql.push(" ORDER BY o.number DESC LIMIT ").push_bind(limit.clamp(0, ORDERS_MAX));
+    sql.build().fetch_all(pool).await?.iter().map(view).collect()
+}
+
+fn view(row: &PgRow) -> Result<OrderView, sqlx::Error> {
+    let ProductKind::Package(PackageTerms { duration_days, daily_limit, day }) = from_json(row.try_get("kind")?)?;
+    Ok(OrderView {
+        order_no: row.try_get("number")?,
+        account: row.try_get("account_id")?,
+        product: ProductId::from_uuid(row.try_get("product")?).number(),
+        name: row.try_get("name")?,
+        price: money(row.try_get("price_minor")?, row.try_get("price_currency")?)?.into(),
+        duration_days,
+        daily_limit: daily_limit.to_string(),
+        day,
+        provider: row.try_get("provider")?,
+        status: from_word(row.try_get("status")?)?,
+        late: row.try_get("late")?,
+        checkout_url: row.try_get("checkout_url")?,
+        checkout_qr: row.try_get("checkout_qr")?,
+        payment_id: row.try_get("payment_id")?,
+        payment_method: row.try_get("payment_method")?,
+        user_package: row.try_get("delivered_package")?,
+        placed_at: row.try_get("placed_at")?,
+        expires_at: row.try_get("expires_at")?,
+        paid_at: row.try_get("paid_at")?,
+        fulfilled_at: row.try_get("fulfilled_at")?,
+        closed_at: row.try_get("closed_at")?,
+        reason: row.try_get("reason")?,
+    })
+}
+
+/// A payment that delivered nothing: of another amount (`mismatch`), or the second one (`duplicate`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct ReviewView {
+    pub order_no: String,
+    pub account: String,
+    pub kind: String,
+    pub provider: String,
+    pub payment_id: String,
+    pub paid: MoneyView,
+    pub expected: MoneyView,
+    pub method: Option<String>,
+    pub at: DateTime<Utc>,
+}
+
+/// Up to `limit` payments for review that came before `before`, newest first.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn reviews(pool: &PgPool, before: Option<&ReviewCursor>, limit: i64) -> Result<Vec<ReviewView>, sqlx::Error> {
+    let rows = sqlx::query(
+        "SELECT o.number, a.account_id, r.kind, r.provider, r.payment_id, r.amount_minor, r.amount_currency, r.method,
+                r.at, o.price_minor, o.price_currency
+           FROM read.payment_reviews r
+           JOIN read.orders o ON o.id = r.order_id
+           JOIN ledger.accounts a ON a.log_part = get_byte(uuid_send(o.account), 1)::int2 AND a.account = o.account
+          WHERE $1::timestamptz IS NULL OR (r.at, r.provider, r.payment_id) < ($1, $2, $3)
+          ORDER BY r.at DESC, r.provider DESC, r.payment_id DESC LIMIT $4",
+    )
+    .bind(before.map(|before| before.at))
+    .bind(before.map(|before| before.provider.as_str()))
+    .bind(before.map(|before| before.payment_id.as_str()))
+    .bind(limit.clamp(0, ORDERS_MAX))
+    .fetch_all(pool)
+    .await?;
+    rows.iter()
+        .map(|row| {
+            Ok(ReviewView {
+                order_no: row.try_get("number")?,
+                account: row.try_get("account_id")?,
+                kind: row.try_get("kind")?,
+                provider: row.try_get("provider")?,
+                payment_id: row.try_get("payment_id")?,
+                paid: money(row.try_get("amount_minor")?, row.try_get("amount_currency")?)?.into(),
+                expected: money(row.try_get("price_minor")?, row.try_get("price_currency")?)?.into(),
+                method: row.try_get("method")?,
+                at: row.try_get("at")?,
+            })
+        })
+        .collect()
+}
+
+/// Where the next page of reviews goes on: after this one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReviewCursor {
+    pub at: DateTime<Utc>,
+    pub provider: String,
+    pub payment_id: String,
+}
+
+impl From<&ReviewView> for ReviewCursor {
+    fn from(last: &ReviewView) -> Self {
+        Self { at: last.at, provider: last.provider.clone(), payment_id: last.payment_id.clone() }
+    }
+}

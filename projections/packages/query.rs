@@ -1,0 +1,123 @@
+//! What customers hold, and what has ended without anybody having recorded it.
+
+use aggregates::{AccountId, AccountKey, DayRule, ProductId, UserPackageId};
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use sqlx::{PgPool, Row};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::rows::{credits, from_word};
+
+/// Packages of one account in one answer.
+const PACKAGES_MAX: i64 = 1_000;
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct PackageView {
+    pub id: Uuid,
+    /// The number of its product in the catalogue.
+    pub product: Option<u32>,
+    pub name: Option<String>,
+    /// `active` or `expired`; one that has ended pays nothing even before that is recorded.
+    pub status: String,
+    pub starts_at: DateTime<Utc>,
+    pub ends_at: DateTime<Utc>,
+    pub daily_limit: String,
+    pub duration_days: i32,
+    /// What it will still pay in all.
+    pub remaining: String,
+    pub time_zone: String,
+    #[schema(value_type = String)]
+    pub day: DayRule,
+}
+
+/// Everything an account holds or held, the one that ends last first.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn of_account(
+    pool: &PgPool,
+    account: AccountKey,
+    now: DateTime<Utc>,
+) -> Result<Vec<PackageView>, sqlx::Error> {
+    let rows = sqlx::query(
+        "SELECT p.package, p.product, c.name, p.starts_at, p.ends_at, p.daily_limit, p.duration_days, p.left_over,
+                p.time_zone, p.day_rule, CASE WHEN p.ends_at <= $2 THEN 'expired' ELSE p.status END AS status
+           FROM read.packages p
+           LEFT JOIN read.products c ON c.product = p.product
+          WHERE p.account = $1
+          ORDER BY p.ends_at DESC, p.package LIMIT $3",
+    )
+    .bind(account.uuid())
+    .bind(now)
+    .bind(PACKAGES_MAX)
+    .fetch_all(pool)
+    .await?;
+    rows.iter()
+        .map(|row| {
+            Ok(PackageView {
+                id: row.try_get("package")?,
+                product: ProductId::from_uuid(row.try_get("product")?).number(),
+                name: row.try_get("name")?,
+                status: row.try_get("status")?,
+                starts_at: row.try_get("starts_at")?,
+                ends_at: row.try_get("ends_at")?,
+                daily_limit: credits(row.try_get("daily_limit")?)?.to_string(),
+                duration_days: row.try_get("duration_days")?,
+                remaining: credits(row.try_get("left_over")?)?.to_string(),
+                time_zone: row.try_get("time_zone")?,
+                day: from_word(row.try_get("day_rule")?)?,
+            })
+        })
+        .collect()
+}
+
+/// The numbers of the products that an account holds a running package of.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn products_held(pool: &PgPool, account: AccountKey, now: DateTime<Utc>) -> Result<Vec<u32>, sqlx::Error> {
+    let products: Vec<Uuid> = sqlx::query_scalar(
+        "SELECT DISTINCT product FROM read.packages
+          WHERE account = $1 AND status = 'active' AND starts_at <= $2 AND ends_at > $2 ORDER BY product",
+    )
+    .bind(account.uuid())
+    .bind(now)
+    .fetch_all(pool)
+    .await?;
+    Ok(products.into_iter().filter_map(|product| ProductId::from_uuid(product).number()).collect())
+}
+
+/// A package that has ended and that nobody has marked so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ended {
+    pub account: AccountId,
+    pub package: UserPackageId,
+}
+
+/// The first `limit` of them, longest ended first.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn ended(pool: &PgPool, now: DateTime<Utc>, limit: i64) -> Result<Vec<Ended>, sqlx::Error> {
+    let rows = sqlx::query(
+        "SELECT a.account_id, p.package
+           FROM (SELECT account, package, ends_at FROM read.packages
+                  WHERE status = 'active' AND ends_at <= $1 ORDER BY ends_at, account, package LIMIT $2) p
+           JOIN ledger.accounts a ON a.log_part = get_byte(uuid_send(p.account), 1)::int2 AND a.account = p.account
+          ORDER BY p.ends_at, p.account, p.package",
+    )
+    .bind(now)
+    .bind(limit)
+    .fetch_all(pool)
+    .await?;
+    rows.iter()
+        .map(|row| {
+            let account = AccountId::try_new(row.try_get("account_id")?);
+            Ok(Ended {
+                account: account.map_err(|error| sqlx::Error::Decode(error.into()))?,
+                package: UserPackageId::from_uuid(row.try_get("package")?),
+            })
+        })
+        .collect()
+}

@@ -1,0 +1,28 @@
+//! What the parts of a running server share.
+
+use aggregates::Currency;
+use chrono_tz::Tz;
+use sqlx::PgPool;
+
+use crate::clock::Clock;
+use crate::dispatch::Dispatcher;
+use crate::providers::sandbox::Sandbox;
+use crate::workers::read_gate::ReadGate;
+
+/// A running instance, as edges and workers see it; clones share it.
+#[derive(Clone)]
+pub struct App {
+    /// The one door for writes.
+    pub dispatch: Dispatcher,
+    /// For reads.
+    pub pool: PgPool,
+    /// Lets a read wait for what it must see.
+    pub reads: ReadGate,
+    pub clock: Clock,
+    /// Only where it is on.
+    pub sandbox: Option<Sandbox>,
+    /// What a price is in that names no currency.
+    pub currency: Currency,
+    /// Whose days are billing days.
+    pub time_zone: Tz,
+}

@@ -1,0 +1,256 @@
+//! Keeps the read models up with the log: reads on from the checkpoints, folds, writes; one loop feeds all of them.
+//!
+//! Any number of processes may run it. Whoever moves the checkpoints first has done the work, the others stand by: each
+//! time one is overtaken it looks away for a little longer, so it costs next to nothing and takes over within a second.
+//!
+//! Between two batches it pauses: under load there is more to fold then, and a thousand charges of one account are one
+//! row. Idle, it looks at the heads now and then, and at once when a writer of this process says so.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aggregates::LogPart;
+use projections::{Checkpoints, Fact, Generation, Link, Runner, RunnerError, Written};
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{Connection, PgConnection};
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::Clock;
+use crate::store::stream::{Behind, Committed, Cursor, behind, read_decoded, share};
+use crate::store::{StoreError, as_writer};
+
+/// How the loop is run. The defaults are measured on two cores.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Events read and folded for one transaction.
+    pub events_max: i64,
+    /// Between two looks at an idle log.
+    pub idle: Duration,
+    /// Between two transactions while there is more.
+    pub pause: Duration,
+    /// A process that is overtaken looks away for so long at most…
+    pub standby_max: Duration,
+    /// …and one in trouble for so long.
+    pub trouble_max: Duration,
+    /// What commits are dated by.
+    pub clock: Clock,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            events_max: 20_000,
+            idle: Duration::from_millis(50),
+            pause: Duration::from_millis(10),
+            standby_max: Duration::from_secs(1),
+            trouble_max: Duration::from_secs(5),
+            clock: Clock::system(),
+        }
+    }
+}
+
+/// How far the read models are, as the loop of this process knows it: one position per partition.
+pub type Positions = Vec<i64>;
+
+/// What the rest of the process holds of the loop.
+#[derive(Debug, Clone)]
+pub struct Handle {
+    wake: Arc<Notify>,
+    positions: watch::Receiver<Positions>,
+}
+
+impl Handle {
+    /// Says that something was written. Cheap, and safe to forget: the loop looks by itself.
+    pub fn poke(&self) {
+        self.wake.notify_one();
+    }
+
+    #[must_use]
+    pub fn positions(&self) -> watch::Receiver<Positions> {
+        self.positions.clone()
+    }
+}
+
+/// The loop; it does nothing until it is run.
+pub struct Loop {
+    connect: PgConnectOptions,
+    options: Options,
+    wake: Arc<Notify>,
+    positions: watch::Sender<Positions>,
+    said: Option<String>,
+}
+
+/// The first wait after a lost race or an error; it doubles.
+const FIRST_WAIT: Duration = Duration::from_millis(50);
+
+/// What one turn of the loop came to.
+enum Turn {
+    /// Everything that was there when it looked is in the read models.
+    Done,
+    /// There is more.
+    More,
+    /// Another process was faster.
+    Overtaken,
+}
+
+/// Why a turn failed. All of it is tried again: the log may be read by a newer build soon, a server comes back.
+#[derive(Debug, thiserror::Error)]
+enum Trouble {
+    #[error(transparent)]
+    Log(#[from] StoreError),
+    #[error(transparent)]
+    Runner(#[from] RunnerError),
+    #[error(transparent)]
+    Database(#[from] sqlx::Error),
+}
+
+impl Loop {
+    #[must_use]
+    pub fn new(connect: PgConnectOptions, options: Options) -> (Self, Handle) {
+        let (positions, seen) = watch::channel(vec![0; usize::from(aggregates::LOG_PARTS)]);
+        let wake = Arc::new(Notify::new());
+        let handle = Handle { wake: wake.clone(), positions: seen };
+        (Self { connect: as_writer(connect), options, wake, positions, said: None }, handle)
+    }
+
+    /// Runs until `shutdown`. A batch that has begun is finished.
+    pub async fn run(mut self, shutdown: CancellationToken) {
+        let mut wait = FIRST_WAIT;
+        while !shutdown.is_cancelled() {
+            if let Err(trouble) = self.follow(&shutdown, &mut wait).await {
+                self.say(&trouble);
+                sleep(&shutdown, wait).await;
+                wait = (wait * 2).min(self.options.trouble_max);
+            }
+        }
+    }
+
+    /// Turn after turn on one connection, until it fails.
+    async fn follow(&mut self, shutdown: &CancellationToken, wait: &mut Duration) -> Result<(), Trouble> {
+        let mut connection = PgConnection::connect_with(&self.connect).await?;
+        let mut runner = Runner::load(&mut connection, Generation::Live, projections::all()).await?;
+        self.publish(runner.written());
+        let mut standby = FIRST_WAIT;
+        while !shutdown.is_cancelled() {
+            let turn = self.turn(&mut connection, &mut runner).await?;
+            self.publish(runner.written());
+            self.recovered();
+            *wait = FIRST_WAIT;
+            match turn {
+                Turn::Done => self.until_woken(shutdown).await,
+                Turn::More => sleep(shutdown, self.options.pause).await,
+                Turn::Overtaken => sleep(shutdown, standby).await,
+            }
+            standby = match turn {
+                Turn::Overtaken => (standby * 2).min(self.options.standby_max),
+                Turn::Done | Turn::More => FIRST_WAIT,
+            };
+        }
+        Ok(connection.close().await?)
+    }
+
+    async fn turn(&self, connection: &mut PgConnection, runner: &mut Runner) -> Result<Turn, Trouble> {
+        let behind = behind(connection, &cursors(runner.written())).await?;
+        let left = lag(&behind);
+        if behind.is_empty() {
+            metrics::gauge!("ledger_projection_lag_seconds").set(0.0);
+            return Ok(Turn::Done);
+        }
+        let commits = read_decoded(connection, &share(&behind, self.options.events_max)).await?;
+        if let Some(oldest) = commits.iter().map(|commit| commit.at).min() {
+            let age = self.options.clock.now().signed_duration_since(oldest).to_std().unwrap_or_default();
+            metrics::gauge!("ledger_projection_lag_seconds").set(age);
+        }
+        for commit in &commits {
+            fold(runner, commit)?;
+        }
+        let folded = i64::try_from(runner.pending()).unwrap_or(i64::MAX);
+        Ok(match runner.write(connection).await? {
+            Written::Overtaken => Turn::Overtaken,
+            Written::Moved => {
+                metrics::counter!("ledger_projection_events_total").increment(folded.unsigned_abs());
+                if left > folded { Turn::More } else { Turn::Done }
+            }
+        })
+    }
+
+    /// After a write of this process, a while, or the end.
+    async fn until_woken(&self, shutdown: &CancellationToken) {
+        // Not at once, even if poked: see above.
+        sleep(shutdown, self.options.pause.min(self.options.idle)).await;
+        tokio::select! {
+            () = self.wake.notified() => (),
+            () = sleep(shutdown, self.options.idle) => (),
+        }
+    }
+
+    fn publish(&self, written: &Checkpoints) {
+        self.positions.send_if_modified(|positions| {
+            let mut moved = false;
+            for (known, checkpoint) in positions.iter_mut().zip(written.values()) {
+                moved |= *known != checkpoint.position;
+                *known = checkpoint.position;
+            }
+            moved
+        });
+    }
+
+    /// Once for each kind of trouble, not once a second.
+    fn say(&mut self, trouble: &Trouble) {
+        let what = trouble.to_string();
+        if self.said.as_ref() != Some(&what) {
+            tracing::error!(trouble = %what, "the read models stand still; trying again");
+            self.said = Some(what);
+        }
+    }
+
+    fn recovered(&mut self) {
+        if self.said.take().is_some() {
+            tracing::info!("the read models move again");
+        }
+    }
+}
+
+/// How many events are still to be read.
+fn lag(behind: &[Behind]) -> i64 {
+    let left: i64 = behind.iter().map(Behind::events).sum();
+    metrics::gauge!("ledger_projection_lag_events").set(u32::try_from(left).unwrap_or(u32::MAX));
+    left
+}
+
+/// Where the next read starts.
+pub(crate) fn cursors(written: &Checkpoints) -> Vec<Cursor> {
+    let cursor =
+        |(log_part, at): (&LogPart, &projections::Checkpoint)| Cursor { log_part: *log_part, position: at.position };
+    written.iter().map(cursor).collect()
+}
+
+/// Hands a commit of the log to the read models.
+pub(crate) fn fold(runner: &mut Runner, commit: &Committed) -> Result<(), RunnerError> {
+    let link = Link {
+        log_part: commit.log_part,
+        first_position: commit.first_position,
+        last_position: commit.last_position(),
+        prev_chain: commit.prev_chain,
+        chain: commit.chain,
+    };
+    let facts = commit.events.iter().map(|event| Fact {
+        log_part: commit.log_part,
+        position: event.position,
+        account: event.account,
+        aggregate: event.aggregate,
+        version: event.version,
+        at: commit.at,
+        event: &event.event,
+    });
+    runner.fold(&link, facts)
+}
+
+/// Returns early at the end of the process.
+async fn sleep(shutdown: &CancellationToken, duration: Duration) {
+    tokio::select! {
+        () = shutdown.cancelled() => (),
+        () = tokio::time::sleep(duration) => (),
+    }
+}
