@@ -63,7 +63,7 @@ impl<'a> Bench<'a> {
         let full = middle(closed, |window| window.per_second)?;
 
         let open = self.windows(accounts, connections, Some(full.per_second * OFFERED)).await?;
-        let open_all = list(open.iter().map(|window| p99_ms(window)));
+        let open_all = list(open.iter().map(p99_ms));
         let calm = middle(open, p99_ms)?;
         self.caught_up().await?;
         Ok(Row {
