@@ -61,7 +61,7 @@ pub struct Unfit(pub &'static str);
 
 /// Events to rows.
 #[async_trait]
-pub trait Projection: Send {
+pub trait Projection: Send + Sync {
     fn name(&self) -> &'static str;
 
     /// The tables that are its own, without a schema. A rebuild makes them again.

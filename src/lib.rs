@@ -45,6 +45,7 @@ pub mod processes;
 pub mod providers;
 pub mod rebuild;
 pub mod replay;
+pub mod server;
 pub mod store;
 pub mod vault;
 pub mod verify;

@@ -1,9 +1,12 @@
 //! The command line: one file per subcommand. Results on stdout, logs on stderr, exit code 0 only on success.
 
 mod bench;
+mod demo;
+mod dev;
 mod loadtest;
 mod rebuild;
 mod replay;
+mod serve;
 mod simulate;
 mod token;
 mod verify;
@@ -23,6 +26,10 @@ pub struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run everything on this machine, with nothing to set up.
+    Dev(dev::Arguments),
+    /// Run on a database of one's own.
+    Serve(serve::Arguments),
     /// Bring the database schema up to date.
     Migrate(Database),
     /// Prove that the log is what was written: every hash, chain and head, every aggregate, every snapshot.
@@ -81,6 +88,8 @@ pub fn run(arguments: Arguments) -> ExitCode {
 
 async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
     match command {
+        Command::Dev(arguments) => dev::run(arguments).await,
+        Command::Serve(arguments) => serve::run(arguments).await,
         Command::Migrate(database) => {
             crate::store::migrate(&database.connect_options()?).await?;
             Ok(ExitCode::SUCCESS)

@@ -77,7 +77,14 @@ impl Layers {
         }
     }
 
-    pub(super) fn over(&mut self, name: &str, value: Option<String>) {
+    /// Whether somebody has set it.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        self.values.contains_key(name)
+    }
+
+    /// Puts a value on top of what was set, such as an argument of the command line.
+    pub fn over(&mut self, name: &str, value: Option<String>) {
         if let Some(value) = value.filter(|value| !value.is_empty()) {
             self.values.insert(name.to_owned(), value.into());
         }

@@ -15,6 +15,7 @@
 //! A handler parses into types, asks for one thing, and renders the answer. No timeout stands around a write: giving up
 //! on one does not undo it.
 
+pub mod api;
 pub mod auth;
 pub mod decimal;
 mod edge;

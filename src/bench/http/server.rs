@@ -21,6 +21,8 @@ const READY_WITHIN: Duration = Duration::from_secs(60);
 const STOPPED_WITHIN: Duration = Duration::from_secs(60);
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 const TOKEN_SECONDS: u32 = 24 * 60 * 60;
+/// Nothing here sends mail, but a server wants to know where it would go.
+const NO_MAIL: &str = "smtp://127.0.0.1:9";
 /// Linux counts a process's time in these.
 const TICK_MICROS: u64 = 10_000;
 /// What the server counts of its store.
@@ -52,6 +54,7 @@ impl Server {
         command
             .envs(std::env::vars_os().filter(|(name, _)| ["PATH", "HOME", "RUST_LOG"].iter().any(|kept| name == kept)));
         command.env("DATABASE_URL", database_url).env("JWT_SECRET", &secret).env("LEDGER_MASTER_KEY", &master_key);
+        command.env("SMTP_URL", NO_MAIL);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().with_context(|| format!("starting {}", program.display()))?;
         let pid = child.id().context("the server ended at once")?;
