@@ -31,8 +31,10 @@ mod sandbox;
 mod usage;
 
 use aggregates::{AccountId, OrderNumber};
+use axum::middleware::from_fn_with_state;
 use utoipa_axum::router::OpenApiRouter;
 
+use self::fresh::{Api, Written, note_writes};
 use super::auth::Caller;
 use super::problem::{Problem, Reason};
 use crate::app::App;
@@ -55,7 +57,8 @@ pub fn routes(app: &App) -> OpenApiRouter {
     if app.sandbox.is_some() {
         all = all.merge(notices::routes()).merge(sandbox::routes());
     }
-    all.with_state(app.clone())
+    let api = Api { app: app.clone(), written: Written::new() };
+    all.layer(from_fn_with_state(api.clone(), note_writes)).with_state(api)
 }
 
 /// Who asks, for the log.
