@@ -4,6 +4,7 @@
 //! store/     what the log promises whoever writes and reads it
 //! projections/   read models: rows, exactly once, rebuilt
 //! crash/     the same promises while processes, servers and connections die
+//! web/       the HTTP edge over a real socket
 //! verify.rs  every change of the log is found, at its place
 //! support/   databases, processes, a proxy that cuts, and how to look at a log
 //! ```
@@ -18,3 +19,4 @@ mod projections;
 mod store;
 mod support;
 mod verify;
+mod web;

@@ -1,0 +1,177 @@
+//! Process managers: when this happened, then ask for that.
+//!
+//! | when                     | then                                        |                    |
+//! |--------------------------|---------------------------------------------|--------------------|
+//! | `order.placed`           | expire it at its time, unless it was paid   | `expire_order.rs`  |
+//! | `user_package.activated` | record its end when it comes                | `expire_package.rs`|
+//! | `delivery.requested`     | have the API key made                       | `create_api_key.rs`|
+//! | `delivery.key_created`   | send the mail, then forget the key          | `send_mail.rs`     |
+//! | `delivery.retried`       | try that step again now                     | both               |
+//!
+//! `asks_of` is that table: pure. `runner.rs` reads the log forward and writes the jobs it asks for together with how far
+//! it has read, so each event is answered once, by however many processes, and rebuilding a read model wakes nobody.
+//! Each file of a job has its handler: outcomes return as commands whose ids follow from the job, so that a repeat
+//! changes nothing.
+//!
+//! A new process: its rows here, its handler beside the others, and, where it listens to something new, the index that
+//! `runner.rs` reads through.
+
+mod create_api_key;
+mod delivery;
+mod expire_order;
+mod expire_package;
+mod runner;
+mod send_mail;
+
+use std::sync::Arc;
+
+use aggregates::order::Placed;
+use aggregates::{AccountId, DeliveryEvent, DeliveryStep, Event, OrderEvent, UserPackageEvent};
+use serde_json::json;
+use uuid::Uuid;
+
+pub use create_api_key::CreateApiKey;
+pub use expire_order::ExpireOrder;
+pub use expire_package::ExpirePackage;
+pub use runner::{Advanced, ProcessError, advance};
+pub use send_mail::{MailLinks, SendMail};
+
+use crate::dispatch::Dispatcher;
+use crate::forward::ForwardClient;
+use crate::jobs::{Handler, NewJob, When};
+use crate::mail::Mailer;
+
+/// Kinds of jobs.
+pub mod kinds {
+    pub const CREATE_API_KEY: &str = "create_api_key";
+    pub const SEND_MAIL: &str = "send_mail";
+    pub const EXPIRE_ORDER: &str = "expire_order";
+    pub const EXPIRE_PACKAGE: &str = "expire_package";
+}
+
+/// Something that happened, as far as processes care.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Happened {
+    pub account: AccountId,
+    /// What it happened to.
+    pub aggregate: Uuid,
+    pub event: Event,
+}
+
+/// What a process asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ask {
+    Do(NewJob),
+    RetryNow { kind: &'static str, key: String },
+}
+
+/// The table.
+#[must_use]
+pub fn asks_of(happened: &Happened) -> Vec<Ask> {
+    let key = happened.aggregate.to_string();
+    let job = |kind, when| {
+        let account_id = Some(happened.account.as_str().to_owned());
+        vec![Ask::Do(NewJob { kind, key: key.clone(), account_id, payload: json!({}), when })]
+    };
+    match &happened.event {
+        Event::Order(OrderEvent::Placed(Placed { expires_at, .. })) => job(kinds::EXPIRE_ORDER, When::At(*expires_at)),
+        Event::UserPackage(UserPackageEvent::Activated(run)) => job(kinds::EXPIRE_PACKAGE, When::At(run.ends_at)),
+        Event::Delivery(DeliveryEvent::Requested(_)) => job(kinds::CREATE_API_KEY, When::Now),
+        Event::Delivery(DeliveryEvent::KeyCreated(_)) => job(kinds::SEND_MAIL, When::Now),
+        Event::Delivery(DeliveryEvent::Retried(retried)) => {
+            vec![Ask::RetryNow { kind: kind_of(retried.step), key }]
+        }
+        // Nobody acts on the rest; the lists of what there is are in the domain.
+        Event::Order(_) | Event::UserPackage(_) | Event::Delivery(_) => vec![],
+        Event::CreditAccount(_) | Event::Product(_) | Event::Holdings(_) | Event::Customer(_) => vec![],
+    }
+}
+
+const fn kind_of(step: DeliveryStep) -> &'static str {
+    match step {
+        DeliveryStep::CreateKey => kinds::CREATE_API_KEY,
+        DeliveryStep::SendMail => kinds::SEND_MAIL,
+    }
+}
+
+/// One handler for each kind of job above.
+#[must_use]
+pub fn handlers(
+    dispatcher: &Dispatcher,
+    vault: &crate::vault::Vault,
+    forward: ForwardClient,
+    mailer: Mailer,
+    links: MailLinks,
+) -> Vec<Arc<dyn Handler>> {
+    vec![
+        Arc::new(CreateApiKey::new(dispatcher.clone(), vault.clone(), forward)),
+        Arc::new(SendMail::new(dispatcher.clone(), vault.clone(), mailer, links)),
+        Arc::new(ExpireOrder::new(dispatcher.clone())),
+        Arc::new(ExpirePackage::new(dispatcher.clone())),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use aggregates::delivery::{AttemptFailed, GivenUp, KeyCreated, MailSent, Requested, Retried};
+    use aggregates::{OrderId, UserPackageId};
+    use chrono::{DateTime, Utc};
+
+    use super::*;
+
+    const AGGREGATE: Uuid = Uuid::from_u128(7);
+
+    fn at() -> DateTime<Utc> {
+        "2026-01-05T06:00:00Z".parse().unwrap()
+    }
+
+    fn asked(event: impl Into<Event>) -> Vec<Ask> {
+        let account = AccountId::try_new("alice").unwrap();
+        asks_of(&Happened { account, aggregate: AGGREGATE, event: event.into() })
+    }
+
+    fn job(kind: &'static str, when: When) -> Vec<Ask> {
+        let (key, account_id) = (AGGREGATE.to_string(), Some("alice".to_owned()));
+        vec![Ask::Do(NewJob { kind, key, account_id, payload: json!({}), when })]
+    }
+
+    #[test]
+    fn a_delivery_asks_for_a_key_then_for_a_mail_then_for_nothing() {
+        let (order, user_package) = (OrderId::from_uuid(AGGREGATE), UserPackageId::from_uuid(AGGREGATE));
+        let requested = DeliveryEvent::Requested(Requested { order, user_package, at: at() });
+        assert_eq!(asked(requested), job(kinds::CREATE_API_KEY, When::Now));
+        let created = KeyCreated { key_id: "k".to_owned(), last_four: "abcd".to_owned(), at: at() };
+        assert_eq!(asked(DeliveryEvent::KeyCreated(created)), job(kinds::SEND_MAIL, When::Now));
+        let sent = MailSent { message_id: "m".to_owned(), at: at() };
+        assert_eq!(asked(DeliveryEvent::MailSent(sent)), vec![]);
+    }
+
+    #[test]
+    fn a_failure_asks_for_nothing_and_a_retry_by_hand_for_its_step() {
+        let step = DeliveryStep::SendMail;
+        let failed = AttemptFailed { step, attempt: 1, reason: "r".to_owned(), at: at() };
+        assert_eq!(asked(DeliveryEvent::AttemptFailed(failed)), vec![]);
+        assert_eq!(asked(DeliveryEvent::GivenUp(GivenUp { step, attempts: 1, at: at() })), vec![]);
+        for (step, kind) in
+            [(DeliveryStep::SendMail, kinds::SEND_MAIL), (DeliveryStep::CreateKey, kinds::CREATE_API_KEY)]
+        {
+            let retry = vec![Ask::RetryNow { kind, key: AGGREGATE.to_string() }];
+            assert_eq!(asked(DeliveryEvent::Retried(Retried { step, at: at() })), retry);
+        }
+    }
+
+    #[test]
+    fn what_ends_by_itself_is_a_timer() {
+        let placed = serde_json::json!({
+            "number": "ORD20260105060000abcdef01", "product": AGGREGATE, "name": "n",
+            "kind": {"package": {"duration_days": 30, "daily_limit": 5_000_000}}, "time_zone": "Asia/Shanghai",
+            "price": {"minor": 3000, "currency": "CNY"}, "provider": "sandbox",
+            "placed_at": "2026-01-05T06:00:00Z", "expires_at": "2026-01-05T06:15:00Z",
+        });
+        let placed: Placed = serde_json::from_value(placed).unwrap();
+        let expires_at = placed.expires_at;
+        assert_eq!(asked(OrderEvent::Placed(placed)), job(kinds::EXPIRE_ORDER, When::At(expires_at)));
+        let cancelled = aggregates::order::Cancelled { at: at() };
+        assert_eq!(asked(OrderEvent::Cancelled(cancelled)), vec![]);
+    }
+}

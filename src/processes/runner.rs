@@ -1,0 +1,132 @@
+//! Reads the log forward for the processes, and writes the jobs they ask for together with how far it has read.
+//!
+//! Any number of processes may do this at once: the checkpoints are compared and moved under their locks, in the
+//! transaction that writes the jobs, so one of them answers each event. Positions are gapless and a commit becomes
+//! visible as a whole, so what lies between two events of interest can be passed over without looking at it.
+
+use std::collections::HashMap;
+
+use aggregates::{AccountId, AggregateKind, Event, EventError};
+use sqlx::postgres::PgRow;
+use sqlx::{PgConnection, PgPool, Row};
+
+use super::{Ask, Happened, asks_of};
+use crate::jobs::{self, NewJob};
+
+/// The condition is that of the index `events_for_processes`, word for word.
+const READ: &str = "
+SELECT c.log_part, c.position AS checkpoint, e.position, e.schema_version, e.aggregate_type, e.event_type,
+       e.aggregate_id, e.payload, a.account_id
+  FROM jobs.process_checkpoints c
+ CROSS JOIN LATERAL (
+       SELECT e.position, e.schema_version, e.aggregate_type, e.event_type, e.aggregate_id, e.account,
+              e.payload::text AS payload
+         FROM ledger.events e
+        WHERE e.log_part = c.log_part AND e.position > c.position
+          AND (e.aggregate_type IN ('order', 'delivery') OR e.event_type = 'activated')
+        ORDER BY e.position LIMIT $1) e
+  LEFT JOIN ledger.accounts a ON a.log_part = c.log_part AND a.account = e.account
+ ORDER BY c.log_part, e.position";
+
+/// What one step did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Advanced {
+    /// Events of interest that were there to be read; none: everything is answered.
+    pub events: usize,
+    /// Jobs and retries that were asked for.
+    pub asks: usize,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ProcessError {
+    #[error("database: {0}")]
+    Database(#[from] sqlx::Error),
+    #[error("partition {log_part}, position {position}: {source}")]
+    Event { log_part: i16, position: i64, source: EventError },
+    #[error("partition {log_part}, position {position}: {what}")]
+    Corrupt { log_part: i16, position: i64, what: &'static str },
+}
+
+/// One partition's news.
+#[derive(Default)]
+struct News {
+    checkpoint: i64,
+    position: i64,
+    asks: Vec<Ask>,
+}
+
+/// Answers up to `events_max` events of each partition.
+///
+/// # Errors
+/// When the database is in trouble, or an event cannot be read: it is not passed over.
+pub async fn advance(pool: &PgPool, events_max: i64) -> Result<Advanced, ProcessError> {
+    let rows = sqlx::query(READ).bind(events_max).fetch_all(pool).await?;
+    if rows.is_empty() {
+        return Ok(Advanced::default());
+    }
+    let mut news: HashMap<i16, News> = HashMap::new();
+    for row in &rows {
+        let log_part: i16 = row.try_get("log_part")?;
+        let part = news.entry(log_part).or_default();
+        part.checkpoint = row.try_get("checkpoint")?;
+        part.position = row.try_get("position")?;
+        part.asks.extend(asks_of(&happened(row, log_part, part.position)?));
+    }
+    // Not under a `select!`: sqlx 0.8 cannot be cut off while it begins a transaction.
+    let mut transaction = pool.begin().await?;
+    let asks = answer(&mut transaction, &news).await?;
+    transaction.commit().await?;
+    Ok(Advanced { events: rows.len(), asks })
+}
+
+fn happened(row: &PgRow, log_part: i16, position: i64) -> Result<Happened, ProcessError> {
+    let corrupt = |what| ProcessError::Corrupt { log_part, position, what };
+    let kind = AggregateKind::from_name(row.try_get("aggregate_type")?);
+    let kind = kind.ok_or_else(|| corrupt("an aggregate that this release does not know"))?;
+    let event = Event::from_parts(
+        kind,
+        row.try_get("event_type")?,
+        row.try_get("schema_version")?,
+        row.try_get::<&str, _>("payload")?,
+    );
+    let event = event.map_err(|source| ProcessError::Event { log_part, position, source })?;
+    let account: Option<&str> = row.try_get("account_id")?;
+    let account = account.and_then(|account| AccountId::try_new(account).ok());
+    let account = account.ok_or_else(|| corrupt("an account without a name"))?;
+    Ok(Happened { account, aggregate: row.try_get("aggregate_id")?, event })
+}
+
+/// Moves the checkpoints that are still where they were read, and asks for what those partitions' news ask for.
+async fn answer(connection: &mut PgConnection, news: &HashMap<i16, News>) -> Result<usize, sqlx::Error> {
+    let parts: Vec<i16> = news.keys().copied().collect();
+    let rows = sqlx::query_as::<_, (i16, i64)>(
+        "SELECT log_part, position FROM jobs.process_checkpoints WHERE log_part = ANY ($1) ORDER BY log_part FOR UPDATE",
+    );
+    let now = rows.bind(&parts).fetch_all(&mut *connection).await?;
+    let unmoved = |part: &i16, position: i64| news.get(part).is_some_and(|news| news.checkpoint == position);
+    let ours: Vec<i16> = now.into_iter().filter(|(part, at)| unmoved(part, *at)).map(|(part, _)| part).collect();
+    let positions: Vec<i64> = ours.iter().filter_map(|part| news.get(part)).map(|news| news.position).collect();
+    sqlx::query(
+        "UPDATE jobs.process_checkpoints c SET position = n.position
+           FROM unnest($1::int2[], $2::int8[]) AS n (log_part, position) WHERE c.log_part = n.log_part",
+    )
+    .bind(&ours)
+    .bind(&positions)
+    .execute(&mut *connection)
+    .await?;
+    let asks: Vec<&Ask> = ours.iter().filter_map(|part| news.get(part)).flat_map(|news| &news.asks).collect();
+    ask_for(connection, &asks).await?;
+    Ok(asks.len())
+}
+
+async fn ask_for(connection: &mut PgConnection, asks: &[&Ask]) -> Result<(), sqlx::Error> {
+    let new: Vec<NewJob> =
+        asks.iter().filter_map(|ask| if let Ask::Do(job) = ask { Some(job.clone()) } else { None }).collect();
+    jobs::enqueue_in_tx(&mut *connection, &new).await?;
+    for ask in asks {
+        if let Ask::RetryNow { kind, key } = ask {
+            jobs::retry_now(&mut *connection, kind, key).await?;
+        }
+    }
+    Ok(())
+}

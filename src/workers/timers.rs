@@ -1,0 +1,35 @@
+//! What must happen every hour, whoever does it: jobs that were done long ago are removed.
+//!
+//! Orders and packages that end have timers of their own (`processes/`), one job each.
+
+use std::time::Duration;
+
+use chrono::{TimeDelta, Utc};
+use sqlx::PgPool;
+use tokio_util::sync::CancellationToken;
+
+use crate::jobs;
+
+const EVERY: Duration = Duration::from_secs(3_600);
+/// How long a done job can still be looked at.
+const DONE_KEPT: TimeDelta = TimeDelta::days(30);
+const PRUNED_AT_ONCE: i64 = 1_000;
+
+/// Runs until `shutdown`. Two processes that prune at once pass over each other's rows.
+pub async fn run(pool: PgPool, shutdown: CancellationToken) {
+    while !shutdown.is_cancelled() {
+        if let Err(error) = prune(&pool, &shutdown).await {
+            tracing::warn!(%error, "old jobs cannot be removed");
+        }
+        tokio::select! {
+            () = shutdown.cancelled() => {}
+            () = tokio::time::sleep(EVERY) => {}
+        }
+    }
+}
+
+async fn prune(pool: &PgPool, shutdown: &CancellationToken) -> Result<(), sqlx::Error> {
+    let before = Utc::now() - DONE_KEPT;
+    while !shutdown.is_cancelled() && jobs::prune_done(pool, before, PRUNED_AT_ONCE).await? > 0 {}
+    Ok(())
+}
