@@ -25,6 +25,8 @@ pub mod catalogue;
 mod checkpoints;
 pub mod daily_usage;
 pub mod deliveries;
+#[cfg(test)]
+mod facts;
 pub mod orders;
 pub mod packages;
 mod rows;
