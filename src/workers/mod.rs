@@ -9,5 +9,7 @@
 //! ```
 
 pub mod jobs;
+pub mod processes;
 pub mod projections;
 pub mod read_gate;
+pub mod timers;
