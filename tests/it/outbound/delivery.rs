@@ -107,7 +107,7 @@ async fn a_misbehaving_forward_service_is_recorded_and_recovered_from() {
 #[tokio::test]
 async fn a_mail_server_in_trouble_is_recorded_and_recovered_from() {
     for (accident, reason) in [
-        (Accident::Absent, "cannot be reached, or hung up"),
+        (Accident::Absent, "hung up"),
         (Accident::AtSender("421 later"), "put us off with code 421"),
         (Accident::AtRecipient("450 mailbox busy wang@example.com"), "put us off with code 450"),
         (Accident::AtData("451 no space"), "put us off with code 451"),
