@@ -61,7 +61,7 @@ pub struct Unfit(pub &'static str);
 
 /// Events to rows.
 #[async_trait]
-pub trait Projection: Send {
+pub trait Projection: Send + Sync {
     fn name(&self) -> &'static str;
 
     /// The tables that are its own, without a schema. A rebuild makes them again.
@@ -104,7 +104,6 @@ pub fn select(names: &[String]) -> Result<Vec<Box<dyn Projection>>, String> {
     if let Some(unknown) = names.iter().find(|name| all().iter().all(|known| known.name() != name.as_str())) {
         return Err(unknown.clone());
     }
-    let chosen =
-        |projection: &Box<dyn Projection>| names.is_empty() || names.iter().any(|name| name == projection.name());
-    Ok(all().into_iter().filter(chosen).collect())
+    let chosen = |name: &str| names.is_empty() || names.iter().any(|wanted| wanted == name);
+    Ok(all().into_iter().filter(|projection| chosen(projection.name())).collect())
 }

@@ -1,10 +1,13 @@
-//! What the parts of a running server share. Wired here and nowhere else.
+//! What the parts of a running server share.
 
+use aggregates::Currency;
+use chrono_tz::Tz;
 use sqlx::PgPool;
 
 use crate::clock::Clock;
 use crate::dispatch::Dispatcher;
 use crate::providers::sandbox::Sandbox;
+use crate::workers::read_gate::ReadGate;
 
 /// A running instance, as edges and workers see it; clones share it.
 #[derive(Clone)]
@@ -13,7 +16,13 @@ pub struct App {
     pub dispatch: Dispatcher,
     /// For reads.
     pub pool: PgPool,
+    /// Lets a read wait for what it must see.
+    pub reads: ReadGate,
     pub clock: Clock,
     /// Only where it is on.
     pub sandbox: Option<Sandbox>,
+    /// What a price is in that names no currency.
+    pub currency: Currency,
+    /// Whose days are billing days.
+    pub time_zone: Tz,
 }

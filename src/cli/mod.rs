@@ -1,9 +1,14 @@
 //! The command line: one file per subcommand. Results on stdout, logs on stderr, exit code 0 only on success.
 
 mod bench;
+mod demo;
+mod dev;
+mod loadtest;
 mod rebuild;
 mod replay;
+mod serve;
 mod simulate;
+mod token;
 mod verify;
 
 use std::process::ExitCode;
@@ -21,6 +26,10 @@ pub struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run everything on this machine, with nothing to set up.
+    Dev(dev::Arguments),
+    /// Run on a database of one's own.
+    Serve(serve::Arguments),
     /// Bring the database schema up to date.
     Migrate(Database),
     /// Prove that the log is what was written: every hash, chain and head, every aggregate, every snapshot.
@@ -29,9 +38,13 @@ enum Command {
     Rebuild(rebuild::Arguments),
     /// Print the events of the log, or what they make of each aggregate.
     Replay(replay::Arguments),
+    /// Print a bearer token for an instance of one's own.
+    Token(token::Arguments),
     /// Measure on this machine, on a private PostgreSQL with durability on.
     #[command(subcommand)]
     Bench(bench::Command),
+    /// Charge accounts over HTTP, as fast as the answers come back or at a fixed rate, and say how it went.
+    Loadtest(loadtest::Arguments),
     /// Stand-ins for the services around the ledger.
     #[command(subcommand)]
     Simulate(simulate::Command),
@@ -75,6 +88,8 @@ pub fn run(arguments: Arguments) -> ExitCode {
 
 async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
     match command {
+        Command::Dev(arguments) => dev::run(arguments).await,
+        Command::Serve(arguments) => serve::run(arguments).await,
         Command::Migrate(database) => {
             crate::store::migrate(&database.connect_options()?).await?;
             Ok(ExitCode::SUCCESS)
@@ -82,7 +97,9 @@ async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Verify(arguments) => verify::run(arguments).await,
         Command::Rebuild(arguments) => rebuild::run(arguments).await,
         Command::Replay(arguments) => replay::run(arguments).await,
+        Command::Token(arguments) => token::run(arguments),
         Command::Bench(command) => bench::run(command).await,
+        Command::Loadtest(arguments) => loadtest::run(arguments).await,
         Command::Simulate(command) => simulate::run(command).await,
     }
 }

@@ -152,6 +152,24 @@ pub async fn migrate(connect: &PgConnectOptions) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Whether the schema is the one that this build was made for.
+///
+/// # Errors
+/// A sentence that says what to do, or that the database cannot be asked.
+pub async fn check_migrated(pool: &PgPool) -> Result<(), StoreError> {
+    let newest = MIGRATOR.iter().map(|migration| migration.version).max();
+    let there: Result<Option<i64>, _> =
+        sqlx::query_scalar("SELECT max(version) FROM public._sqlx_migrations WHERE success").fetch_one(pool).await;
+    match there {
+        Ok(there) if there >= newest => Ok(()),
+        Err(sqlx::Error::Database(error)) if error.code().as_deref() != Some("42P01") => {
+            Err(sqlx::Error::Database(error).into())
+        }
+        Ok(_) | Err(sqlx::Error::Database(_)) => Err(StoreError::NotMigrated),
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// The numbered SQL of `migrations/`.
 pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");
 

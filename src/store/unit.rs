@@ -158,6 +158,8 @@ impl ExecuteError {
 pub enum StoreError {
     #[error("database: {0}")]
     Database(#[from] sqlx::Error),
+    #[error("the database's schema is older than this build; run `billing-ledger migrate`")]
+    NotMigrated,
     #[error("migration: {0}")]
     Migration(#[from] sqlx::migrate::MigrateError),
     #[error("partition {log_part}, position {position}: {source}")]

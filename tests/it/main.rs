@@ -1,10 +1,13 @@
 //! What is true of the ledger from the outside: real servers, real processes, real accidents.
 //!
 //! ```text
-//! store/     what the log promises whoever writes and reads it
-//! crash/     the same promises while processes, servers and connections die
-//! verify.rs  every change of the log is found, at its place
-//! support/   databases, processes, a proxy that cuts, and how to look at a log
+//! store/        what the log promises whoever writes and reads it
+//! projections/  read models: rows, exactly once, rebuilt
+//! crash/        the same promises while processes, servers and connections die
+//! web/          the HTTP edge over a real socket
+//! loadtest.rs   what the load generator reports is what happened
+//! verify.rs     every change of the log is found, at its place
+//! support/      databases, processes, a proxy that cuts, and how to look at a log
 //! ```
 //!
 //! Nothing here sleeps to let something happen: a test waits for what it waits for (`support::eventually`).
@@ -13,6 +16,9 @@
 #![allow(clippy::cast_possible_wrap, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
 
 mod crash;
+mod loadtest;
+mod projections;
 mod store;
 mod support;
 mod verify;
+mod web;

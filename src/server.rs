@@ -1,0 +1,258 @@
+//! A running instance: from settings to loops and a socket, and back down in the reverse order.
+//!
+//! ```text
+//!   settings ──► store, vault, providers ──► app ──► workers: read models, processes, jobs, timers
+//!                                              └───► web: one listener
+//!   stop ──► the listener closes, open requests are answered ──► the workers finish ──► the store closes
+//! ```
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Context;
+use secrecy::ExposeSecret;
+use sqlx::PgPool;
+use sqlx::postgres::PgConnectOptions;
+use tokio::net::TcpListener;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use url::Url;
+
+use crate::app::App;
+use crate::clock::Clock;
+use crate::config::Settings;
+use crate::dispatch::{Dispatcher, Rules};
+use crate::forward::{ForwardClient, ForwardOptions};
+use crate::mail::{MailOptions, Mailer, Via};
+use crate::processes::{self, MailLinks};
+use crate::providers::sandbox::{self, Sandbox};
+use crate::providers::{Provider, Providers};
+use crate::store::{Store, StoreOptions};
+use crate::vault::Vault;
+use crate::web;
+use crate::workers::jobs::{JobOptions, JobRunner};
+use crate::workers::read_gate::ReadGate;
+use crate::workers::{self, projections};
+
+/// What a process does of it all, where it does not do everything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Part {
+    /// Answers requests; workers run elsewhere.
+    Web,
+    /// Follows the log and does what it asks for; requests are answered elsewhere.
+    Workers,
+}
+
+/// Where mail goes while there is no `SMTP_URL`.
+#[derive(Debug, Clone)]
+pub enum Mailbox {
+    /// Nowhere: workers do not start.
+    None,
+    Folder(PathBuf),
+}
+
+/// Started and answering.
+pub struct Server {
+    app: App,
+    address: Option<SocketAddr>,
+    public_url: Url,
+    web: Loops,
+    workers: Loops,
+}
+
+/// Tasks that end together.
+#[derive(Default)]
+struct Loops {
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl Loops {
+    async fn end(&self) {
+        self.stop.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+}
+
+impl Server {
+    /// Connects, starts the loops, and listens. The database must have been migrated.
+    ///
+    /// # Errors
+    /// One sentence about what is missing, malformed or out of reach.
+    pub async fn start(mut settings: Settings, mailbox: Mailbox, only: Option<Part>) -> anyhow::Result<Self> {
+        let listener = if only == Some(Part::Workers) { None } else { Some(listen(&mut settings).await?) };
+        let url = settings.database_url.expose_secret();
+        // The address may hold a password, so it is not repeated.
+        let connect: PgConnectOptions =
+            url.parse().map_err(|_| anyhow::anyhow!("DATABASE_URL is not a PostgreSQL address"))?;
+        let clock = Clock::system();
+        let options = StoreOptions { clock: clock.clone(), ..StoreOptions::default() };
+        let store = Store::open(connect.clone(), options).await.context("the database cannot be reached")?;
+        crate::store::check_migrated(store.pool()).await?;
+        let vault = Vault::try_new(*settings.master_key.expose(), store.pool().clone())?;
+        let follower = projections::Options { clock: clock.clone(), ..projections::Options::default() };
+        let (follower, followed) = projections::Loop::new(connect, follower);
+        let does_work = only != Some(Part::Web);
+        let app = app(&settings, store, vault.clone(), clock, does_work.then_some(followed)).await?;
+
+        let public_url = settings.public_url.clone();
+        let mut server = Self { app, address: None, public_url, web: Loops::default(), workers: Loops::default() };
+        if does_work {
+            server.work(&settings, mailbox, vault)?;
+            server.follow(follower)?;
+        }
+        if let Some(listener) = listener {
+            server.answer(&settings, listener)?;
+        }
+        Ok(server)
+    }
+
+    #[must_use]
+    pub fn app(&self) -> &App {
+        &self.app
+    }
+
+    /// Where it listens; `None`: it does not.
+    #[must_use]
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.address
+    }
+
+    /// How customers and providers reach it.
+    #[must_use]
+    pub fn public_url(&self) -> &Url {
+        &self.public_url
+    }
+
+    /// Stops what was started, last things first. What was begun is finished, within each part's bound.
+    pub async fn stop(self) {
+        self.web.end().await;
+        self.workers.end().await;
+        self.app.dispatch.store().close().await;
+    }
+
+    /// The read models have a thread of their own: folding a big batch holds up nobody's sockets.
+    fn follow(&self, follower: projections::Loop) -> anyhow::Result<()> {
+        let (stop, token) = (self.workers.stop.clone(), self.workers.tasks.token());
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        std::thread::Builder::new().name("projections".to_owned()).spawn(move || {
+            runtime.block_on(follower.run(stop));
+            drop(token);
+        })?;
+        Ok(())
+    }
+
+    fn work(&self, settings: &Settings, mailbox: Mailbox, vault: Vault) -> anyhow::Result<()> {
+        let App { dispatch, pool, clock, .. } = &self.app;
+        let mailer = Mailer::try_new(&MailOptions {
+            via: match (&settings.mail.smtp_url, mailbox) {
+                (Some(url), _) => Via::Smtp(url.clone()),
+                (None, Mailbox::Folder(folder)) => Via::Folder(folder),
+                (None, Mailbox::None) => anyhow::bail!("SMTP_URL is not set: mail would go nowhere"),
+            },
+            from: settings.mail.from.clone(),
+            templates_dir: settings.mail.templates_dir.clone(),
+        })?;
+        let forward = ForwardClient::try_new(&ForwardOptions {
+            admin_token: settings.forward.admin_token.clone(),
+            signing_secret: settings.forward.signing_secret.clone(),
+            ..ForwardOptions::new(settings.forward.url.clone())
+        })?;
+        let links = MailLinks {
+            api_url: settings.forward.url.to_string(),
+            dashboard_url: settings.public_url.join("dashboard")?.to_string(),
+        };
+        let handlers = processes::handlers(dispatch, &vault, forward, mailer, links);
+        let runner = JobRunner::new(pool.clone(), clock.clone(), handlers, JobOptions::default());
+        let Loops { stop, tasks } = &self.workers;
+        let news = Arc::new(Notify::new());
+        tasks.spawn(workers::processes::run(pool.clone(), news, runner.wake(), stop.clone()));
+        tasks.spawn(runner.run(stop.clone()));
+        tasks.spawn(workers::timers::run(pool.clone(), stop.clone()));
+        if self.app.sandbox.is_some() {
+            tasks.spawn(sandbox::clock::follow(pool.clone(), clock.clone(), stop.clone()));
+        }
+        Ok(())
+    }
+
+    fn answer(&mut self, settings: &Settings, listener: TcpListener) -> anyhow::Result<()> {
+        self.address = Some(listener.local_addr()?);
+        let metrics = web::metrics::install()?;
+        let edge = web::Edge::new(settings);
+        let Loops { stop, tasks } = &self.web;
+        let readiness = readiness(&self.app, stop.clone());
+        let router = web::assemble(web::api::routes(&self.app), edge.clone(), readiness, metrics.clone())?;
+        tasks.spawn(edge.upkeep(metrics, stop.clone()));
+        tasks.spawn(web::serve(listener, router, stop.clone()));
+        Ok(())
+    }
+}
+
+/// Port 0 picks one, and the address that customers reach us at by default follows it.
+async fn listen(settings: &mut Settings) -> anyhow::Result<TcpListener> {
+    let listener = TcpListener::bind(settings.listen).await;
+    let listener = listener.with_context(|| format!("LISTEN: {} cannot be listened on", settings.listen))?;
+    let port = listener.local_addr()?.port();
+    if settings.public_url.port() == Some(0) && settings.public_url.set_port(Some(port)).is_err() {
+        anyhow::bail!("PUBLIC_URL cannot have a port");
+    }
+    Ok(listener)
+}
+
+async fn app(
+    settings: &Settings,
+    store: Store,
+    vault: Vault,
+    clock: Clock,
+    followed: Option<projections::Handle>,
+) -> anyhow::Result<App> {
+    let pool = store.pool().clone();
+    let sandbox = settings.sandbox.then(|| Sandbox::new(pool.clone(), settings.currency, settings.public_url.as_str()));
+    if sandbox.is_some() {
+        sandbox::clock::follow_once(&pool, &clock).await?;
+    }
+    let list = sandbox.iter().map(|sandbox| Arc::new(sandbox.clone()) as Arc<dyn Provider>).collect();
+    let rules = Rules {
+        time_zone: settings.time_zone,
+        order_ttl: chrono::TimeDelta::seconds(settings.order_ttl_seconds.into()),
+    };
+    let dispatch = Dispatcher::new(store, clock.clone(), vault, Providers::new(list), rules);
+    Ok(App {
+        dispatch,
+        reads: ReadGate::new(pool.clone(), followed),
+        pool,
+        clock,
+        sandbox,
+        currency: settings.currency,
+        time_zone: settings.time_zone,
+    })
+}
+
+/// What must hold before this server should be sent requests.
+fn readiness(app: &App, stopping: CancellationToken) -> web::Readiness {
+    let (asked, lagging) = (app.pool.clone(), app.pool.clone());
+    web::Readiness::new(stopping)
+        .with("database", move || {
+            let pool = asked.clone();
+            async move { crate::store::check_migrated(&pool).await.map_err(|error| error.to_string()) }
+        })
+        .with("read_models", move || {
+            let pool = lagging.clone();
+            async move { read_models_keep_up(&pool).await }
+        })
+}
+
+async fn read_models_keep_up(pool: &PgPool) -> Result<(), String> {
+    const BEHIND_MAX: i64 = 100_000;
+    let behind: i64 = sqlx::query_scalar(
+        "SELECT coalesce(sum(h.position - c.position), 0)::int8
+           FROM ledger.log_heads h JOIN read.checkpoints c USING (log_part)",
+    )
+    .fetch_one(pool)
+    .await
+    .map_err(|error| error.to_string())?;
+    if behind > BEHIND_MAX { Err(format!("the read models are {behind} events behind")) } else { Ok(()) }
+}

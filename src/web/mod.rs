@@ -1,0 +1,79 @@
+//! The HTTP edge: requests in, commands and queries on, answers out.
+//!
+//! ```text
+//! edge.rs         the outermost layer: request id, caller, rate limit, panics, headers, logs, measures
+//! api/            the routes, one file per resource
+//! auth/           bearer tokens, and authority as extractors
+//! problem.rs      every answer that is not a success, and its code      trouble.rs  what it comes from
+//! json.rs         bodies      query.rs   queries and paths      decimal.rs   amounts in requests
+//! idempotency.rs  asking twice, positions      paging.rs   lists, cursors, CSV
+//! rate_limit.rs   how often
+//! openapi.rs      the document and its viewer
+//! health.rs       alive, ready, counted        metrics.rs  what is counted
+//! server.rs       sockets
+//! ```
+//!
+//! A handler parses into types, asks for one thing, and renders the answer. No timeout stands around a write: giving up
+//! on one does not undo it.
+
+pub mod api;
+pub mod auth;
+pub mod decimal;
+mod edge;
+mod health;
+pub mod idempotency;
+pub mod json;
+pub mod metrics;
+mod openapi;
+pub mod paging;
+pub mod problem;
+pub mod query;
+pub mod rate_limit;
+mod server;
+mod trouble;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::{Extensions, HeaderMap, StatusCode, Version};
+use axum::middleware::from_fn_with_state;
+use metrics_exporter_prometheus::PrometheusHandle;
+use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::{DefaultPredicate, Predicate, SizeAbove};
+use utoipa_axum::router::OpenApiRouter;
+
+pub use edge::{Edge, RequestId};
+pub use health::Readiness;
+pub use problem::{Problem, Reason};
+pub use server::serve;
+
+/// Below it, compressing costs more than sending.
+const COMPRESSED_BYTES_MIN: u64 = 4 << 10;
+
+/// All routes: those of `api`, with their document, and those that every server has.
+///
+/// # Errors
+/// When the document cannot be written as JSON.
+pub fn assemble(
+    api: OpenApiRouter,
+    edge: Edge,
+    readiness: Readiness,
+    metrics: PrometheusHandle,
+) -> Result<Router, serde_json::Error> {
+    let api = OpenApiRouter::with_openapi(openapi::document()).merge(health::routes(readiness, metrics)).merge(api);
+    let (router, mut document) = api.split_for_parts();
+    openapi::complete(&mut document);
+    Ok(router
+        .merge(openapi::routes(&document)?)
+        .layer(DefaultBodyLimit::max(json::BODY_BYTES_MAX))
+        .layer(from_fn_with_state(edge, edge::handle))
+        .layer(
+            CompressionLayer::new().compress_when(
+                DefaultPredicate::new().and(SizeAbove::new(COMPRESSED_BYTES_MIN)).and(may_be_compressed),
+            ),
+        ))
+}
+
+/// Only what was asked for by GET: the answer to a write is small, and may lie beside a secret.
+fn may_be_compressed(_: StatusCode, _: Version, _: &HeaderMap, extensions: &Extensions) -> bool {
+    extensions.get::<edge::Compressible>().is_some()
+}
