@@ -8,7 +8,7 @@ use crate::customer::{Customer, CustomerCommand};
 use crate::delivery::{Delivery, DeliveryCommand};
 use crate::desk::{Decide, Halt, View};
 use crate::holdings::{HeldPackage, Holdings, HoldingsCommand};
-use crate::ids::{AccountKey, AggregateId, DeliveryId, OrderId, ProductId, UserPackageId};
+use crate::ids::{AggregateId, DeliveryId, OrderId, ProductId, UserPackageId};
 use crate::order::{Order, OrderCommand};
 use crate::product::{Product, ProductCommand};
 use crate::take_payment::TakePayment;
@@ -28,26 +28,6 @@ pub enum Command {
     TakePayment(TakePayment),
 }
 
-impl Command {
-    /// The aggregates it will probably look at, so that they can be loaded together beforehand. A hint: what turns
-    /// out to be missing is asked for by `Halt::Missing`.
-    pub fn aggregates(&self, account: AccountKey) -> impl Iterator<Item = AggregateId> {
-        let credits = || AggregateId::credit_account(account);
-        let holdings = || AggregateId::holdings(account);
-        let (first, second) = match self {
-            Self::CreditAccount(_) => (credits(), None),
-            Self::UserPackage(package, _) => (AggregateId::user_package(*package), Some(holdings())),
-            Self::Product(product, _) => (AggregateId::product(*product), None),
-            Self::Order(order, _) => (AggregateId::order(*order), None),
-            Self::Delivery(delivery, _) => (AggregateId::delivery(*delivery), None),
-            Self::Customer(_) => (AggregateId::customer(account), None),
-            Self::Charge(_) => (holdings(), Some(credits())),
-            Self::TakePayment(payment) => (AggregateId::order(payment.order), Some(holdings())),
-        };
-        std::iter::once(first).chain(second)
-    }
-}
-
 impl Decide for Command {
     fn decide(&self, view: &mut View<'_>) -> Result<(), Halt> {
         match self {
@@ -56,6 +36,10 @@ impl Decide for Command {
             }
             Self::UserPackage(package, command) => ask_package(view, *package, command),
             Self::Product(product, command) => view.ask::<Product>(AggregateId::product(*product), command),
+            // Money is never taken without delivering what it is for.
+            Self::Order(order, OrderCommand::Pay(payment)) => {
+                TakePayment { order: *order, payment: payment.clone() }.decide(view)
+            }
             Self::Order(order, command) => view.ask::<Order>(AggregateId::order(*order), command),
             Self::Delivery(delivery, command) => view.ask::<Delivery>(AggregateId::delivery(*delivery), command),
             Self::Customer(command) => view.ask::<Customer>(AggregateId::customer(view.account()), command),
@@ -72,22 +56,28 @@ pub(crate) fn ask_package(
     command: &UserPackageCommand,
 ) -> Result<(), Halt> {
     let id = AggregateId::user_package(package);
-    view.ask::<UserPackage>(id, command)?;
     if !matches!(command, UserPackageCommand::Activate { .. }) {
-        return Ok(());
+        return view.ask::<UserPackage>(id, command);
     }
-    let Some((product, starts_at, ends_at)) = view.read::<UserPackage>(id)?.run() else {
-        return Ok(());
-    };
-    let held = HeldPackage { package, product, starts_at, ends_at };
-    view.ask::<Holdings>(AggregateId::holdings(view.account()), &HoldingsCommand::AddPackage(held))
+    let holdings = AggregateId::holdings(view.account());
+    view.need([id, holdings])?;
+    // Said again, it is not held anew: holdings forget what has ended.
+    let is_new = view.user_package(package)?.run().is_none();
+    view.ask::<UserPackage>(id, command)?;
+    match view.user_package(package)?.run() {
+        Some((product, starts_at, ends_at)) if is_new => {
+            let held = HeldPackage { package, product, starts_at, ends_at };
+            view.ask::<Holdings>(holdings, &HoldingsCommand::AddPackage(held))
+        }
+        _ => Ok(()),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::credits::Credits;
-    use crate::spec::{ACCOUNT, id};
+    use crate::spec::id;
 
     #[test]
     fn a_command_survives_json() {
@@ -104,18 +94,10 @@ mod tests {
     fn an_unknown_field_is_refused() {
         for json in [
             r#"{"credit_account":{"spend":{"amount":1,"overdraft":true}}}"#,
-            r#"{"charge":{"packages":[],"amount":1,"overdraft":true}}"#,
+            r#"{"charge":{"amount":1,"overdraft":true}}"#,
         ] {
             let message = serde_json::from_str::<Command>(json).unwrap_err().to_string();
             assert!(message.contains("unknown field `overdraft`"), "{message}");
         }
-    }
-
-    #[test]
-    fn a_charge_says_which_aggregates_to_have_ready() {
-        let package = id(3, UserPackageId::from_uuid);
-        let charge = Charge { packages: vec![package], amount: Credits::whole(1), meter: None, reference: None };
-        let expected = [AggregateId::user_package(package), AggregateId::credit_account(ACCOUNT)];
-        assert!(Command::Charge(charge).aggregates(ACCOUNT).eq(expected));
     }
 }

@@ -30,6 +30,8 @@ pub enum AccountIdError {
     TooLong,
     #[error("the name of an account cannot contain control characters")]
     ControlCharacter,
+    #[error("this name is not one for customers")]
+    Reserved,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -40,6 +42,13 @@ impl AccountId {
     pub fn try_new(name: &str) -> Result<Self, AccountIdError> {
         Self::check(name)?;
         Ok(Self(name.to_owned()))
+    }
+
+    /// The account of whoever is named in a token. The one name that customers cannot have is refused here; everywhere
+    /// else it is an account like any other.
+    pub fn of_customer(name: &str) -> Result<Self, AccountIdError> {
+        let account = Self::try_new(name)?;
+        if account.is_system() { Err(AccountIdError::Reserved) } else { Ok(account) }
     }
 
     pub fn system() -> Self {
@@ -235,6 +244,9 @@ impl DeliveryId {
 }
 
 impl AccountKey {
+    /// What `AccountId::system()` hashes to.
+    pub const SYSTEM: Self = Self(Uuid::from_u128(0x487a_3d6e_4e06_4b87_886f_644e_3375_0642));
+
     pub fn log_part(&self) -> LogPart {
         // A big-endian number mod 256 is its last byte.
         let [_, low, ..] = *self.0.as_bytes();
@@ -280,6 +292,48 @@ mod tests {
         let key = AccountId::try_new("alice").unwrap().key();
         assert_eq!(key.to_string(), "5c0e8e18-2555-8509-4d12-7896d8f1eb55");
         assert_eq!(key.log_part().number(), 0x0e);
+    }
+
+    #[test]
+    fn the_catalogue_has_an_account_that_no_customer_can_name() {
+        assert_eq!(AccountId::system().key(), AccountKey::SYSTEM);
+        assert_eq!(AccountId::of_customer(SYSTEM_ACCOUNT), Err(AccountIdError::Reserved));
+        assert_eq!(AccountId::of_customer(""), Err(AccountIdError::Empty));
+        assert_eq!(AccountId::of_customer("alice"), AccountId::try_new("alice"));
+    }
+
+    #[test]
+    fn what_belongs_to_an_order_has_an_id_of_its_own_that_follows_from_it() {
+        let order = OrderId::of_number(&"ORD20260105060000deadbeef".parse().unwrap());
+        let ids = [order.uuid(), UserPackageId::of_order(order).uuid(), DeliveryId::of_order(order).uuid()];
+        let account = AccountId::try_new("alice").unwrap().key();
+        let singles =
+            [AggregateId::credit_account(account), AggregateId::holdings(account), AggregateId::customer(account)];
+        let all: std::collections::BTreeSet<_> = ids.into_iter().chain(singles.map(|single| single.id)).collect();
+        assert_eq!(all.len(), 6);
+        // Stored: they can never change.
+        assert_eq!(
+            ids.map(|id| id.to_string()),
+            [
+                "ce38f156-cb30-82be-bc94-9993a60a968b",
+                "acf60083-3e07-84a0-8480-81f6dc36c746",
+                "ba789ff2-bea0-8e68-adb5-88f6f0dd4560"
+            ]
+        );
+        assert_eq!(
+            singles.map(|single| single.id.to_string()),
+            [
+                "5c0e8e18-2555-8509-4d12-7896d8f1eb55",
+                "fcdab515-50e8-8d1d-9a80-2b7de94667dd",
+                "71ba16cd-7192-88bb-8006-9da373b6ae03"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_product_is_called_by_its_number() {
+        assert_eq!(ProductId::numbered(7).number(), Some(7));
+        assert_eq!(ProductId::from_uuid(Uuid::from_u128(1 << 32)).number(), None);
     }
 
     #[test]

@@ -161,6 +161,11 @@ kinds! {
 }
 
 impl AggregateKind {
+    /// Kept in the account `system`; all other kinds are kept in the accounts of customers.
+    pub const fn is_of_the_catalogue(self) -> bool {
+        matches!(self, Self::Product)
+    }
+
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|kind| kind.as_str() == name)
     }

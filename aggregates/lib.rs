@@ -4,7 +4,7 @@
 //! ```text
 //!   command.rs   what may be asked of an account     product/         what is on sale
 //!   desk/        decides it, whole or not at all     order/           one attempt to buy it
-//!   kinds.rs     the list of aggregates              take_payment.rs  paid and delivered in one decision
+//!   kinds.rs     the list of aggregates              take_payment/    paid and delivered in one decision
 //!   event/       what has happened, as it is stored  user_package/    days of a daily quota
 //!   state.rs     what that makes, and snapshots      holdings/        which packages an account has
 //!   refusal.rs   why not                             credit_account/  prepaid credits

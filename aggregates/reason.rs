@@ -27,3 +27,31 @@ pub fn from_outside(text: &str) -> String {
     }
     if reason.trim().is_empty() { "no reason given".to_owned() } else { reason }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_says_something_short_and_printable() {
+        for bad in ["", "   ", "a\nb", "a\0b", &*"x".repeat(REASON_BYTES_MAX + 1)] {
+            assert_eq!(check(bad), Err(BadReason), "{bad:?}");
+        }
+        for good in ["x", "误发", &*"x".repeat(REASON_BYTES_MAX)] {
+            assert_eq!(check(good), Ok(()), "{good:?}");
+        }
+    }
+
+    #[test]
+    fn whatever_comes_from_outside_becomes_a_reason() {
+        for (text, reason) in [
+            ("  HTTP 502\r\n<html>\n", "HTTP 502  <html>"),
+            ("", "no reason given"),
+            ("\0\u{85} ", "no reason given"),
+            (&*"错".repeat(200), &*"错".repeat(166)),
+        ] {
+            assert_eq!(from_outside(text), reason);
+            assert_eq!(check(&from_outside(text)), Ok(()), "{text:?}");
+        }
+    }
+}

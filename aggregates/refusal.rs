@@ -8,6 +8,7 @@
 //! | E4002 | the amount is zero |
 //! | E4003 | the result would be too large to count |
 //! | E4004 | a meter or reference is empty, too long, or has control characters |
+//! | E4005 | a reason is empty, too long, or has control characters |
 //! | E4010 | this grant exists with other content |
 //! | E4011 | the grant would already have expired |
 //! | E4012 | the grant would expire too late to be written down |
@@ -19,7 +20,7 @@
 //! | E4025 | the package has ended |
 //! | E4026 | the package would run at a time that cannot be written down |
 //! | E4027 | the package has not ended |
-//! | E4005 | a reason is empty, too long, or has control characters |
+//! | E4030 | a product outside of the catalogue's account, or something else in it |
 //! | E4040 | there is no such product |
 //! | E4041 | this number names another product |
 //! | E4042 | a product cannot change its kind |
@@ -38,6 +39,8 @@
 //! | E4058 | the payment lacks a name, or its amount is negative |
 //! | E4059 | too many payments of this order wait for review |
 //! | E4060 | name and e-mail did not arrive sealed |
+//! | E4061 | the checkout has neither address nor QR code, or one that is too long |
+//! | E4062 | the payment was reported before with another amount |
 //! | E4070 | there is no such delivery |
 //! | E4071 | the order is delivered otherwise |
 //! | E4072 | the API key was already created |
@@ -51,7 +54,7 @@ use crate::charge::ChargeError;
 use crate::credit_account::CreditAccountError;
 use crate::customer::CustomerError;
 use crate::delivery::DeliveryError;
-use crate::desk::Halt;
+use crate::desk::{Halt, WrongAccount};
 use crate::holdings::HoldingsError;
 use crate::order::OrderError;
 use crate::product::ProductError;
@@ -92,6 +95,7 @@ refusals! {
     Delivery(DeliveryError),
     Customer(CustomerError),
     Charge(ChargeError),
+    WrongAccount(WrongAccount),
 }
 
 #[cfg(test)]
@@ -100,9 +104,15 @@ mod tests {
     use crate::credits::Credits;
     use crate::ids::GrantId;
     use crate::label::BadLabel;
+    use crate::order::{BadPayment, OrderStatus};
+    use crate::reason::BadReason;
     use crate::spec::{id, time};
 
     fn all() -> Vec<Refusal> {
+        [of_credits_and_packages(), of_the_shop(), of_deliveries_and_the_rest()].concat()
+    }
+
+    fn of_credits_and_packages() -> Vec<Refusal> {
         let (some, none) = (Credits::whole(5), Credits::ZERO);
         let at = time("2026-01-05T06:00:00Z");
         vec![
@@ -110,6 +120,7 @@ mod tests {
             CreditAccountError::AmountIsZero.into(),
             CreditAccountError::TooLarge.into(),
             CreditAccountError::BadLabel(BadLabel).into(),
+            CreditAccountError::BadReason(BadReason).into(),
             CreditAccountError::GrantDiffers { grant: id(1, GrantId::from_uuid) }.into(),
             CreditAccountError::ExpiresInThePast { expires_at: at }.into(),
             CreditAccountError::ExpiresTooLate.into(),
@@ -123,6 +134,7 @@ mod tests {
             UserPackageError::NotActivated.into(),
             UserPackageError::NotStarted { starts_at: at }.into(),
             UserPackageError::Ended { ended_at: at }.into(),
+            UserPackageError::NotEnded { ends_at: at }.into(),
             UserPackageError::TimeOutOfRange.into(),
             ChargeError::NotEnough { needed: some, available: none }.into(),
             ChargeError::AmountIsZero.into(),
@@ -130,12 +142,55 @@ mod tests {
         ]
     }
 
+    fn of_the_shop() -> Vec<Refusal> {
+        let at = time("2026-01-05T06:00:00Z");
+        vec![
+            ProductError::NotCreated.into(),
+            ProductError::Exists.into(),
+            ProductError::KindChanged.into(),
+            ProductError::NotOnSale.into(),
+            ProductError::BadName.into(),
+            ProductError::BadDescription.into(),
+            ProductError::BadPrices.into(),
+            ProductError::Package(UserPackageError::DailyLimitIsZero).into(),
+            OrderError::NotPlaced.into(),
+            OrderError::Exists.into(),
+            OrderError::PriceIsZero.into(),
+            OrderError::BadExpiry.into(),
+            OrderError::BadProvider.into(),
+            OrderError::NotPending { status: OrderStatus::Paid }.into(),
+            OrderError::NotYetExpired { expires_at: at }.into(),
+            OrderError::CheckoutDiffers.into(),
+            OrderError::BadPayment(BadPayment).into(),
+            OrderError::TooManyReviews.into(),
+            OrderError::BadCheckout.into(),
+            OrderError::PaymentDiffers.into(),
+            OrderError::Product(ProductError::BadName).into(),
+            OrderError::BadReason(BadReason).into(),
+        ]
+    }
+
+    fn of_deliveries_and_the_rest() -> Vec<Refusal> {
+        vec![
+            DeliveryError::NotRequested.into(),
+            DeliveryError::Differs.into(),
+            DeliveryError::KeyDiffers.into(),
+            DeliveryError::NoKeyYet.into(),
+            DeliveryError::Done.into(),
+            DeliveryError::NotLastFour.into(),
+            DeliveryError::BadLabel(BadLabel).into(),
+            DeliveryError::BadReason(BadReason).into(),
+            CustomerError::BadProfile.into(),
+            WrongAccount.into(),
+        ]
+    }
+
     #[test]
     fn every_code_is_in_the_table_and_every_row_is_used() {
         let table = include_str!("refusal.rs").lines().filter_map(|line| line.strip_prefix("//! | E"));
-        let documented: std::collections::BTreeSet<_> = table.map(|row| format!("E{}", &row[..4])).collect();
+        let documented: Vec<_> = table.map(|row| format!("E{}", &row[..4])).collect();
         let used: std::collections::BTreeSet<_> = all().iter().map(|refusal| refusal.code().to_owned()).collect();
-        assert_eq!(documented, used);
+        assert_eq!(documented, used.into_iter().collect::<Vec<_>>(), "sorted by code");
     }
 
     #[test]

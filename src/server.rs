@@ -18,6 +18,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use url::Url;
 
 use crate::app::App;
 use crate::clock::Clock;
@@ -56,6 +57,7 @@ pub enum Mailbox {
 pub struct Server {
     app: App,
     address: Option<SocketAddr>,
+    public_url: Url,
     web: Loops,
     workers: Loops,
 }
@@ -96,7 +98,8 @@ impl Server {
         let does_work = only != Some(Part::Web);
         let app = app(&settings, store, vault.clone(), clock, does_work.then_some(followed)).await?;
 
-        let mut server = Self { app, address: None, web: Loops::default(), workers: Loops::default() };
+        let public_url = settings.public_url.clone();
+        let mut server = Self { app, address: None, public_url, web: Loops::default(), workers: Loops::default() };
         if does_work {
             server.work(&settings, mailbox, vault)?;
             server.follow(follower)?;
@@ -116,6 +119,12 @@ impl Server {
     #[must_use]
     pub fn address(&self) -> Option<SocketAddr> {
         self.address
+    }
+
+    /// How customers and providers reach it.
+    #[must_use]
+    pub fn public_url(&self) -> &Url {
+        &self.public_url
     }
 
     /// Stops what was started, last things first. What was begun is finished, within each part's bound.

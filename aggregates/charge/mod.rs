@@ -18,11 +18,14 @@ pub use self::error::ChargeError;
 use crate::credit_account::{CreditAccountError, CreditAccountEvent};
 use crate::credits::Credits;
 use crate::desk::{Decide, Halt, View};
-use crate::holdings::HeldPackage;
 use crate::ids::{AggregateId, UserPackageId};
 use crate::label::Labels;
 use crate::refusal::Refusal;
 use crate::user_package::{Quota, UserPackageEvent};
+
+/// Of an account with many packages, so many are looked at before the next ones are loaded: the soonest to end may
+/// well pay for all of it.
+pub const PACKAGES_AT_ONCE: usize = 64;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -73,17 +76,19 @@ impl Charge {
     fn shares(&self, view: &View<'_>) -> Result<(Vec<Share>, Credits), Halt> {
         let mut shares = Vec::new();
         let mut missing = self.amount;
-        for HeldPackage { package, .. } in view.holdings()?.running(view.at()) {
+        let running: Vec<UserPackageId> = view.holdings()?.running(view.at()).map(|held| held.package).collect();
+        for packages in running.chunks(PACKAGES_AT_ONCE) {
             if missing.is_zero() {
                 break;
             }
-            let Ok(quota) = view.user_package(*package)?.quota(view.at()) else {
-                continue;
-            };
-            let amount = missing.min(quota.left());
-            missing = missing.checked_sub(amount).unwrap_or_default();
-            if !amount.is_zero() {
-                shares.push(Share { package: *package, quota, amount });
+            view.need(packages.iter().copied().map(AggregateId::user_package))?;
+            for package in packages.iter().copied() {
+                let Ok(quota) = view.user_package(package)?.quota(view.at()) else { continue };
+                let amount = missing.min(quota.left());
+                missing = missing.checked_sub(amount).unwrap_or_default();
+                if !amount.is_zero() {
+                    shares.push(Share { package, quota, amount });
+                }
             }
         }
         Ok((shares, missing))

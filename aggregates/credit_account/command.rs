@@ -16,6 +16,7 @@ pub enum CreditAccountCommand {
         amount: Credits,
         #[serde(default)]
         expires_at: Option<DateTime<Utc>>,
+        /// An admin must say why.
         #[serde(default)]
         reason: Option<String>,
     },

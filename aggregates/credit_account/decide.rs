@@ -9,7 +9,7 @@ use super::{CreditAccount, CreditAccountCommand, Grant};
 use crate::credits::Credits;
 use crate::ids::GrantId;
 use crate::label::Labels;
-use crate::reason;
+use crate::reason::{self, BadReason};
 use crate::time;
 
 type Decision = Result<Vec<CreditAccountEvent>, CreditAccountError>;
@@ -54,7 +54,11 @@ impl CreditAccount {
                 return Err(CreditAccountError::ExpiresTooLate);
             }
         }
-        reason.map_or(Ok(()), reason::check)?;
+        match reason {
+            Some(reason) => reason::check(reason)?,
+            None if source == GrantSource::Admin => return Err(BadReason.into()),
+            None => {}
+        }
         let balance = self.balance.checked_add(amount).ok_or(CreditAccountError::TooLarge)?;
 
         let reason = reason.map(str::to_owned);

@@ -4,7 +4,9 @@ use cqrs_es::test::TestFramework;
 use cqrs_es::{Aggregate, DomainEvent};
 
 use super::*;
+use crate::decider::At;
 use crate::label::BadLabel;
+use crate::reason::BadReason;
 use crate::spec::{Given, id, time};
 
 fn given(events: impl IntoIterator<Item = CreditAccountEvent>) -> Given<CreditAccount> {
@@ -29,6 +31,7 @@ fn grant(number: u128, amount: &str, expires_at: Option<&str>) -> CreditAccountC
         source: GrantSource::Order,
         amount: credits(amount),
         expires_at: expires_at.map(time),
+        reason: None,
     }
 }
 
@@ -39,6 +42,7 @@ fn granted(number: u128, amount: &str, expires_at: Option<&str>, balance: &str) 
         amount: credits(amount),
         expires_at: expires_at.map(time),
         balance: credits(balance),
+        reason: None,
     })
 }
 
@@ -93,6 +97,7 @@ fn other_content_under_the_id_of_a_grant_is_refused() {
         source: GrantSource::Admin,
         amount: credits("10"),
         expires_at: None,
+        reason: None,
     };
     given([granted(1, "10", None, "10")])
         .when(noon(), grant(1, "11", None))
@@ -255,6 +260,76 @@ fn grants_are_found_in_whatever_order_an_event_names_them() {
         account.grants.iter().map(|grant| (grant.id, grant.left)).collect::<Vec<_>>(),
         [(name(2), credits("0.5"))]
     );
+}
+
+fn granted_by_admin(reason: Option<&str>) -> CreditAccountCommand {
+    CreditAccountCommand::Grant {
+        grant: name(1),
+        source: GrantSource::Admin,
+        amount: credits("10"),
+        expires_at: None,
+        reason: reason.map(str::to_owned),
+    }
+}
+
+#[test]
+fn an_admin_says_why_credits_are_granted() {
+    let granted = Granted {
+        grant: name(1),
+        source: GrantSource::Admin,
+        amount: credits("10"),
+        expires_at: None,
+        balance: credits("10"),
+        reason: Some("补偿".to_owned()),
+    };
+    given([])
+        .when(noon(), granted_by_admin(Some("补偿")))
+        .then([CreditAccountEvent::Granted(granted)])
+        .when(noon(), granted_by_admin(Some("补偿")))
+        .then_nothing();
+    for reason in [None, Some(""), Some(" "), Some("a\nb"), Some(&*"x".repeat(501))] {
+        given([]).when(noon(), granted_by_admin(reason)).then_refused(BadReason.into());
+    }
+}
+
+fn deduct(amount: &str, reason: &str) -> CreditAccountCommand {
+    CreditAccountCommand::Deduct { amount: credits(amount), reason: reason.to_owned() }
+}
+
+#[test]
+fn a_deduction_takes_what_would_be_spent_next_and_says_why() {
+    let deducted = Deducted {
+        amount: credits("4"),
+        from: vec![
+            Taken { grant: name(2), amount: credits("3"), left: credits("0") },
+            Taken { grant: name(1), amount: credits("1"), left: credits("2") },
+        ],
+        balance: credits("2"),
+        reason: "误发".to_owned(),
+    };
+    let account = given([granted(1, "3", None, "3"), granted(2, "3", SOON, "6")])
+        .when(noon(), deduct("4", "误发"))
+        .then([CreditAccountEvent::Deducted(deducted)])
+        .state();
+    assert_eq!((account.balance(), account.available(noon())), (credits("2"), credits("2")));
+}
+
+#[test]
+fn a_deduction_never_takes_more_than_there_is() {
+    given([granted(1, "3", SOON, "3"), granted(2, "2", None, "5")])
+        .when(noon(), deduct("5.000001", "x"))
+        .then_refused(not_enough("5.000001", "5"))
+        .when(time("2026-01-10T00:00:00Z"), deduct("3", "x"))
+        .then_refused(not_enough("3", "2"))
+        .when(noon(), deduct("0", "x"))
+        .then_refused(CreditAccountError::AmountIsZero);
+}
+
+#[test]
+fn a_deduction_without_a_reason_is_refused() {
+    for reason in ["", "  ", "a\0b", &*"x".repeat(501)] {
+        given([granted(1, "3", None, "3")]).when(noon(), deduct("1", reason)).then_refused(BadReason.into());
+    }
 }
 
 #[test]

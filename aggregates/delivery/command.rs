@@ -19,7 +19,8 @@ pub enum DeliveryCommand {
     MailSent {
         message_id: String,
     },
-    /// `attempt` counts from 1 within the step; one that is known already changes nothing.
+    /// `attempt` counts from 1, anew with each step and after each retry by hand; one that is known already changes
+    /// nothing.
     AttemptFailed {
         step: DeliveryStep,
         attempt: u32,
@@ -28,6 +29,6 @@ pub enum DeliveryCommand {
     GiveUp {
         step: DeliveryStep,
     },
-    /// By hand: what comes next is tried again now.
+    /// By hand: what has failed is tried again now. Before anything has failed it changes nothing.
     Retry,
 }

@@ -42,7 +42,7 @@ impl Progress {
             return if same { Ok(vec![]) } else { Err(DeliveryError::KeyDiffers) };
         }
         label::check(key_id)?;
-        if last_four.chars().count() > 4 || last_four.chars().any(char::is_control) {
+        if !(1..=4).contains(&last_four.chars().count()) || last_four.chars().any(char::is_control) {
             return Err(DeliveryError::NotLastFour);
         }
         let (key_id, last_four) = (key_id.to_owned(), last_four.to_owned());
@@ -77,6 +77,9 @@ impl Progress {
 
     fn retry(&self, at: DateTime<Utc>) -> Decision {
         let step = self.next.ok_or(DeliveryError::Done)?;
+        if self.failed == 0 && !self.given_up {
+            return Ok(vec![]);
+        }
         Ok(vec![DeliveryEvent::Retried(Retried { step, at })])
     }
 }

@@ -41,7 +41,7 @@ pub struct Progress {
     /// What is to be done next; `None`: all is done.
     pub next: Option<DeliveryStep>,
     pub key: Option<KeyCreated>,
-    /// Attempts at `next` that failed.
+    /// Attempts at `next` that failed, since it was last tried by hand.
     pub failed: u32,
     pub given_up: bool,
 }
@@ -96,7 +96,7 @@ impl Progress {
             DeliveryEvent::MailSent(MailSent { message_id: _, at: _ }) => self.go_on_to(None),
             DeliveryEvent::AttemptFailed(AttemptFailed { attempt, .. }) => self.failed = *attempt,
             DeliveryEvent::GivenUp(GivenUp { step: _, attempts: _, at: _ }) => self.given_up = true,
-            DeliveryEvent::Retried(Retried { step: _, at: _ }) => self.given_up = false,
+            DeliveryEvent::Retried(Retried { step, at: _ }) => self.go_on_to(Some(*step)),
         }
     }
 

@@ -16,6 +16,7 @@ use std::collections::HashMap;
 use std::convert::Infallible;
 
 use chrono::{DateTime, Utc};
+use thiserror::Error;
 
 use crate::command::Command;
 use crate::credit_account::CreditAccount;
@@ -45,9 +46,20 @@ pub struct Recorded {
 /// Why a unit of work recorded nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Halt {
-    /// This aggregate is not on the desk: load it, put it, decide again.
-    Missing(AggregateId),
+    /// These aggregates are not on the desk: load them, put them, decide again. More may turn out to be missing then.
+    Missing(Vec<AggregateId>),
     Refused(Refusal),
+}
+
+/// A mistake of whoever asked: no customer's account holds a product, and the catalogue's holds nothing else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("the catalogue has an account of its own, and nothing else is kept there")]
+pub struct WrongAccount;
+
+impl WrongAccount {
+    pub const fn code(&self) -> &'static str {
+        "E4030"
+    }
 }
 
 /// Something that can be decided over a desk, whole or not at all.
@@ -202,12 +214,19 @@ impl View<'_> {
 
     /// One aggregate as it is now, whatever its kind.
     pub fn state(&self, id: AggregateId) -> Result<&State, Halt> {
-        self.desk.slot(&id).map(|slot| &slot.state).ok_or(Halt::Missing(id))
+        self.desk.slot(&id).map(|slot| &slot.state).ok_or_else(|| Halt::missing(id))
     }
 
     /// One aggregate as it is now.
     pub fn read<A: InState>(&self, id: AggregateId) -> Result<&A, Halt> {
-        self.desk.slot(&id).and_then(|slot| A::of(&slot.state)).ok_or(Halt::Missing(id))
+        self.desk.slot(&id).and_then(|slot| A::of(&slot.state)).ok_or_else(|| Halt::missing(id))
+    }
+
+    /// Goes on if all of these are here, and otherwise asks for those that are not, in one go: whoever knows beforehand
+    /// what it will read saves a load for each.
+    pub fn need(&self, ids: impl IntoIterator<Item = AggregateId>) -> Result<(), Halt> {
+        let missing: Vec<_> = ids.into_iter().filter(|id| !self.desk.has(id)).collect();
+        if missing.is_empty() { Ok(()) } else { Err(Halt::Missing(missing)) }
     }
 
     pub fn credit_account(&self) -> Result<&CreditAccount, Halt> {
@@ -236,7 +255,10 @@ impl View<'_> {
 
     /// The event happens, unless the unit comes to nothing.
     pub fn record(&mut self, aggregate: AggregateId, event: Event) -> Result<(), Halt> {
-        let place = self.desk.places.get_mut(&aggregate).ok_or(Halt::Missing(aggregate))?;
+        if aggregate.kind.is_of_the_catalogue() != (self.desk.account == AccountKey::SYSTEM) {
+            return Err(WrongAccount.into());
+        }
+        let place = self.desk.places.get_mut(&aggregate).ok_or_else(|| Halt::missing(aggregate))?;
         if place.before.is_none() {
             // In this order: an id in `changing` without a `before` does no harm, the reverse would be lost.
             self.desk.changing.push(aggregate);
@@ -247,7 +269,7 @@ impl View<'_> {
             .slot
             .state
             .apply(&event)
-            .map_err(|mismatch| Halt::Missing(AggregateId { kind: mismatch.event, id: aggregate.id }))?;
+            .map_err(|mismatch| Halt::missing(AggregateId { kind: mismatch.event, id: aggregate.id }))?;
         // It cannot get that far, and if it did the log would refuse a version it already has.
         place.slot.version = place.slot.version.saturating_add(1);
         self.recorded.push(Recorded { aggregate, version: place.slot.version, event });
@@ -289,6 +311,12 @@ impl Decide for &[Command] {
 impl Decide for Vec<Command> {
     fn decide(&self, view: &mut View<'_>) -> Result<(), Halt> {
         self.as_slice().decide(view)
+    }
+}
+
+impl Halt {
+    fn missing(id: AggregateId) -> Self {
+        Self::Missing(vec![id])
     }
 }
 

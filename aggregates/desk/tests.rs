@@ -6,8 +6,10 @@ use super::*;
 use crate::charge::Charge;
 use crate::credit_account::{CreditAccountCommand, GrantSource};
 use crate::credits::Credits;
-use crate::ids::{GrantId, ProductId};
+use crate::event::stored::stored;
+use crate::ids::{AccountId, GrantId, ProductId};
 use crate::kinds::AggregateKind;
+use crate::product::{ProductCommand, ProductContent, ProductEvent};
 use crate::spec::{ACCOUNT, id, time};
 use crate::user_package::{DEFAULT_TIME_ZONE, DayRule, UserPackageCommand};
 
@@ -21,8 +23,8 @@ fn package() -> UserPackageId {
     id(PACKAGE, UserPackageId::from_uuid)
 }
 
-fn ids() -> [AggregateId; 2] {
-    [AggregateId::credit_account(ACCOUNT), AggregateId::user_package(package())]
+fn ids() -> [AggregateId; 3] {
+    [AggregateId::credit_account(ACCOUNT), AggregateId::user_package(package()), AggregateId::holdings(ACCOUNT)]
 }
 
 fn empty(kind: AggregateKind) -> Slot {
@@ -47,6 +49,7 @@ fn grant(number: u128, credits: u32) -> Command {
         source: GrantSource::Order,
         amount: Credits::whole(credits),
         expires_at: None,
+        reason: None,
     })
 }
 
@@ -68,12 +71,18 @@ fn activate() -> Command {
 
 fn charge(credits: u32) -> Command {
     let amount = Credits::whole(credits);
-    Command::Charge(Charge { packages: vec![package()], amount, meter: None, reference: None })
+    Command::Charge(Charge { amount, meter: None, reference: None })
 }
 
 fn versions(recorded: &[Recorded]) -> Vec<(AggregateKind, i64, &'static str)> {
     let line = |recorded: &Recorded| (recorded.aggregate.kind, recorded.version, recorded.event.event_type());
     recorded.iter().map(line).collect()
+}
+
+/// Of the product among the stored events.
+fn content() -> ProductContent {
+    let content = |event| if let Event::Product(ProductEvent::Created(content)) = event { Some(content) } else { None };
+    stored().into_iter().find_map(|(event, _)| content(event)).unwrap()
 }
 
 fn refused(halt: Result<Vec<Recorded>, Halt>) -> &'static str {
@@ -102,6 +111,7 @@ fn each_command_of_a_unit_sees_what_the_ones_before_recorded() {
         [
             (AggregateKind::CreditAccount, 1, "granted"),
             (AggregateKind::UserPackage, 1, "activated"),
+            (AggregateKind::Holdings, 1, "package_added"),
             (AggregateKind::UserPackage, 2, "consumed"),
             (AggregateKind::CreditAccount, 2, "spent"),
             (AggregateKind::CreditAccount, 3, "spent"),
@@ -156,11 +166,14 @@ fn rolling_back_after_a_success_changes_nothing() {
 
 #[test]
 fn an_aggregate_that_is_missing_is_named_and_can_be_put_later() {
-    let [credits, package] = ids();
+    let [credits, package, holdings] = ids();
     let mut desk = Desk::new(ACCOUNT);
-    desk.put(package, empty(package.kind));
     let unit = [activate(), charge(6)];
-    assert_eq!(desk.decide(now(), &unit), Err(Halt::Missing(credits)));
+    assert_eq!(desk.decide(now(), &unit), Err(Halt::Missing(vec![package, holdings])), "together");
+    for id in [package, holdings] {
+        desk.put(id, empty(id.kind));
+    }
+    assert_eq!(desk.decide(now(), &unit), Err(Halt::Missing(vec![credits])));
     assert_eq!(desk.slot(&package), Some(&empty(package.kind)));
 
     desk.put(credits, empty(credits.kind));
@@ -178,7 +191,7 @@ fn recording_for_an_aggregate_that_is_missing_names_it() {
     }
     let event = desk().decide(now(), &[activate()]).unwrap().remove(0).event;
     let stray = Stray(RefCell::new(Some(event)));
-    let missing = Err(Halt::Missing(AggregateId::user_package(package())));
+    let missing = Err(Halt::Missing(vec![AggregateId::user_package(package())]));
     assert_eq!(Desk::new(ACCOUNT).decide_with(now(), &stray), missing);
 }
 
@@ -194,7 +207,7 @@ fn an_event_recorded_under_an_id_of_another_kind_changes_nothing() {
     let event = desk.decide(now(), &[activate()]).unwrap().remove(0).event;
     let before = slots(&desk);
     let halt = desk.decide_with(now(), &Crossed(event));
-    assert_eq!(halt, Err(Halt::Missing(AggregateId { kind: AggregateKind::UserPackage, id: ACCOUNT.uuid() })));
+    assert_eq!(halt, Err(Halt::Missing(vec![AggregateId { kind: AggregateKind::UserPackage, id: ACCOUNT.uuid() }])));
     assert_eq!(slots(&desk), before);
 }
 
@@ -214,13 +227,13 @@ fn touched_names_each_changed_aggregate_once() {
     desk.decide(now(), &[activate()]).unwrap();
     desk.decide(now(), &[grant(1, 3), grant(2, 3)]).unwrap();
     desk.decide(now(), &[charge(6)]).unwrap();
-    let [credits, package] = ids();
-    assert!(desk.touched().eq([package, credits]));
+    let [credits, package, holdings] = ids();
+    assert!(desk.touched().eq([package, holdings, credits]));
 }
 
 #[test]
 fn putting_an_aggregate_again_starts_it_over() {
-    let [credits, _] = ids();
+    let [credits, ..] = ids();
     let mut desk = desk();
     desk.decide(now(), &[grant(1, 3)]).unwrap();
     desk.put(credits, empty(credits.kind));
@@ -236,7 +249,7 @@ fn a_unit_its_caller_does_not_accept_is_undone() {
     let before = slots(&desk);
     let unit = vec![grant(2, 4), activate(), charge(7)];
     let too_many = |recorded: Vec<Recorded>| Err::<(), usize>(recorded.len());
-    assert_eq!(desk.decide_if(now(), &unit, too_many), Ok(Err(4)));
+    assert_eq!(desk.decide_if(now(), &unit, too_many), Ok(Err(5)));
     assert_eq!(slots(&desk), before);
     assert!(desk.touched().eq([AggregateId::credit_account(ACCOUNT)]));
 }
@@ -245,8 +258,8 @@ fn a_unit_its_caller_does_not_accept_is_undone() {
 fn a_unit_its_caller_accepts_stands() {
     let mut desk = desk();
     let count = |recorded: Vec<Recorded>| Ok::<_, ()>(recorded.len());
-    assert_eq!(desk.decide_if(now(), &vec![grant(1, 3), activate()], count), Ok(Ok(2)));
-    assert_eq!(slots(&desk).iter().map(|slot| slot.version).collect::<Vec<_>>(), [1, 1]);
+    assert_eq!(desk.decide_if(now(), &vec![grant(1, 3), activate()], count), Ok(Ok(3)));
+    assert_eq!(slots(&desk).iter().map(|slot| slot.version).collect::<Vec<_>>(), [1, 1, 1]);
 }
 
 #[test]
@@ -293,4 +306,38 @@ fn a_decision_can_be_shared_between_threads() {
     assert_eq!(desk().decide_with(now(), &*unit).unwrap().len(), 1);
     fn is_send<T: Send>(_: &T) {}
     is_send(&desk());
+}
+
+#[test]
+fn a_package_is_held_once_however_often_it_is_activated() {
+    let mut desk = desk();
+    let held =
+        |recorded: &[Recorded]| versions(recorded).into_iter().filter(|(_, _, what)| *what == "package_added").count();
+    assert_eq!(held(&desk.decide(now(), &[activate(), activate()]).unwrap()), 1);
+    // Later, when holdings have forgotten it, too.
+    let other = Command::UserPackage(id(8, UserPackageId::from_uuid), {
+        let Command::UserPackage(_, activate) = activate() else { panic!("not a package") };
+        activate
+    });
+    desk.put(AggregateId::user_package(id(8, UserPackageId::from_uuid)), empty(AggregateKind::UserPackage));
+    let later = time("2026-06-01T00:00:00Z");
+    assert_eq!(held(&desk.decide(later, &[other]).unwrap()), 1);
+    assert_eq!(desk.decide(later, &[activate()]), Ok(vec![]));
+}
+
+#[test]
+fn the_catalogue_is_in_its_own_account_and_nothing_else_is() {
+    let wrong = || Err(Halt::Refused(Refusal::WrongAccount(WrongAccount)));
+    let product = ProductId::numbered(1);
+    let create = Command::Product(product, ProductCommand::Create(content()));
+    let mut of_customer = desk();
+    of_customer.put(AggregateId::product(product), empty(AggregateKind::Product));
+    assert_eq!(of_customer.decide(now(), std::slice::from_ref(&create)), wrong());
+
+    let mut system = Desk::new(AccountId::system().key());
+    let credits = AggregateId::credit_account(system.account());
+    system.put(AggregateId::product(product), empty(AggregateKind::Product));
+    system.put(credits, empty(AggregateKind::CreditAccount));
+    assert_eq!(system.decide(now(), &[grant(1, 1)]), wrong());
+    assert_eq!(versions(&system.decide(now(), &[create]).unwrap()), [(AggregateKind::Product, 1, "created")]);
 }

@@ -4,6 +4,8 @@
 //! variant's content alone; `{"<type>":<payload>}` is the event as serde writes it.
 
 #[cfg(test)]
+pub(crate) mod stored;
+#[cfg(test)]
 mod tests;
 
 use serde_json::Value;

@@ -83,6 +83,7 @@ impl Decider for Holdings {
 
     fn apply(&mut self, event: &HoldingsEvent) {
         let HoldingsEvent::PackageAdded(PackageAdded { package, product, starts_at, ends_at }) = *event;
+        // A package starts when it is added, so this is also the time.
         self.packages.retain(|held| held.ends_at > starts_at);
         let place = self.packages.partition_point(|held| (held.ends_at, held.package) <= (ends_at, package));
         self.packages.insert(place, HeldPackage { package, product, starts_at, ends_at });

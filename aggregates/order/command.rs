@@ -4,11 +4,14 @@ use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
+use super::error::OrderError;
 use super::number::OrderNumber;
 use super::payment::Payment;
 use crate::ids::ProductId;
 use crate::money::Money;
 use crate::product::ProductKind;
+
+pub const CHECKOUT_BYTES_MAX: usize = 4_096;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
@@ -17,8 +20,7 @@ pub enum OrderCommand {
     Place(PlaceOrder),
     /// Where the customer pays, once the provider has said so.
     OpenCheckout(Checkout),
-    /// What becomes of money that arrived. Whoever asks for this alone takes the money and delivers nothing: see
-    /// `TakePayment`.
+    /// What becomes of money that arrived. As a `Command` it is `TakePayment`, which also delivers.
     Pay(Payment),
     Expire,
     Cancel,
@@ -50,4 +52,13 @@ pub struct Checkout {
     pub url: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub qr: Option<String>,
+}
+
+impl Checkout {
+    pub(super) fn check(&self) -> Result<(), OrderError> {
+        let fine =
+            |text: &String| (1..=CHECKOUT_BYTES_MAX).contains(&text.len()) && !text.chars().any(char::is_control);
+        let both = || self.url.iter().chain(&self.qr);
+        if both().count() > 0 && both().all(fine) { Ok(()) } else { Err(OrderError::BadCheckout) }
+    }
 }

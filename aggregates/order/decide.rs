@@ -8,10 +8,9 @@ use super::event::{
     Cancelled, CheckoutOpened, Delivered, Expired, Failed, Fulfilled, OrderEvent, Paid, PaymentDuplicated,
     PaymentMismatched, Placed,
 };
-use super::payment::{PROVIDER_BYTES_MAX, Payment};
+use super::payment::{self, Payment};
 use super::{Bought, Order, OrderStatus, REVIEWS_MAX};
-use crate::reason;
-use crate::time;
+use crate::{product, reason, time};
 
 type Decision = Result<Vec<OrderEvent>, OrderError>;
 
@@ -40,10 +39,12 @@ impl Order {
         if expires_at <= at || !time::is_writable(at) || !time::is_writable(expires_at) {
             return Err(OrderError::BadExpiry);
         }
-        let provider = &placed.provider;
-        if !(1..=PROVIDER_BYTES_MAX).contains(&provider.len()) || provider.chars().any(char::is_control) {
+        if !payment::is_provider(&placed.provider) {
             return Err(OrderError::BadProvider);
         }
+        // What could not be delivered must not be paid for.
+        product::check_name(&placed.name)?;
+        product::check_kind(&placed.kind)?;
         Ok(vec![OrderEvent::Placed(placed)])
     }
 
@@ -60,6 +61,7 @@ impl Bought {
             Some(_) => Err(OrderError::CheckoutDiffers),
             None => {
                 self.pending()?;
+                checkout.check()?;
                 Ok(vec![OrderEvent::CheckoutOpened(CheckoutOpened { checkout: checkout.clone() })])
             }
         }
@@ -67,20 +69,19 @@ impl Bought {
 
     fn pay(&self, at: DateTime<Utc>, payment: &Payment) -> Decision {
         payment.check()?;
-        let Payment { provider, payment_id, amount, .. } = payment;
-        let known = self.payment.as_ref().is_some_and(|paid| paid.is(provider, payment_id));
-        if known || self.reviews.iter().any(|(by, id)| (by, id) == (provider, payment_id)) {
-            return Ok(vec![]);
-        }
-        if self.reviews.len() >= REVIEWS_MAX {
-            return Err(OrderError::TooManyReviews);
+        if let Some(known) = self.payment.iter().chain(&self.reviews).find(|known| known.is_the_same_as(payment)) {
+            return if known.amount == payment.amount { Ok(vec![]) } else { Err(OrderError::PaymentDiffers) };
         }
         let payment = payment.clone();
-        if *amount != self.placed.price {
-            return Ok(vec![OrderEvent::PaymentMismatched(PaymentMismatched { payment, at })]);
+        let (is_duplicate, fits) = (self.payment.is_some(), payment.fits(&self.placed));
+        if (is_duplicate || !fits) && self.reviews.len() >= REVIEWS_MAX {
+            return Err(OrderError::TooManyReviews);
         }
-        if self.payment.is_some() {
+        if is_duplicate {
             return Ok(vec![OrderEvent::PaymentDuplicated(PaymentDuplicated { payment, at })]);
+        }
+        if !fits {
+            return Ok(vec![OrderEvent::PaymentMismatched(PaymentMismatched { payment, at })]);
         }
         let late = self.status != OrderStatus::Pending;
         Ok(vec![OrderEvent::Paid(Paid { payment, late, at })])

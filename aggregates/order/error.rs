@@ -5,6 +5,7 @@ use thiserror::Error;
 
 use super::OrderStatus;
 use super::payment::BadPayment;
+use crate::product::ProductError;
 use crate::reason::BadReason;
 
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -27,8 +28,14 @@ pub enum OrderError {
     CheckoutDiffers,
     #[error(transparent)]
     BadPayment(#[from] BadPayment),
-    #[error("too many payments of this order are up for review; settle them first")]
+    #[error("too many payments of this order are up for review")]
     TooManyReviews,
+    #[error("this order's payment is opened by an address, the content of a QR code, or both")]
+    BadCheckout,
+    #[error("this payment was already reported with another amount")]
+    PaymentDiffers,
+    #[error(transparent)]
+    Product(#[from] ProductError),
     #[error(transparent)]
     BadReason(#[from] BadReason),
 }
@@ -46,6 +53,9 @@ impl OrderError {
             Self::CheckoutDiffers => "E4057",
             Self::BadPayment(_) => "E4058",
             Self::TooManyReviews => "E4059",
+            Self::BadCheckout => "E4061",
+            Self::PaymentDiffers => "E4062",
+            Self::Product(error) => error.code(),
             Self::BadReason(_) => "E4005",
         }
     }

@@ -88,7 +88,7 @@ pub struct Failed {
     pub at: DateTime<Utc>,
 }
 
-/// Another amount or currency than the order's: nothing was delivered for it.
+/// Another amount, currency or provider than the order's: nothing was delivered for it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PaymentMismatched {

@@ -7,9 +7,10 @@
 //!                             └── fail ────► failed     ┘
 //! ```
 //!
-//! Money decides: a payment of exactly the price is taken whatever became of the order meanwhile. Any other amount is a
-//! mismatch, and a second, different payment is a duplicate: both are recorded for somebody to look at, and neither
-//! delivers anything. The same payment said again changes nothing.
+//! Money decides: a payment of exactly the price, through the order's provider, is taken whatever became of the order
+//! meanwhile. Anything else is a mismatch, and whatever comes after the order was paid is a duplicate, to be given back:
+//! both are recorded for somebody to look at, and neither delivers anything. The same payment said again changes
+//! nothing; said again with another amount it is refused, because one of the two was not true.
 
 mod command;
 mod decide;
@@ -23,7 +24,7 @@ mod tests;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-pub use self::command::{Checkout, OrderCommand, PlaceOrder};
+pub use self::command::{CHECKOUT_BYTES_MAX, Checkout, OrderCommand, PlaceOrder};
 pub use self::error::OrderError;
 pub use self::event::{
     Cancelled, CheckoutOpened, Delivered, Expired, Failed, Fulfilled, OrderEvent, Paid, PaymentDuplicated,
@@ -36,7 +37,7 @@ use crate::events::cqrs_aggregate;
 use crate::ids::{AggregateId, OrderId};
 use crate::kinds::AggregateKind;
 
-/// Payments that did not match the order; more of them than this are not kept apart.
+/// Mismatches and duplicates of one order; more of them than this are refused. The right payment never is.
 pub const REVIEWS_MAX: usize = 64;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,8 +56,8 @@ pub struct Bought {
     checkout: Option<Checkout>,
     status: OrderStatus,
     payment: Option<Payment>,
-    /// Provider and payment id of what is up for review.
-    reviews: Vec<(String, String)>,
+    /// Mismatches and duplicates.
+    reviews: Vec<Payment>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -132,7 +133,7 @@ impl Bought {
             OrderEvent::Failed(Failed { reason: _, at: _ }) => self.status = OrderStatus::Failed,
             OrderEvent::PaymentMismatched(PaymentMismatched { payment, at: _ })
             | OrderEvent::PaymentDuplicated(PaymentDuplicated { payment, at: _ }) => {
-                self.reviews.push((payment.provider.clone(), payment.payment_id.clone()));
+                self.reviews.push(payment.clone());
             }
         }
     }

@@ -67,3 +67,38 @@ impl fmt::Display for OrderNumber {
         f.write_str(&self.0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::time;
+
+    #[test]
+    fn a_number_is_the_time_in_utc_and_eight_random_digits() {
+        let number = OrderNumber::new(time("2026-01-05T14:07:09+08:00"), 0xbeef);
+        assert_eq!(number.as_str(), "ORD202601050607090000beef");
+        assert_eq!(number.as_str().parse(), Ok(number.clone()));
+        assert_eq!(serde_json::from_str::<OrderNumber>(&serde_json::to_string(&number).unwrap()).unwrap(), number);
+    }
+
+    #[test]
+    fn what_does_not_look_like_a_number_is_none() {
+        for text in [
+            "",
+            "ORD",
+            "ord20260105060000deadbeef",
+            "ORD20260105060000DEADBEEF",
+            "ORD20260105060000deadbee",
+            "ORD20260105060000deadbeef0",
+            "ORD20260105060000deadbeeg",
+            "ORD20260230060000deadbeef",
+            "ORD20260105250000deadbeef",
+            "ORD2026010506000 deadbeef",
+            "ORD+0260105060000deadbeef",
+            "ORD2026010506000é0deadbee",
+        ] {
+            assert_eq!(text.parse::<OrderNumber>(), Err(BadOrderNumber), "{text:?}");
+            assert!(serde_json::from_str::<OrderNumber>(&format!("{text:?}")).is_err());
+        }
+    }
+}

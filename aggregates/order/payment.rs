@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::event::Placed;
 use crate::money::Money;
 
 pub const PROVIDER_BYTES_MAX: usize = 32;
@@ -29,13 +30,25 @@ pub struct Payment {
 
 impl Payment {
     pub(super) fn check(&self) -> Result<(), BadPayment> {
-        let fine = |text: &str, max| (1..=max).contains(&text.len()) && !text.chars().any(char::is_control);
         let method = self.method.as_deref().is_none_or(|method| fine(method, PAYMENT_ID_BYTES_MAX));
-        let named = fine(&self.provider, PROVIDER_BYTES_MAX) && fine(&self.payment_id, PAYMENT_ID_BYTES_MAX);
+        let named = is_provider(&self.provider) && fine(&self.payment_id, PAYMENT_ID_BYTES_MAX);
         if named && method && !self.amount.is_negative() { Ok(()) } else { Err(BadPayment) }
     }
 
-    pub(super) fn is(&self, provider: &str, payment_id: &str) -> bool {
-        self.provider == provider && self.payment_id == payment_id
+    pub(super) fn is_the_same_as(&self, other: &Self) -> bool {
+        (&self.provider, &self.payment_id) == (&other.provider, &other.payment_id)
     }
+
+    /// It is what the order asked for, through whom it was asked for.
+    pub(super) fn fits(&self, placed: &Placed) -> bool {
+        self.amount == placed.price && self.provider == placed.provider
+    }
+}
+
+pub(super) fn is_provider(name: &str) -> bool {
+    fine(name, PROVIDER_BYTES_MAX)
+}
+
+fn fine(text: &str, max: usize) -> bool {
+    (1..=max).contains(&text.len()) && !text.chars().any(char::is_control)
 }

@@ -54,9 +54,7 @@ impl Product {
 
 fn check(content: &ProductContent) -> Result<(), ProductError> {
     let ProductContent { name, description, prices, sort_order: _, kind } = content;
-    if !(1..=NAME_BYTES_MAX).contains(&name.len()) || name.chars().any(char::is_control) || name.trim().is_empty() {
-        return Err(ProductError::BadName);
-    }
+    check_name(name)?;
     if description.len() > DESCRIPTION_BYTES_MAX || description.chars().any(|c| c.is_control() && c != '\n') {
         return Err(ProductError::BadDescription);
     }
@@ -67,6 +65,18 @@ fn check(content: &ProductContent) -> Result<(), ProductError> {
     if !(1..=PRICES_MAX).contains(&prices.len()) || currencies.len() != prices.len() || !each_above_zero {
         return Err(ProductError::BadPrices);
     }
+    check_kind(kind)
+}
+
+pub(crate) fn check_name(name: &str) -> Result<(), ProductError> {
+    if name.len() > NAME_BYTES_MAX || name.chars().any(char::is_control) || name.trim().is_empty() {
+        return Err(ProductError::BadName);
+    }
+    Ok(())
+}
+
+/// It could be delivered.
+pub(crate) fn check_kind(kind: &ProductKind) -> Result<(), ProductError> {
     match kind {
         ProductKind::Package(PackageTerms { duration_days, daily_limit, day: _ }) => {
             user_package::check_terms(*daily_limit, *duration_days)?;

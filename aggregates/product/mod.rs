@@ -16,11 +16,12 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 pub use self::command::{PackageTerms, ProductCommand, ProductContent, ProductKind};
+pub(crate) use self::decide::{check_kind, check_name};
 pub use self::error::ProductError;
 pub use self::event::{ProductEvent, PutOnSale, TakenOffSale};
 use crate::decider::Decider;
 use crate::events::cqrs_aggregate;
-use crate::ids::AggregateId;
+use crate::ids::{AggregateId, ProductId};
 use crate::kinds::AggregateKind;
 
 pub const NAME_BYTES_MAX: usize = 200;
@@ -87,7 +88,7 @@ impl Product {
 cqrs_aggregate!(Product);
 
 impl AggregateId {
-    pub fn product(product: crate::ids::ProductId) -> Self {
+    pub fn product(product: ProductId) -> Self {
         Self { kind: AggregateKind::Product, id: product.uuid() }
     }
 }

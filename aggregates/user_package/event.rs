@@ -47,7 +47,7 @@ pub struct Consumed {
     pub reference: Option<String>,
 }
 
-/// A fact for readers: what has ended pays nothing whether or not this was recorded.
+/// A fact for readers: what has ended pays nothing, recorded or not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Expired {

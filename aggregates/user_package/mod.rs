@@ -117,7 +117,8 @@ impl Run {
         if at < self.starts_at {
             return Err(UserPackageError::NotStarted { starts_at: self.starts_at });
         }
-        if at >= self.ends_at {
+        // Also by a clock that is behind the one that said so.
+        if self.expired || at >= self.ends_at {
             return Err(UserPackageError::Ended { ended_at: self.ends_at });
         }
 

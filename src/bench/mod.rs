@@ -11,6 +11,7 @@
 //! raw/             the ceiling: the same rows inserted in batches, and nothing else
 //! size.rs          bytes on disk
 //! report.rs        the table and its JSON
+//! rebuild.rs       another benchmark: read models made from a log
 //! target.rs        the database all of them share
 //! ```
 
@@ -27,6 +28,7 @@ pub mod http;
 pub mod load;
 mod ours;
 pub mod raw;
+pub mod rebuild;
 pub mod report;
 pub mod size;
 pub mod target;
@@ -66,7 +68,7 @@ pub struct Options {
 /// # Errors
 /// When there is no PostgreSQL to be had, or a measurement fails.
 pub async fn run(options: &Options, peers: Vec<Box<dyn Peer>>) -> anyhow::Result<()> {
-    let folder = tempfile::tempdir()?;
+    let folder = folder()?;
     let postgres = private_postgres(folder.path()).await?;
     let measured = measure(options, &postgres, peers).await;
     postgres.stop().await?;
@@ -85,8 +87,6 @@ fn publish(report: &Report, json: Option<&Path>) -> anyhow::Result<()> {
 
 /// A server of one's own in `folder`, with durability on.
 async fn private_postgres(folder: &Path) -> anyhow::Result<EmbeddedPostgres> {
-    // The server's user has to get through.
-    std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755))?;
     let start = embedded_postgres::Options {
         data_dir: folder.join("postgres"),
         durability: Durability::On,
@@ -95,6 +95,13 @@ async fn private_postgres(folder: &Path) -> anyhow::Result<EmbeddedPostgres> {
     };
     let starting = move || EmbeddedPostgres::start(&start, &mut |line| tracing::info!("{line}"));
     Ok(tokio::task::spawn_blocking(starting).await??)
+}
+
+fn folder() -> anyhow::Result<tempfile::TempDir> {
+    let folder = tempfile::tempdir()?;
+    // The server's user has to get through.
+    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755))?;
+    Ok(folder)
 }
 
 /// As one would set a server of this size; durability stays on.

@@ -11,6 +11,8 @@ pub(super) enum Command {
     Store(bench::Options),
     /// The server over HTTP beside hand-written SQL; fails where the promised ratios do not hold.
     Http(bench::Options),
+    /// Read models made from the first event: events per second, and memory.
+    Rebuild(bench::rebuild::Options),
     /// One process of load against an existing database; what the benchmark and the crash tests start several of.
     #[command(hide = true)]
     Worker {
@@ -28,6 +30,7 @@ pub(super) async fn run(command: Command) -> anyhow::Result<ExitCode> {
             let holds = bench::http::run(&options).await?;
             return Ok(if holds { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
+        Command::Rebuild(options) => bench::rebuild::run(&options).await?,
         Command::Worker { database, options } => worker::run(database.connect_options()?, &options).await?,
     }
     Ok(ExitCode::SUCCESS)

@@ -79,7 +79,7 @@ async fn serve(
         if !arguments.no_demo {
             demo::set_up(server.app()).await?;
         }
-        introduce(&settings, &mail)
+        introduce(server.public_url(), &settings, &mail)
     };
     let outcome = ready.await;
     if outcome.is_ok() {
@@ -132,9 +132,9 @@ async fn bind_simulator(settings: &Settings) -> anyhow::Result<Simulator> {
 }
 
 /// What somebody at a terminal needs to begin.
-fn introduce(settings: &Settings, mail: &Path) -> anyhow::Result<()> {
-    println!("address          {}", settings.public_url);
-    println!("documentation    {}", settings.public_url.join("api/docs")?);
+fn introduce(public_url: &url::Url, settings: &Settings, mail: &Path) -> anyhow::Result<()> {
+    println!("address          {public_url}");
+    println!("documentation    {}", public_url.join("api/docs")?);
     println!("forward service  {} (a stand-in)", settings.forward.url);
     println!("mail             {}", mail.display());
     println!();

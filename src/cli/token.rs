@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use aggregates::Locale;
 use anyhow::Context;
 use secrecy::ExposeSecret;
 
 use crate::config::{Settings, TokenKey, Tokens};
-use crate::web::auth::{Claims, Locale, Role, mint};
+use crate::web::auth::{Claims, Role, mint};
 
 const HOUR_SECONDS: u32 = 3_600;
 
@@ -29,7 +30,7 @@ pub(super) struct Arguments {
     #[arg(long, value_enum, default_value_t)]
     role: Role,
     /// The language of mails.
-    #[arg(long, value_enum, default_value_t)]
+    #[arg(long, default_value = "zh-CN", value_parser = locale)]
     locale: Locale,
     /// How long it is good for.
     #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(u32).range(1..=87_600))]
@@ -44,6 +45,10 @@ impl std::fmt::Debug for Arguments {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Arguments").field("role", &self.role).finish_non_exhaustive()
     }
+}
+
+fn locale(text: &str) -> Result<Locale, String> {
+    [Locale::ZhCn, Locale::En].into_iter().find(|locale| locale.as_str() == text).ok_or("zh-CN or en".to_owned())
 }
 
 pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {

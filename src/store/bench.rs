@@ -88,9 +88,9 @@ impl Bench {
         self.cached.desk.slot(id)
     }
 
-    /// Decides units in order until none is left, `bytes` are used up, or one needs an aggregate that is not here: then
-    /// that is the answer, and the unit waits for it.
-    pub(super) fn run(&mut self, bytes: &mut usize) -> Option<AggregateId> {
+    /// Decides units in order until none is left, `bytes` are used up, or one needs aggregates that are not here: then
+    /// they are the answer, and the unit waits for them.
+    pub(super) fn run(&mut self, bytes: &mut usize) -> Option<Vec<AggregateId>> {
         while let Some(pending) = self.waiting.pop_front() {
             // A command that is in the batch twice waits for what becomes of the first.
             let only = self.waiting.is_empty() && self.commands.is_empty();
@@ -113,7 +113,6 @@ impl Bench {
                 }
                 Err(missing) => {
                     self.commands.remove(&pending.unit.command_id);
-                    self.asked_for += 1;
                     self.waiting.push_front(pending);
                     return Some(missing);
                 }
@@ -131,7 +130,7 @@ impl Bench {
         self.found.get(&command).copied().or_else(|| self.cached.recall(command))
     }
 
-    fn decide(&mut self, pending: &Pending) -> Result<Verdict, AggregateId> {
+    fn decide(&mut self, pending: &Pending) -> Result<Verdict, Vec<AggregateId>> {
         let unit = &pending.unit;
         let desk = &mut self.cached.desk;
         let decided = catch_unwind(AssertUnwindSafe(|| desk.decide_if(unit.at, &*unit.decision, encode)));
@@ -140,8 +139,14 @@ impl Bench {
             Ok(Ok(Ok(events))) => Verdict::Record(events),
             Ok(Ok(Err(error))) => Verdict::Refuse(error),
             Ok(Err(Halt::Refused(refusal))) => Verdict::Refuse(ExecuteError::Refused(refusal)),
-            Ok(Err(Halt::Missing(_))) if self.asked_for > UNIT_AGGREGATES_MAX => Verdict::Refuse(TOO_LARGE),
-            Ok(Err(Halt::Missing(id))) => return Err(id),
+            Ok(Err(Halt::Missing(ids))) => {
+                self.asked_for += ids.len();
+                // What asks for nothing would ask for ever.
+                if !ids.is_empty() && self.asked_for <= UNIT_AGGREGATES_MAX {
+                    return Err(ids);
+                }
+                Verdict::Refuse(TOO_LARGE)
+            }
             Err(_) => {
                 self.cached.desk.roll_back();
                 tracing::error!(command = %unit.command_id, "a decision panicked");

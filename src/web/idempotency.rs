@@ -21,7 +21,7 @@ use crate::store::Receipt;
 
 const KEY_HEADER: &str = "idempotency-key";
 const KEY_BYTES_MAX: usize = 255;
-const POSITION_HEADER: HeaderName = HeaderName::from_static("ledger-position");
+pub(super) const POSITION_HEADER: HeaderName = HeaderName::from_static("ledger-position");
 const REPLAYED_HEADER: HeaderName = HeaderName::from_static("idempotent-replayed");
 
 /// What the caller sent as `Idempotency-Key`, if anything.
@@ -138,7 +138,7 @@ fn only<'a>(parts: &'a Parts, header: &str, name: &str) -> Result<Option<&'a Hea
 #[derive(Clone, Debug)]
 pub struct Written<T> {
     status: StatusCode,
-    position: Option<LedgerPosition>,
+    position: LedgerPosition,
     replayed: bool,
     body: T,
 }
@@ -146,25 +146,19 @@ pub struct Written<T> {
 impl<T> Written<T> {
     /// `200`, at the place where it was recorded.
     pub fn ok(receipt: &Receipt, body: T) -> Self {
-        Self { status: StatusCode::OK, position: Some(receipt.into()), replayed: receipt.replayed, body }
+        Self { status: StatusCode::OK, position: receipt.into(), replayed: receipt.replayed, body }
     }
 
     /// `201`, at the place where it was recorded.
     pub fn created(receipt: &Receipt, body: T) -> Self {
         Self { status: StatusCode::CREATED, ..Self::ok(receipt, body) }
     }
-
-    /// `200`, without a place: several were recorded, in several.
-    pub fn many(body: T) -> Self {
-        Self { status: StatusCode::OK, position: None, replayed: false, body }
-    }
 }
 
 impl<T: Serialize> IntoResponse for Written<T> {
     fn into_response(self) -> Response {
         let mut response = (self.status, Json(self.body)).into_response();
-        let position = self.position.and_then(|position| HeaderValue::from_str(&position.to_string()).ok());
-        if let Some(position) = position {
+        if let Ok(position) = HeaderValue::from_str(&self.position.to_string()) {
             response.headers_mut().insert(POSITION_HEADER, position);
         }
         if self.replayed {

@@ -2,8 +2,9 @@
 //!
 //! ```text
 //! edge.rs         the outermost layer: request id, caller, rate limit, panics, headers, logs, measures
+//! api/            the routes, one file per resource
 //! auth/           bearer tokens, and authority as extractors
-//! problem.rs      every answer that is not a success, and its code
+//! problem.rs      every answer that is not a success, and its code      trouble.rs  what it comes from
 //! json.rs         bodies      query.rs   queries and paths      decimal.rs   amounts in requests
 //! idempotency.rs  asking twice, positions      paging.rs   lists, cursors, CSV
 //! rate_limit.rs   how often
@@ -29,6 +30,7 @@ pub mod problem;
 pub mod query;
 pub mod rate_limit;
 mod server;
+mod trouble;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;

@@ -12,7 +12,8 @@ use utoipa::openapi::{Components, Content, OpenApi, Ref, RefOr, Required, Respon
 use utoipa::{Modify, OpenApi as _};
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
-use super::problem::{self, FieldError, Problem};
+use super::paging::{Cursor, Limit};
+use super::problem::{self, Content as Problem, FieldError};
 
 pub(super) const DOCUMENT_PATH: &str = "/api/openapi.json";
 pub(super) const DOCS_PATH: &str = "/api/docs";
@@ -42,7 +43,7 @@ const STATUSES: &[(u16, &str)] = &[
             success is a problem (RFC 9457) with a stable `code`. Writes accept `Idempotency-Key` and answer \
             `Ledger-Position`; a read that sends it back sees that write."
     ),
-    components(schemas(Problem, FieldError)),
+    components(schemas(Problem, FieldError, Limit, Cursor)),
     modifiers(&Bearer),
     security(("bearer" = []))
 )]

@@ -30,6 +30,12 @@ impl Limit {
     pub const fn get(self) -> u32 {
         self.0
     }
+
+    /// What a query asks for: with one more than the page holds it shows whether there is a next page.
+    #[must_use]
+    pub fn and_one(self) -> i64 {
+        i64::from(self.0).saturating_add(1)
+    }
 }
 
 impl Default for Limit {

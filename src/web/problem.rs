@@ -29,6 +29,7 @@
 //! | E2004 | 401 | the token is not valid yet |
 //! | E2005 | 403 | the token's role may not do this |
 //! | E2006 | 403 | the account belongs to somebody else |
+//! | E2007 | 401 | the signature of a notice is not its provider's |
 //! | E3001 | 404 | there is nothing at this path |
 //! | E3002 | 405 | the path knows other methods |
 //! | E3003 | 404 | there is no such thing, or it is somebody else's |
@@ -43,6 +44,8 @@
 //! | E5103 | 503 | not ready yet, or not any more |
 //! | E5104 | 503 | the keys that check tokens cannot be fetched |
 //! | E5105 | 503 | the database cannot be reached |
+//! | E5106 | 503 | the read has not caught up with the write that it is to see |
+//! | E5107 | 503 | the payment provider did not answer, or said no |
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -51,10 +54,7 @@ use utoipa::ToSchema;
 
 use aggregates::Refusal;
 
-use crate::store::ExecuteError;
-
 pub(super) const CONTENT_TYPE: &str = "application/problem+json";
-const RETRY_SOON_SECONDS: u32 = 1;
 
 /// The edge's own reasons.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,6 +82,7 @@ pub enum Reason {
     EarlyToken,
     WrongRole,
     OthersAccount,
+    BadSignature,
     NoSuchPath,
     NoSuchMethod,
     NotFound,
@@ -96,6 +97,8 @@ pub enum Reason {
     NotReady,
     NoTokenKeys,
     NoDatabase,
+    Behind,
+    Provider,
 }
 
 impl Reason {
@@ -140,6 +143,7 @@ impl Reason {
             Self::EarlyToken => ("E2004", S::UNAUTHORIZED, "Token not valid yet"),
             Self::WrongRole => ("E2005", S::FORBIDDEN, "Not allowed"),
             Self::OthersAccount => ("E2006", S::FORBIDDEN, "Somebody else's account"),
+            Self::BadSignature => ("E2007", S::UNAUTHORIZED, "Bad signature"),
             Self::NoSuchPath => ("E3001", S::NOT_FOUND, "No such path"),
             Self::NoSuchMethod => ("E3002", S::METHOD_NOT_ALLOWED, "Method not allowed"),
             Self::NotFound => ("E3003", S::NOT_FOUND, "Not found"),
@@ -154,6 +158,8 @@ impl Reason {
             Self::NotReady => ("E5103", S::SERVICE_UNAVAILABLE, "Not ready"),
             Self::NoTokenKeys => ("E5104", S::SERVICE_UNAVAILABLE, "Tokens cannot be checked"),
             Self::NoDatabase => ("E5105", S::SERVICE_UNAVAILABLE, "Database unreachable"),
+            Self::Behind => ("E5106", S::SERVICE_UNAVAILABLE, "Not caught up"),
+            Self::Provider => ("E5107", S::SERVICE_UNAVAILABLE, "Payment provider"),
         }
     }
 }
@@ -171,9 +177,15 @@ pub struct FieldError {
     pub detail: String,
 }
 
-/// Every answer that is not a success (RFC 9457).
+/// Every answer that is not a success. Boxed: it travels in results whose other side is what usually happens.
+#[derive(Clone, Debug, Serialize)]
+#[serde(transparent)]
+pub struct Problem(Box<Content>);
+
+/// As RFC 9457 has it.
 #[derive(Clone, Debug, Serialize, ToSchema)]
-pub struct Problem {
+#[schema(as = Problem)]
+pub(super) struct Content {
     #[serde(rename = "type")]
     #[schema(example = "urn:billing-ledger:problem:E4001")]
     kind: String,
@@ -189,6 +201,7 @@ pub struct Problem {
     #[serde(skip_serializing_if = "Option::is_none")]
     request_id: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
     errors: Vec<FieldError>,
     #[serde(skip)]
     retry_after_seconds: Option<u32>,
@@ -234,54 +247,54 @@ impl Problem {
 
     #[must_use]
     pub fn with_error(mut self, error: FieldError) -> Self {
-        self.errors.push(error);
+        self.0.errors.push(error);
         self
     }
 
     /// Puts a `Retry-After` on the answer.
     #[must_use]
     pub fn retry_after(mut self, seconds: u32) -> Self {
-        self.retry_after_seconds = Some(seconds.max(1));
+        self.0.retry_after_seconds = Some(seconds.max(1));
         self
     }
 
     /// What the log says about it, and the answer does not.
     #[must_use]
     pub fn because(mut self, cause: String) -> Self {
-        self.cause = Some(cause);
+        self.0.cause = Some(cause);
         self
     }
 
     #[must_use]
     pub fn code(&self) -> &str {
-        &self.code
+        &self.0.code
     }
 
     #[must_use]
     pub fn status(&self) -> StatusCode {
-        StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+        StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 
     #[must_use]
     pub fn detail(&self) -> &str {
-        &self.detail
+        &self.0.detail
     }
 
     #[must_use]
     pub fn errors(&self) -> &[FieldError] {
-        &self.errors
+        &self.0.errors
     }
 
     pub(super) fn cause(&self) -> Option<&str> {
-        self.cause.as_deref()
+        self.0.cause.as_deref()
     }
 
     pub(super) fn set_request_id(&mut self, id: &str) {
-        self.request_id = Some(id.to_owned());
+        self.0.request_id = Some(id.to_owned());
     }
 
     fn build(status: StatusCode, code: &str, title: &str, detail: String) -> Self {
-        Self {
+        Self(Box::new(Content {
             kind: format!("urn:billing-ledger:problem:{code}"),
             title: title.to_owned(),
             status: status.as_u16(),
@@ -291,7 +304,7 @@ impl Problem {
             errors: Vec::new(),
             retry_after_seconds: None,
             cause: None,
-        }
+        }))
     }
 }
 
@@ -300,10 +313,10 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let body = serde_json::to_vec(&self).unwrap_or_default();
         let mut response = (self.status(), [(header::CONTENT_TYPE, CONTENT_TYPE)], body).into_response();
-        if let Some(seconds) = self.retry_after_seconds {
+        if let Some(seconds) = self.0.retry_after_seconds {
             response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
         }
-        if self.status == StatusCode::UNAUTHORIZED.as_u16() {
+        if self.0.status == StatusCode::UNAUTHORIZED.as_u16() {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response.extensions_mut().insert(self);
@@ -322,53 +335,20 @@ impl From<Refusal> for Problem {
 fn status_of(code: &str) -> (StatusCode, &'static str) {
     match code {
         "E4001" => (StatusCode::PAYMENT_REQUIRED, "Not enough"),
-        "E4010" | "E4022" => (StatusCode::CONFLICT, "Conflict"),
-        _ => (StatusCode::UNPROCESSABLE_ENTITY, "Refused"),
-    }
-}
-
-impl From<ExecuteError> for Problem {
-    fn from(error: ExecuteError) -> Self {
-        let detail = error.to_string();
-        match error {
-            ExecuteError::Refused(refusal) => refusal.into(),
-            ExecuteError::KeyTaken { kind, .. } => Self::new(
-                Reason::NameTaken,
-                format!("this {} already belongs to something else", kind.replace('_', " ")),
-            ),
-            ExecuteError::CommandReused(_) => {
-                Self::new(Reason::KeyReused, "this idempotency key was used before for another request")
-            }
-            ExecuteError::Busy | ExecuteError::Contended => {
-                Self::new(Reason::Busy, detail).retry_after(RETRY_SOON_SECONDS)
-            }
-            ExecuteError::Unknown => Self::new(
-                Reason::Unknown,
-                "it is not known whether this was recorded; ask again with the same idempotency key",
-            )
-            .retry_after(RETRY_SOON_SECONDS)
-            .because(detail),
-            ExecuteError::Closed => Self::new(Reason::NotReady, detail).retry_after(RETRY_SOON_SECONDS),
-            ExecuteError::NewerRelease { .. } => {
-                Self::new(Reason::NotReady, "a newer release of this server has to answer this")
-                    .retry_after(RETRY_SOON_SECONDS)
-                    .because(detail)
-            }
-            ExecuteError::Trouble(_) => Self::new(Reason::NoDatabase, "the database could not be reached")
-                .retry_after(RETRY_SOON_SECONDS)
-                .because(detail),
-            ExecuteError::TooLarge { .. } => Self::new(Reason::TooMuch, detail),
-            ExecuteError::Unrecordable(_) => {
-                Self::new(Reason::Unrecordable, "this cannot be recorded as it is").because(detail)
-            }
-            ExecuteError::Panicked => Self::internal(detail),
+        "E4040" | "E4050" | "E4070" => (StatusCode::NOT_FOUND, "Not found"),
+        // It exists with other content, or is past the point where this was possible.
+        "E4010" | "E4022" | "E4041" | "E4043" | "E4051" | "E4055" | "E4057" | "E4071" | "E4072" | "E4074" => {
+            (StatusCode::CONFLICT, "Conflict")
         }
+        _ => (StatusCode::UNPROCESSABLE_ENTITY, "Refused"),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use aggregates::{CommandId, CreditAccountError, Credits};
+
+    use crate::store::ExecuteError;
 
     use super::*;
 
@@ -396,6 +376,7 @@ mod tests {
         Reason::EarlyToken,
         Reason::WrongRole,
         Reason::OthersAccount,
+        Reason::BadSignature,
         Reason::NoSuchPath,
         Reason::NoSuchMethod,
         Reason::NotFound,
@@ -410,6 +391,8 @@ mod tests {
         Reason::NotReady,
         Reason::NoTokenKeys,
         Reason::NoDatabase,
+        Reason::Behind,
+        Reason::Provider,
     ];
 
     fn json(problem: Problem) -> serde_json::Value {

@@ -90,12 +90,12 @@ async fn heard(
         tokio::time::sleep_until(until).await;
         return false;
     };
-    let reached = here.wait_for(|positions| has_reached(positions, log_part, position));
+    let reached = async { here.wait_for(|positions| has_reached(positions, log_part, position)).await.is_ok() };
     match timeout_at(until, reached).await {
-        Ok(Ok(_)) => true,
+        Ok(true) => true,
         Err(_) => false,
         // The loop has ended; the database still knows.
-        Ok(Err(_)) => {
+        Ok(false) => {
             tokio::time::sleep_until(until).await;
             false
         }

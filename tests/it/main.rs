@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! store/       what the log promises whoever writes and reads it
+//! projections/ read models: rows, exactly once, rebuilt
 //! crash/       the same promises while processes, servers and connections die
 //! loadtest.rs  what the load generator reports is what happened
 //! web/         the HTTP edge over a real socket
@@ -16,6 +17,7 @@
 
 mod crash;
 mod loadtest;
+mod projections;
 mod store;
 mod support;
 mod verify;

@@ -38,7 +38,7 @@ const REQUIRED: [(&str, f64); 2] = [(MANY, 2.5), (ONE_HOT, 12.0)];
 /// # Errors
 /// When there is no PostgreSQL to be had, the server does not start, or a measurement fails.
 pub async fn run(options: &Options) -> anyhow::Result<bool> {
-    let folder = tempfile::tempdir()?;
+    let folder = super::folder()?;
     let postgres = super::private_postgres(folder.path()).await?;
     let report = async {
         let (target, mut connection) = super::prepare(&postgres).await?;

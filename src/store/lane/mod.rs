@@ -10,7 +10,8 @@
 //! appends in that one transaction, until it finds itself alone again.
 //!
 //! ```text
-//! mod.rs        the loop, its two modes, deciding a batch
+//! mod.rs        the loop, its two modes
+//! decide.rs     deciding a batch, loading what it needs
 //! commit.rs     appending it, settling what became of it, answering
 //! catch_up.rs   what others wrote
 //! ```
@@ -19,6 +20,7 @@
 
 mod catch_up;
 mod commit;
+mod decide;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -34,12 +36,11 @@ use super::bench::Bench;
 use super::cache::Cache;
 use super::connection::{self, within};
 use super::head::Part;
-use super::load::Unreadable;
 use super::queue::FairQueue;
 use super::snapshots::Snapshots;
 use super::stats::Stats;
 use super::unit::{ExecuteError, Receipt, StoreError, UnitOfWork};
-use super::{StoreOptions, draft, head, load};
+use super::{StoreOptions, head, load};
 
 /// After a repeated command slipped past the memory of recent ones, so many batches look all their commands up first.
 const LOOK_UP_BATCHES: u32 = 64;
@@ -350,101 +351,5 @@ impl Lane {
                 self.cache.put(bench.account, bench.cached);
             }
         }
-    }
-
-    /// Decides every unit of the batch, loading what it turns out to need.
-    async fn decide(&mut self, connection: &mut PgConnection, benches: &mut [Bench]) -> Result<(), Setback> {
-        self.look_up(connection, benches).await?;
-        draft::refuse_taken_keys(connection, benches).await?;
-        let mut bytes = self.options.batch_bytes;
-        let mut running: Vec<usize> = (0..benches.len()).collect();
-        loop {
-            let mut wants = Vec::new();
-            for at in std::mem::take(&mut running) {
-                let Some(bench) = benches.get_mut(at) else { continue };
-                if let Some(missing) = bench.run(&mut bytes) {
-                    wants.push((bench.account, missing));
-                    running.push(at);
-                }
-            }
-            if wants.is_empty() {
-                return self.look_up_unrecorded(connection, benches).await;
-            }
-            self.answers.say();
-            let loaded = load::aggregates(connection, &wants).await?;
-            for ((at, (_, id)), loaded) in running.iter().zip(&wants).zip(loaded) {
-                let Some(bench) = benches.get_mut(*at) else { continue };
-                match loaded {
-                    Ok(loaded) => {
-                        self.snapshots.after_load(bench.account, *id, &loaded);
-                        bench.put(*id, loaded.slot);
-                    }
-                    Err(unreadable) => self.refuse_first(bench, unreadable),
-                }
-            }
-        }
-    }
-
-    /// An aggregate that cannot be understood fails the unit that asked for it, and nobody else's.
-    fn refuse_first(&mut self, bench: &mut Bench, unreadable: Unreadable) {
-        let log_part = bench.account.log_part();
-        let error = match unreadable {
-            Unreadable::Broken(error) => {
-                tracing::error!(%error, "an aggregate cannot be loaded");
-                ExecuteError::Trouble(Arc::new(error))
-            }
-            Unreadable::Newer(event) => {
-                self.stop_writing(log_part, event.clone());
-                ExecuteError::NewerRelease { log_part, event }
-            }
-        };
-        if let Some(pending) = bench.give_up_first() {
-            pending.answer(Err(error));
-        }
-    }
-
-    /// What is about to be answered without recording anything ("refused", "nothing to do") may have been recorded
-    /// before: by another process, or longer ago than the lane remembers. Then that is the answer.
-    async fn look_up_unrecorded(&self, connection: &mut PgConnection, benches: &mut [Bench]) -> Result<(), Setback> {
-        let asked: Vec<_> = benches
-            .iter()
-            .filter(|bench| !bench.looked_up)
-            .flat_map(|bench| bench.unrecorded().map(|command| (bench.account, command)))
-            .collect();
-        if asked.is_empty() {
-            return Ok(());
-        }
-        let recorded = load::recorded_commands(connection, &asked).await?;
-        benches.iter_mut().for_each(|bench| bench.replay_found(&recorded));
-        Ok(())
-    }
-
-    /// Commands that may have been recorded before, and accounts that may be new.
-    async fn look_up(&mut self, connection: &mut PgConnection, benches: &mut [Bench]) -> Result<(), Setback> {
-        let everybody = self.look_up > 0;
-        self.look_up = self.look_up.saturating_sub(1);
-        let asked: Vec<_> = benches
-            .iter()
-            .filter(|bench| bench.cold || everybody)
-            .flat_map(|bench| bench.waiting.iter().map(|pending| (bench.account, pending.unit.command_id)))
-            .collect();
-        if asked.is_empty() {
-            return Ok(());
-        }
-        let recorded = load::recorded_commands(connection, &asked).await?;
-        let cold: Vec<AccountKey> = benches.iter().filter(|bench| bench.cold).map(|bench| bench.account).collect();
-        let listed = load::listed(connection, &cold).await?;
-        let mut found: HashMap<AccountKey, Vec<_>> = HashMap::new();
-        for ((account, command), remembered) in recorded {
-            found.entry(account).or_default().push((command, remembered));
-        }
-        for bench in benches {
-            bench.cached.listed |= listed.contains(&bench.account);
-            bench.looked_up = bench.cold || everybody;
-            for (command, remembered) in found.remove(&bench.account).unwrap_or_default() {
-                bench.recorded_before(command, remembered);
-            }
-        }
-        Ok(())
     }
 }

@@ -1,10 +1,88 @@
-//! The routes, one file per resource.
+//! The routes: one file per resource.
+//!
+//! ```text
+//! catalogue.rs        what is on sale, and what the caller already has
+//! admin_packages.rs   packages made, changed, taken off sale
+//! orders.rs           buying: place, look, cancel      admin_orders.rs   every order, and payments to look at
+//! notices.rs          payments that the sandbox simulates
+//! account.rs          daily usage, credits, statement
+//! usage.rs            charges, one or many
+//! admin_credits.rs    credits given and taken by hand
+//! deliveries.rs       API keys and mails, and trying again
+//! sandbox.rs          the clock
+//! fresh.rs            reads that see what was written before
+//! lines.rs            lists as tables
+//! ```
+//!
+//! Reads ask the read models, writes go through `dispatch`. A write runs in a task of its own: a client that goes away
+//! does not cut it off half-way.
 
+mod account;
+mod admin_credits;
+mod admin_orders;
+mod admin_packages;
+mod catalogue;
+mod deliveries;
+mod fresh;
+mod lines;
+mod notices;
+mod orders;
+mod sandbox;
+mod usage;
+
+use aggregates::{AccountId, OrderNumber};
 use utoipa_axum::router::OpenApiRouter;
 
+use super::auth::Caller;
+use super::problem::{Problem, Reason};
 use crate::app::App;
+use crate::dispatch::Actor;
 
+/// Every route of the API, with its part of the document. What only a sandbox has is not there without one.
 #[must_use]
-pub fn routes(_app: &App) -> OpenApiRouter {
-    OpenApiRouter::new()
+pub fn routes(app: &App) -> OpenApiRouter {
+    let routers = [
+        catalogue::routes(),
+        admin_packages::routes(),
+        orders::routes(),
+        admin_orders::routes(),
+        account::routes(),
+        usage::routes(),
+        admin_credits::routes(),
+        deliveries::routes(),
+    ];
+    let mut all = routers.into_iter().fold(OpenApiRouter::new(), OpenApiRouter::merge);
+    if app.sandbox.is_some() {
+        all = all.merge(notices::routes()).merge(sandbox::routes());
+    }
+    all.with_state(app.clone())
+}
+
+/// Who asks, for the log.
+fn actor(caller: &Caller) -> Actor {
+    Actor::new(caller.account.as_str(), caller.role.as_str())
+}
+
+/// Runs to its end even if nobody waits for it any more.
+async fn whole<T, E>(work: impl Future<Output = Result<T, E>> + Send + 'static) -> Result<T, Problem>
+where
+    T: Send + 'static,
+    E: Into<Problem> + Send + 'static,
+{
+    match tokio::spawn(work).await {
+        Ok(done) => done.map_err(Into::into),
+        Err(error) => Err(Problem::internal(error)),
+    }
+}
+
+/// An account that a path or a query names.
+fn account_id(text: &str) -> Result<AccountId, Problem> {
+    let bad = |why: String| Problem::parameter(Reason::BadPath, "account", why);
+    let account = AccountId::try_new(text).map_err(|error| bad(error.to_string()))?;
+    if account.is_system() { Err(bad("this account is reserved".to_owned())) } else { Ok(account) }
+}
+
+/// What is no number names no order.
+fn order_number(text: &str) -> Result<OrderNumber, Problem> {
+    text.parse().map_err(|_| Problem::not_found("order"))
 }

@@ -16,7 +16,7 @@ use axum::http::Method;
 use axum::http::request::Parts;
 
 use super::super::problem::{Problem, Reason};
-use super::{Caller, Identity, RESERVED_ACCOUNT, Role};
+use super::{Caller, Identity, Role};
 
 const ACCOUNT_HEADER: &str = "x-account-id";
 
@@ -53,7 +53,7 @@ impl Payer {
     /// # Errors
     /// When a user names somebody else, or a service nobody.
     pub fn account(&self, named: Option<&AccountId>) -> Result<AccountId, Problem> {
-        if named.is_some_and(|named| named.as_str() == RESERVED_ACCOUNT) {
+        if named.is_some_and(|named| named.is_system()) {
             return Err(Problem::field(Reason::BadValue, "/account", "this account is reserved"));
         }
         let named = match (named, &self.header) {
@@ -153,7 +153,7 @@ fn account_header(parts: &Parts) -> Result<Option<AccountId>, Problem> {
     }
     let text = std::str::from_utf8(value.as_bytes()).map_err(|_| bad("is not UTF-8"))?;
     let account = AccountId::try_new(text).map_err(|error| bad(&error.to_string()))?;
-    if account.as_str() == RESERVED_ACCOUNT { Err(bad("this account is reserved")) } else { Ok(Some(account)) }
+    if account.is_system() { Err(bad("this account is reserved")) } else { Ok(Some(account)) }
 }
 
 fn wrong_role() -> Problem {

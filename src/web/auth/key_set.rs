@@ -51,6 +51,7 @@ struct Attempts {
 
 pub(super) struct KeySet {
     url: Url,
+    between_fetches: Duration,
     known: RwLock<Known>,
     /// Held while fetching: one at a time.
     attempts: tokio::sync::Mutex<Attempts>,
@@ -58,7 +59,11 @@ pub(super) struct KeySet {
 
 impl KeySet {
     pub(super) fn new(url: Url) -> Self {
-        Self { url, known: RwLock::default(), attempts: tokio::sync::Mutex::default() }
+        Self::fetched_after(url, BETWEEN_FETCHES)
+    }
+
+    fn fetched_after(url: Url, between_fetches: Duration) -> Self {
+        Self { url, between_fetches, known: RwLock::default(), attempts: tokio::sync::Mutex::default() }
     }
 
     /// The key with this id; the only key there is, where the token names none.
@@ -104,7 +109,7 @@ impl KeySet {
     }
 
     async fn fetch(&self, attempts: &mut Attempts) {
-        if attempts.last.is_some_and(|last| last.elapsed() < BETWEEN_FETCHES) {
+        if attempts.last.is_some_and(|last| last.elapsed() < self.between_fetches) {
             return;
         }
         attempts.last = Some(Instant::now());
@@ -175,4 +180,70 @@ fn usable(jwk: &Jwk) -> Option<(String, PublishedKey)> {
     }
     let decoding = Arc::new(DecodingKey::from_jwk(jwk).ok()?);
     Some((jwk.common.key_id.clone().unwrap_or_default(), PublishedKey { decoding, algorithm }))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn ed25519(id: &str) -> Value {
+        json!({"kty": "OKP", "crv": "Ed25519", "kid": id, "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"})
+    }
+
+    /// An issuer that publishes what is in the list at the time, or nothing sensible.
+    async fn issuer(keys: Arc<Mutex<Vec<Value>>>) -> Url {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/keys", listener.local_addr().unwrap());
+        let publish = move || std::future::ready(axum::Json(json!({"keys": *keys.lock().unwrap()})));
+        let router = axum::Router::new().route("/keys", axum::routing::get(publish));
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        url.parse().unwrap()
+    }
+
+    #[tokio::test]
+    async fn an_unknown_key_is_asked_for_and_a_withdrawn_one_is_forgotten() {
+        let keys = Arc::new(Mutex::new(vec![ed25519("old")]));
+        let set = KeySet::fetched_after(issuer(keys.clone()).await, Duration::ZERO);
+        assert!(set.find(Some("old")).await.is_ok());
+        assert!(set.find(None).await.is_ok(), "the only one there is");
+        assert!(matches!(set.find(Some("new")).await, Err(NoKey::Unknown)));
+        *keys.lock().unwrap() = vec![ed25519("new"), ed25519("newer")];
+        assert!(set.find(Some("new")).await.is_ok());
+        assert!(matches!(set.find(Some("old")).await, Err(NoKey::Unknown)));
+        assert!(matches!(set.find(None).await, Err(NoKey::Unknown)), "one of two is no answer");
+    }
+
+    #[tokio::test]
+    async fn an_issuer_that_talks_nonsense_does_not_take_the_keys_we_have() {
+        let keys = Arc::new(Mutex::new(vec![ed25519("a")]));
+        let set = KeySet::fetched_after(issuer(keys.clone()).await, Duration::ZERO);
+        assert!(set.find(Some("a")).await.is_ok());
+        keys.lock().unwrap().clear();
+        assert!(matches!(set.find(Some("b")).await, Err(NoKey::Unknown)));
+        assert!(set.find(Some("a")).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_new_set_is_not_asked_for_again_at_once() {
+        let keys = Arc::new(Mutex::new(vec![ed25519("a")]));
+        let set = KeySet::fetched_after(issuer(keys.clone()).await, Duration::MAX);
+        assert!(set.find(Some("a")).await.is_ok());
+        *keys.lock().unwrap() = vec![ed25519("b")];
+        assert!(matches!(set.find(Some("b")).await, Err(NoKey::Unknown)));
+    }
+
+    #[test]
+    fn only_public_keys_for_signatures_are_taken() {
+        let set = |keys: Value| parse(json!({ "keys": keys }).to_string().as_bytes()).map(|keys| keys.len());
+        let mut encrypting = ed25519("a");
+        encrypting["use"] = json!("enc");
+        let secret = json!({"kty": "oct", "kid": "a", "k": "c2VjcmV0", "alg": "HS256"});
+        assert!(set(json!([encrypting, secret, 7, {"kty": "unheard of"}])).is_err());
+        assert_eq!(set(json!([secret, ed25519("b")])), Ok(1));
+        assert!(parse(b"<html>").is_err());
+    }
 }

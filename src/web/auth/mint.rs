@@ -1,9 +1,10 @@
 //! A token for development, signed with the secret that checks it.
 
+use aggregates::Locale;
 use jsonwebtoken::{EncodingKey, Header, encode};
 use serde::Serialize;
 
-use super::{Locale, Role, verify};
+use super::{Role, verify};
 
 /// What a token says; for how long is said apart.
 #[derive(Clone, Default, Serialize)]

@@ -24,6 +24,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use aggregates::AccountId;
+pub use aggregates::Locale;
 use axum::http::{HeaderMap, header};
 use serde::{Deserialize, Serialize};
 
@@ -35,8 +36,6 @@ use crate::config::Tokens;
 use cache::Cache;
 use verify::Verifier;
 
-/// The account of the catalogue and the settings; nobody's token may speak for it.
-const RESERVED_ACCOUNT: &str = "system";
 /// A token of a few thousand bytes is a mistake or an attack.
 const TOKEN_BYTES_MAX: usize = 8 << 10;
 
@@ -64,32 +63,10 @@ impl Role {
     }
 }
 
-/// The language somebody is written to in.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, clap::ValueEnum)]
-pub enum Locale {
-    #[default]
-    #[serde(rename = "zh-CN")]
-    #[value(name = "zh-CN")]
-    Chinese,
-    #[serde(rename = "en")]
-    #[value(name = "en")]
-    English,
-}
-
-impl Locale {
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Chinese => "zh-CN",
-            Self::English => "en",
-        }
-    }
-
-    /// A language we do not speak is no reason to turn a customer away.
-    fn of(claim: Option<&str>) -> Self {
-        let english = claim.is_some_and(|claim| claim == "en" || claim.starts_with("en-"));
-        if english { Self::English } else { Self::Chinese }
-    }
+/// A language we do not speak is no reason to turn a customer away.
+fn locale_of(claim: Option<&str>) -> Locale {
+    let english = claim.is_some_and(|claim| claim == "en" || claim.starts_with("en-"));
+    if english { Locale::En } else { Locale::ZhCn }
 }
 
 /// Who a valid token speaks for. `Debug` shows no personal data.

@@ -15,7 +15,7 @@ pub(in crate::web) fn caller() -> Caller {
         role: Role::User,
         email: Some("alice@example.com".to_owned()),
         name: Some("Alice".to_owned()),
-        locale: Locale::Chinese,
+        locale: Locale::ZhCn,
     }
 }
 
@@ -99,7 +99,7 @@ async fn claims_have_their_bounds() {
     }
     let token = signed(&json!({"exp": exp, "sub": "alice", "locale": "en-GB", "email": null, "iat": 1, "x": []}));
     let caller = identify(&authenticator(), &format!("Bearer {token}")).await.unwrap();
-    assert_eq!((caller.locale, caller.email, caller.role), (Locale::English, None, Role::User));
+    assert_eq!((caller.locale, caller.email, caller.role), (Locale::En, None, Role::User));
 }
 
 #[tokio::test]

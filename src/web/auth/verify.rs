@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use super::super::problem::{Problem, Reason};
 use super::key_set::{KeySet, NoKey};
-use super::{Caller, Locale, RESERVED_ACCOUNT, Role};
+use super::{Caller, Role, locale_of};
 use crate::config::{TokenKey, Tokens};
 
 /// For clocks that are a little apart.
@@ -35,7 +35,7 @@ struct Claims {
 
 enum Keys {
     Secret(DecodingKey),
-    Published(KeySet),
+    Published(Box<KeySet>),
 }
 
 pub(super) struct Verifier {
@@ -48,7 +48,7 @@ impl Verifier {
     pub(super) fn new(tokens: &Tokens) -> Self {
         let keys = match &tokens.key {
             TokenKey::Secret(secret) => Keys::Secret(DecodingKey::from_secret(secret.expose_secret().as_bytes())),
-            TokenKey::KeySet(url) => Keys::Published(KeySet::new(url.clone())),
+            TokenKey::KeySet(url) => Keys::Published(Box::new(KeySet::new(url.clone()))),
         };
         let mut rules = Validation::new(Algorithm::HS256);
         let mut required = vec!["exp", "sub"];
@@ -89,7 +89,7 @@ impl Verifier {
 
 fn caller(claims: Claims) -> Result<(Caller, u64), Problem> {
     let account = AccountId::try_from(claims.sub).map_err(|error| bad(&error.to_string()))?;
-    if account.as_str() == RESERVED_ACCOUNT {
+    if account.is_system() {
         return Err(bad("its sub is reserved"));
     }
     for text in [&claims.email, &claims.name].into_iter().flatten() {
@@ -101,7 +101,7 @@ fn caller(claims: Claims) -> Result<(Caller, u64), Problem> {
     let caller = Caller {
         account,
         role: claims.role.unwrap_or_default(),
-        locale: Locale::of(claims.locale.as_deref()),
+        locale: locale_of(claims.locale.as_deref()),
         email: filled(claims.email),
         name: filled(claims.name),
     };

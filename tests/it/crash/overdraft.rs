@@ -67,6 +67,7 @@ async fn two_processes_charge_no_more_than_there_is() {
         source: GrantSource::Promotion,
         amount: micros(ENOUGH_FOR as i64 * CHARGE_MICROS - 1),
         expires_at: None,
+        reason: None,
     };
     let commands = vec![Command::UserPackage(scarce.package, activate), Command::CreditAccount(give)];
     let store = open_store(db.connect_options()).await;

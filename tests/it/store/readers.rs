@@ -15,7 +15,7 @@ use postgres_es::PostgresEventRepository;
 use rand::{Rng, SeedableRng};
 use sqlx::PgPool;
 
-use super::scene::{activate, charge, consume, one_lane, open, owner, package};
+use super::scene::{activate, charge, consume, create_product, one_lane, open, owner, package, purchase};
 use crate::support::database;
 use crate::support::log::folded;
 use crate::support::units::{account, grant, spend, state_in, unit};
@@ -29,14 +29,16 @@ fn customer(number: u128) -> AccountId {
 fn any_unit(random: &mut impl Rng) -> UnitOfWork {
     let number = random.random_range(0..ACCOUNTS);
     let (account, package) = (customer(number), package(number * 2 + random.random_range(0..2)));
-    match random.random_range(0..8) {
+    match random.random_range(0..10) {
         0 | 1 => grant(&account, random.random_range(1..20)),
         2 => spend(&account, random.random_range(1..20)),
         3 => unit(&account, vec![activate(package, random.random_range(5..20), 3)]),
         4 => unit(&account, vec![consume(package, random.random_range(1..5))]),
-        5 | 6 => unit(&account, vec![charge(vec![package], random.random_range(1..9))]),
+        5 | 6 => unit(&account, vec![charge(random.random_range(1..9))]),
+        7 => unit(&account, purchase(random.random(), random.random_range(5..20))),
+        8 => create_product(random.random_range(1..50)),
         _ => {
-            let both: Vec<Command> = vec![activate(package, 10, 3), charge(vec![package], 15)];
+            let both: Vec<Command> = vec![activate(package, 10, 3), charge(15)];
             unit(&account, both)
         }
     }
@@ -120,7 +122,8 @@ async fn the_stream_gives_what_was_recorded_in_order_and_nothing_else() {
             let kind = AggregateKind::from_name(&event.aggregate_type).expect("known");
             let read = Event::from_parts(kind, &event.event_type, event.schema_version, &event.payload).expect("known");
             let aggregate = AggregateId { kind, id: event.aggregate_id };
-            let account = (0..ACCOUNTS).map(customer).find(|account| account.key() == event.account).expect("ours");
+            let mut accounts = (0..ACCOUNTS).map(customer).chain([AccountId::system()]);
+            let account = accounts.find(|account| account.key() == event.account).expect("ours");
             let recorded = Recorded { aggregate, version: event.version, event: read };
             stored.entry(commit.log_part).or_default().push((event.position, account, event.command_id, recorded));
         }
@@ -217,7 +220,7 @@ async fn metadata_is_kept_with_every_event_as_it_was_said() {
     store.execute(both.with_metadata(said.as_object().expect("an object"))).await.expect("recorded");
     let commits = stream::read(store.pool(), &from_the_start(), 10).await.expect("commits");
     let text = said.to_string();
-    assert_eq!(commits[0].events.len(), 2);
+    assert_eq!(commits[0].events.len(), 4);
     assert!(commits[0].events.iter().all(|event| event.metadata == text));
     // The published reader has metadata of texts.
     let published = published::<UserPackage>(store.pool()).load_events(&package(2).uuid().to_string()).await;
@@ -228,6 +231,11 @@ async fn metadata_is_kept_with_every_event_as_it_was_said() {
 fn published<A: Aggregate>(pool: &PgPool) -> PersistedEventStore<PostgresEventRepository, A> {
     let upcasters = aggregates::upcast::for_cqrs_es();
     PersistedEventStore::new_event_store(PostgresEventRepository::new(pool.clone())).with_upcasters(upcasters)
+}
+
+async fn as_published<A: Aggregate>(pool: &PgPool, id: AggregateId, state: fn(A) -> State) -> (State, usize) {
+    let loaded = published::<A>(pool).load_aggregate(&id.id.to_string()).await.expect("loaded");
+    (state(loaded.aggregate), loaded.current_sequence)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -241,18 +249,18 @@ async fn an_independent_reader_sees_the_same_aggregates_at_the_same_versions() {
         .flat_map(|(unit, receipt)| receipt.events.iter().map(|event| (event.aggregate, unit.account.clone())))
         .collect();
     assert_eq!(owners.len(), folded.len());
-    assert!(owners.keys().any(|id| id.kind == AggregateKind::UserPackage));
+    for kind in AggregateKind::ALL {
+        assert!(owners.keys().any(|id| id.kind == *kind), "a {kind} is in the history");
+    }
     for (id, account) in owners {
-        let key = id.id.to_string();
         let (state, version) = match id.kind {
-            AggregateKind::CreditAccount => {
-                let loaded = published::<CreditAccount>(&pool).load_aggregate(&key).await.expect("loaded");
-                (State::CreditAccount(loaded.aggregate), loaded.current_sequence)
-            }
-            AggregateKind::UserPackage => {
-                let loaded = published::<UserPackage>(&pool).load_aggregate(&key).await.expect("loaded");
-                (State::UserPackage(loaded.aggregate), loaded.current_sequence)
-            }
+            AggregateKind::CreditAccount => as_published(&pool, id, State::CreditAccount).await,
+            AggregateKind::UserPackage => as_published(&pool, id, State::UserPackage).await,
+            AggregateKind::Holdings => as_published(&pool, id, State::Holdings).await,
+            AggregateKind::Product => as_published(&pool, id, State::Product).await,
+            AggregateKind::Order => as_published(&pool, id, State::Order).await,
+            AggregateKind::Delivery => as_published(&pool, id, State::Delivery).await,
+            AggregateKind::Customer => as_published(&pool, id, State::Customer).await,
         };
         assert_eq!(state, state_in(&fresh, &account, id).await, "{id}");
         assert_eq!(state, folded[&id].state, "{id}");

@@ -2,14 +2,19 @@
 
 use std::pin::Pin;
 
-use aggregates::{AccountId, AggregateId, Charge, Command, DayRule, ProductId, UserPackageCommand, UserPackageId};
+use aggregates::{
+    AccountId, AggregateId, Charge, Command, Currency, CustomerCommand, DayRule, DeliveryCommand, DeliveryId,
+    Described, Locale, Money, OrderCommand, OrderId, OrderNumber, PackageTerms, Payment, PlaceOrder, ProductCommand,
+    ProductContent, ProductId, ProductKind, TakePayment, UserPackageCommand, UserPackageId,
+};
 use billing_ledger::embedded_postgres::shared::TestDatabase;
 use billing_ledger::store::{ExecuteError, Receipt, Store, StoreOptions, UnitOfWork};
+use chrono::{TimeDelta, Utc};
 use futures_util::future::poll_immediate;
 use sqlx::{ConnectOptions, PgConnection, PgPool};
 use uuid::Uuid;
 
-use crate::support::units::{account, account_in, grant, micros, part_of};
+use crate::support::units::{account, account_in, grant, micros, part_of, unit};
 use crate::support::{eventually, plain_pool};
 
 /// One lane: whatever waits together is decided together.
@@ -59,8 +64,56 @@ pub(super) fn consume(package: UserPackageId, amount: i64) -> Command {
     Command::UserPackage(package, UserPackageCommand::Consume { amount: micros(amount), meter: None, reference: None })
 }
 
-pub(super) fn charge(packages: Vec<UserPackageId>, amount: i64) -> Command {
-    Command::Charge(Charge { packages, amount: micros(amount), meter: None, reference: None })
+/// From whatever the account holds.
+pub(super) fn charge(amount: i64) -> Command {
+    Command::Charge(Charge { amount: micros(amount), meter: None, reference: None })
+}
+
+fn month(daily_limit: i64) -> ProductKind {
+    ProductKind::Package(PackageTerms { duration_days: 30, daily_limit: micros(daily_limit), day: DayRule::Calendar })
+}
+
+fn yuan(minor: i64) -> Money {
+    Money::from_minor(minor, Currency::iso("CNY").expect("yuan"))
+}
+
+/// Something in the catalogue.
+pub(super) fn create_product(number: u32) -> UnitOfWork {
+    let content = ProductContent {
+        name: format!("month {number}"),
+        description: String::new(),
+        prices: vec![yuan(3_000)],
+        sort_order: 1,
+        kind: month(5),
+    };
+    let create = Command::Product(ProductId::numbered(number), ProductCommand::Create(content));
+    unit(&AccountId::system(), vec![create])
+}
+
+/// An order with all that follows it, and who the customer is: every kind of aggregate that a customer has, but credits.
+pub(super) fn purchase(number: u32, daily_limit: i64) -> Vec<Command> {
+    let number = OrderNumber::new(Utc::now(), number);
+    let order = OrderId::of_number(&number);
+    let place = PlaceOrder {
+        number,
+        product: ProductId::numbered(1),
+        name: "month".to_owned(),
+        kind: month(daily_limit),
+        time_zone: aggregates::user_package::DEFAULT_TIME_ZONE,
+        price: yuan(3_000),
+        provider: "sandbox".to_owned(),
+        expires_at: Utc::now() + TimeDelta::minutes(15),
+    };
+    let payment =
+        Payment { provider: "sandbox".to_owned(), payment_id: "p-1".to_owned(), amount: yuan(3_000), method: None };
+    let key = DeliveryCommand::KeyCreated { key_id: "k-1".to_owned(), last_four: "a1b2".to_owned() };
+    let described = Described { sealed: order.to_string(), digest: order.to_string(), locale: Locale::En };
+    vec![
+        Command::Order(order, OrderCommand::Place(place)),
+        Command::TakePayment(TakePayment { order, payment }),
+        Command::Delivery(DeliveryId::of_order(order), key),
+        Command::Customer(CustomerCommand::Describe(described)),
+    ]
 }
 
 /// The same command id and another body.

@@ -88,7 +88,7 @@ async fn without_any_snapshot_everything_is_as_before() {
         grants(&store, account, 4).await;
         store.execute(unit(account, vec![activate(package(n), 10, 3)])).await.expect("recorded");
         for _ in 0..4 {
-            store.execute(unit(account, vec![charge(vec![package(n)], 3)])).await.expect("recorded");
+            store.execute(unit(account, vec![charge(3)])).await.expect("recorded");
         }
         snapshot_reaches(&pool, account, 3).await;
     }

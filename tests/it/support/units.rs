@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use aggregates::{
     AccountId, AggregateId, Command, CommandId, CreditAccountCommand, Credits, Decide, GrantId, GrantSource, Halt,
-    LogPart, State, UserPackageId, View,
+    LogPart, State, View,
 };
 use billing_ledger::store::{ExecuteError, Receipt, RequestHash, Store, UnitOfWork};
 use chrono::Utc;
@@ -41,6 +41,7 @@ pub(crate) fn grant(account: &AccountId, amount: i64) -> UnitOfWork {
         source: GrantSource::Promotion,
         amount: micros(amount),
         expires_at: None,
+        reason: None,
     };
     unit(account, vec![Command::CreditAccount(command)])
 }
@@ -96,12 +97,7 @@ struct Look {
 
 impl Decide for Look {
     fn decide(&self, view: &mut View<'_>) -> Result<(), Halt> {
-        let state = match self.aggregate.kind {
-            aggregates::AggregateKind::CreditAccount => State::CreditAccount(view.credit_account()?.clone()),
-            aggregates::AggregateKind::UserPackage => {
-                State::UserPackage(view.user_package(UserPackageId::from_uuid(self.aggregate.id))?.clone())
-            }
-        };
+        let state = view.state(self.aggregate)?.clone();
         *self.seen.lock().expect("no panic") = Some(state);
         Ok(())
     }

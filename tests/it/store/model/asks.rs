@@ -5,7 +5,7 @@ use aggregates::credit_account::CreditAccountEvent;
 use aggregates::user_package::{DEFAULT_TIME_ZONE, UserPackageEvent};
 use aggregates::{
     AccountId, AggregateKind, Charge, Command, CommandId, CreditAccountCommand, DayRule, Event, GrantId, GrantSource,
-    ProductId, UserPackageCommand, UserPackageId,
+    HoldingsEvent, ProductId, UserPackageCommand, UserPackageId,
 };
 use billing_ledger::store::{Receipt, UnitOfWork};
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
@@ -21,11 +21,28 @@ const DAY: i64 = 24 * 60;
 
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Ask {
-    Grant { grant: u32, amount: i64, expires: Option<i64> },
-    Spend { amount: i64 },
-    Activate { package: u8, limit: i64, days: u32, anniversary: bool },
-    Consume { package: u8, amount: i64 },
-    Charge { packages: Vec<u8>, amount: i64 },
+    Grant {
+        grant: u32,
+        amount: i64,
+        expires: Option<i64>,
+    },
+    Spend {
+        amount: i64,
+    },
+    Activate {
+        package: u8,
+        limit: i64,
+        days: u32,
+        anniversary: bool,
+    },
+    Consume {
+        package: u8,
+        amount: i64,
+    },
+    /// From all the packages that the account has running.
+    Charge {
+        amount: i64,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -55,6 +72,12 @@ pub(super) enum Line {
         starts: i64,
         left: i64,
     },
+    /// Charges find it from now on.
+    Held {
+        package: u8,
+        starts: i64,
+        ends: i64,
+    },
     Consumed {
         package: u8,
         amount: i64,
@@ -83,8 +106,8 @@ fn any_ask() -> impl Strategy<Value = Ask> {
         2 => (package(), 0..15_i64, 0..4_u32, any::<bool>())
             .prop_map(|(package, limit, days, anniversary)| Ask::Activate { package, limit, days, anniversary }),
         2 => (package(), amount()).prop_map(|(package, amount)| Ask::Consume { package, amount }),
-        4 => (prop::collection::vec(package(), 0..4), amount())
-            .prop_map(|(packages, amount)| Ask::Charge { packages, amount }),
+        4 => prop_oneof![3 => 1..12_i64, 1 => 12..40_i64].prop_map(|amount| Ask::Charge { amount }),
+        1 => Just(Ask::Charge { amount: 0 }),
     ]
 }
 
@@ -119,6 +142,7 @@ impl Ask {
                 source: GrantSource::Promotion,
                 amount: micros(*amount),
                 expires_at: expires.map(moment),
+                reason: None,
             }),
             Self::Spend { amount } => Command::CreditAccount(CreditAccountCommand::Spend {
                 amount: micros(*amount),
@@ -139,12 +163,9 @@ impl Ask {
                 package_of(account, *package),
                 UserPackageCommand::Consume { amount: micros(*amount), meter: None, reference: None },
             ),
-            Self::Charge { packages, amount } => Command::Charge(Charge {
-                packages: packages.iter().map(|package| package_of(account, *package)).collect(),
-                amount: micros(*amount),
-                meter: None,
-                reference: None,
-            }),
+            Self::Charge { amount } => {
+                Command::Charge(Charge { amount: micros(*amount), meter: None, reference: None })
+            }
         }
     }
 }
@@ -168,7 +189,9 @@ pub(super) fn line_of_row(account: usize, row: &(String, Uuid, String, i16, Stri
 }
 
 fn line_of(account: usize, aggregate: Uuid, event: &Event) -> Line {
-    let package = || (0..PACKAGES).find(|n| package_of(account, *n).uuid() == aggregate).expect("one of ours");
+    let number_of = |id: Uuid| (0..PACKAGES).find(|n| package_of(account, *n).uuid() == id).expect("one of ours");
+    let package = || number_of(aggregate);
+    let minutes = |at: DateTime<Utc>| (at - moment(0)).num_minutes();
     let number = |grant: GrantId| u32::try_from(grant.uuid().as_u128()).expect("small");
     match event {
         Event::CreditAccount(CreditAccountEvent::Granted(granted)) => Line::Granted {
@@ -186,9 +209,14 @@ fn line_of(account: usize, aggregate: Uuid, event: &Event) -> Line {
             balance: spent.balance.micros(),
         },
         Event::UserPackage(UserPackageEvent::Activated(activated)) => {
-            let starts = (activated.starts_at - moment(0)).num_minutes();
+            let starts = minutes(activated.starts_at);
             Line::Activated { package: package(), starts, left: activated.left.micros() }
         }
+        Event::Holdings(HoldingsEvent::PackageAdded(added)) => Line::Held {
+            package: number_of(added.package.uuid()),
+            starts: minutes(added.starts_at),
+            ends: minutes(added.ends_at),
+        },
         Event::UserPackage(UserPackageEvent::Consumed(consumed)) => Line::Consumed {
             package: package(),
             amount: consumed.amount.micros(),
@@ -196,5 +224,6 @@ fn line_of(account: usize, aggregate: Uuid, event: &Event) -> Line {
             day_left: consumed.day_left.micros(),
             left: consumed.left.micros(),
         },
+        other => panic!("nobody asked for {other:?}"),
     }
 }

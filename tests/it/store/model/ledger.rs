@@ -1,6 +1,6 @@
 //! The books of one account, kept by hand: lists and sums, nothing shared with the code under test.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use aggregates::AggregateId;
 use billing_ledger::store::Receipt;
@@ -41,6 +41,8 @@ pub(super) struct Account {
     /// In the order they were given.
     grants: Vec<Grant>,
     packages: BTreeMap<u8, Package>,
+    /// Where charges look. Whatever had ended when another one came is no longer among them.
+    held: BTreeSet<u8>,
     commands: HashMap<u32, (Vec<Ask>, Vec<Line>)>,
     versions: Versions,
 }
@@ -99,7 +101,7 @@ impl Account {
                     amount => Ok(vec![self.consume(at, *package, amount)]),
                 }
             }
-            Ask::Charge { packages, amount } => self.charge(at, packages, *amount),
+            Ask::Charge { amount } => self.charge(at, *amount),
         }
     }
 
@@ -159,8 +161,15 @@ impl Account {
         if days == 0 {
             return Err("E4021");
         }
-        self.packages.insert(number, Package { limit, days, anniversary, starts: at, used: BTreeMap::new() });
-        Ok(vec![Line::Activated { package: number, starts: at, left: limit * i64::from(days) }])
+        let package = Package { limit, days, anniversary, starts: at, used: BTreeMap::new() };
+        let ends = package.ends();
+        self.held.retain(|other| self.packages[other].ends() > at);
+        self.held.insert(number);
+        self.packages.insert(number, package);
+        Ok(vec![
+            Line::Activated { package: number, starts: at, left: limit * i64::from(days) },
+            Line::Held { package: number, starts: at, ends },
+        ])
     }
 
     /// What is left of the day and of the whole, of a package that is running.
@@ -185,16 +194,21 @@ impl Account {
         Line::Consumed { package: number, amount, day, day_left, left: package.left() }
     }
 
-    fn charge(&mut self, at: i64, named: &[u8], amount: i64) -> Result<Vec<Line>, &'static str> {
+    /// The packages a charge pays from, in their order.
+    pub(super) fn found_by_charges(&self, at: i64) -> Vec<u8> {
+        let mut running: Vec<u8> =
+            self.held.iter().copied().filter(|number| self.running(at, *number).is_ok()).collect();
+        running.sort_by_key(|number| (self.packages[number].ends(), *number));
+        running
+    }
+
+    fn charge(&mut self, at: i64, amount: i64) -> Result<Vec<Line>, &'static str> {
         if amount == 0 {
             return Err("E4002");
         }
-        let mut running: Vec<u8> = named.iter().copied().filter(|number| self.running(at, *number).is_ok()).collect();
-        running.sort_by_key(|number| (self.packages[number].ends(), *number));
-        running.dedup();
         let mut missing = amount;
         let mut shares = Vec::new();
-        for number in running {
+        for number in self.found_by_charges(at) {
             let (day_left, left) = self.running(at, number)?;
             let share = missing.min(day_left).min(left);
             missing -= share;

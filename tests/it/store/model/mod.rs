@@ -336,9 +336,9 @@ impl World {
         let fresh = open(&self.database, self.options).await;
         let folded = folded(&self.pool).await;
         for (number, (account, books)) in self.accounts.iter().zip(&self.books).enumerate() {
-            let credits = AggregateId::credit_account(account.key());
+            let singles = [AggregateId::credit_account(account.key()), AggregateId::holdings(account.key())];
             let packages = (0..PACKAGES).map(|n| AggregateId::user_package(package_of(number, n)));
-            for (id, version) in packages.chain([credits]).map(|id| (id, books.version(id))) {
+            for (id, version) in packages.chain(singles).map(|id| (id, books.version(id))) {
                 let logged = folded.get(&id).map_or_else(|| State::empty(id.kind), |slot| slot.state.clone());
                 assert_eq!(folded.get(&id).map_or(0, |slot| slot.version), version, "{id}");
                 for store in [&fresh, &self.stores[0], &self.stores[1]] {
@@ -355,6 +355,12 @@ impl World {
                         let left = books.left_today(left.expect("one of ours"), now);
                         assert_eq!(package.left_today(moment(now)).micros(), left);
                     }
+                    State::Holdings(holdings) => {
+                        let running: Vec<_> = holdings.running(moment(now)).map(|held| held.package).collect();
+                        let found = books.found_by_charges(now).into_iter().map(|n| package_of(number, n));
+                        assert_eq!(running, found.collect::<Vec<_>>());
+                    }
+                    other => panic!("nobody asked for {other:?}"),
                 }
             }
             assert_eq!(self.lines_in_log(number).await, self.lines[number]);

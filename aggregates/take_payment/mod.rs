@@ -5,6 +5,9 @@
 //!                  └── mismatch, duplicate, said before ──► nothing is delivered
 //! ```
 
+#[cfg(test)]
+mod tests;
+
 use serde::{Deserialize, Serialize};
 
 use crate::command::ask_package;
@@ -25,6 +28,9 @@ pub struct TakePayment {
 impl Decide for TakePayment {
     fn decide(&self, view: &mut View<'_>) -> Result<(), Halt> {
         let id = AggregateId::order(self.order);
+        let package = UserPackageId::of_order(self.order);
+        let delivery = AggregateId::delivery(DeliveryId::of_order(self.order));
+        view.need([id, AggregateId::user_package(package), AggregateId::holdings(view.account()), delivery])?;
         view.ask::<Order>(id, &OrderCommand::Pay(self.payment.clone()))?;
 
         let order = view.read::<Order>(id)?;
@@ -35,7 +41,6 @@ impl Decide for TakePayment {
         let (product, kind, time_zone) = (placed.product, placed.kind, placed.time_zone);
         let delivered = match kind {
             ProductKind::Package(PackageTerms { duration_days, daily_limit, day }) => {
-                let package = UserPackageId::of_order(self.order);
                 let activate = UserPackageCommand::Activate { product, daily_limit, duration_days, time_zone, day };
                 ask_package(view, package, &activate)?;
                 Delivered::UserPackage(package)
@@ -45,6 +50,6 @@ impl Decide for TakePayment {
         view.record(id, fulfilled.into())?;
         let Delivered::UserPackage(user_package) = delivered;
         let request = DeliveryCommand::Request { order: self.order, user_package };
-        view.ask::<Delivery>(AggregateId::delivery(DeliveryId::of_order(self.order)), &request)
+        view.ask::<Delivery>(delivery, &request)
     }
 }

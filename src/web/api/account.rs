@@ -1,0 +1,107 @@
+//! What an account has and has used: daily quota, credits, statement.
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::Response;
+use chrono::{Days, NaiveDate};
+use projections::balances::query::{self as balances, CreditsView};
+use projections::daily_usage::query::{self as daily_usage, DayView, TodayView};
+use projections::statement::query::{self as statement, LineView};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::super::auth::User;
+use super::super::paging::{Cursor, Limit, Page, Wants};
+use super::super::problem::{Problem, Reason};
+use super::super::query::Params;
+use super::fresh::Fresh;
+use crate::app::App;
+
+/// Days of history unless asked otherwise, and at most.
+const DAYS_DEFAULT: u64 = 30;
+const DAYS_MAX: i64 = 366;
+
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(usage)).routes(routes!(credits)).routes(routes!(transactions))
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct UsageQuery {
+    /// The first day of the history; 30 days before `to` unless given.
+    from: Option<NaiveDate>,
+    /// The last day of the history; today unless given.
+    to: Option<NaiveDate>,
+}
+
+/// Quota of today and of the days before.
+#[derive(Serialize, ToSchema)]
+struct UsageOut {
+    /// Whose midnight begins a new day.
+    #[schema(example = "Asia/Shanghai")]
+    time_zone: String,
+    today: TodayView,
+    /// Days on which anything was used, newest first.
+    history: Vec<DayView>,
+}
+
+/// Today's quota and the history of the days before, per package.
+#[utoipa::path(
+    get, path = "/api/user/daily-usage", tag = "packages", params(UsageQuery), responses((status = 200, body = UsageOut))
+)]
+async fn usage(
+    user: User,
+    _: Fresh,
+    State(app): State<App>,
+    Params(query): Params<UsageQuery>,
+) -> Result<Json<UsageOut>, Problem> {
+    let now = app.clock.now();
+    let to = query.to.unwrap_or_else(|| now.with_timezone(&app.time_zone).date_naive());
+    let from = query.from.or_else(|| to.checked_sub_days(Days::new(DAYS_DEFAULT))).unwrap_or(to);
+    if to < from || to.signed_duration_since(from).num_days() > DAYS_MAX {
+        let detail = format!("has to be a day before `to`, by at most {DAYS_MAX} days");
+        return Err(Problem::parameter(Reason::BadQuery, "from", detail));
+    }
+    let account = user.account.key();
+    let (today, history) = tokio::try_join!(
+        daily_usage::today(&app.pool, account, now),
+        daily_usage::history(&app.pool, account, from, to)
+    )?;
+    Ok(Json(UsageOut { time_zone: app.time_zone.name().to_owned(), today, history }))
+}
+
+/// Credits, and the grants they come from.
+#[utoipa::path(get, path = "/api/v1/user/credits", tag = "credits", responses((status = 200, body = CreditsView)))]
+async fn credits(user: User, _: Fresh, State(app): State<App>) -> Result<Json<CreditsView>, Problem> {
+    Ok(Json(balances::credits_of(&app.pool, user.account.key(), app.clock.now()).await?))
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct LinesQuery {
+    #[serde(default)]
+    #[param(value_type = Option<Limit>)]
+    limit: Limit,
+    cursor: Option<Cursor>,
+}
+
+/// Every movement of credits, newest first.
+#[utoipa::path(
+    get, path = "/api/v1/user/transactions", tag = "credits", params(LinesQuery),
+    responses((status = 200, content((Page<LineView> = "application/json"), (String = "text/csv"))))
+)]
+async fn transactions(
+    user: User,
+    _: Fresh,
+    State(app): State<App>,
+    wants: Wants,
+    Params(query): Params<LinesQuery>,
+) -> Result<Response, Problem> {
+    let before = query.cursor.map(|cursor| cursor.place()).transpose()?;
+    let items = statement::lines(&app.pool, user.account.key(), before, query.limit.and_one()).await?;
+    Ok(Page::cut(items, query.limit, |last| last.version)?.answer(wants))
+}

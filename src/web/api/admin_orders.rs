@@ -1,0 +1,90 @@
+//! Every order, and payments that somebody has to look at.
+
+use aggregates::OrderStatus;
+use axum::extract::State;
+use axum::response::Response;
+use chrono::{DateTime, Utc};
+use projections::orders::query::{self as orders, OrderFilter, OrderView, ReviewCursor, ReviewView};
+use serde::Deserialize;
+use utoipa::IntoParams;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::super::auth::Auditor;
+use super::super::paging::{Cursor, Limit, Page, Wants};
+use super::super::problem::Problem;
+use super::super::query::Params;
+use super::account_id;
+use super::fresh::Fresh;
+use super::orders::page_of_orders;
+use crate::app::App;
+
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(mismatches))
+}
+
+/// Which orders.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct OrdersQuery {
+    account: Option<String>,
+    /// `pending`, `paid`, `fulfilled`, `expired`, `cancelled` or `failed`.
+    #[param(value_type = Option<String>)]
+    status: Option<OrderStatus>,
+    /// Placed at or after this time…
+    from: Option<DateTime<Utc>>,
+    /// …and before this one.
+    to: Option<DateTime<Utc>>,
+    #[serde(default)]
+    #[param(value_type = Option<Limit>)]
+    limit: Limit,
+    cursor: Option<Cursor>,
+}
+
+/// Orders of all customers, newest first.
+#[utoipa::path(
+    get, path = "/api/v1/admin/orders", tag = "admin", params(OrdersQuery),
+    responses((status = 200, content((Page<OrderView> = "application/json"), (String = "text/csv"))))
+)]
+async fn list(
+    _: Auditor,
+    _: Fresh,
+    State(app): State<App>,
+    wants: Wants,
+    Params(query): Params<OrdersQuery>,
+) -> Result<Response, Problem> {
+    let OrdersQuery { account, status, from, to, limit, cursor } = query;
+    let account = account.as_deref().map(account_id).transpose()?.map(|account| account.key());
+    let filter = OrderFilter { account, status, from, to };
+    page_of_orders(&app, &filter, limit, cursor).await.map(|page| page.answer(wants))
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct ReviewsQuery {
+    #[serde(default)]
+    #[param(value_type = Option<Limit>)]
+    limit: Limit,
+    cursor: Option<Cursor>,
+}
+
+/// Payments that delivered nothing, because their amount was another or because the order was paid already.
+#[utoipa::path(
+    get, path = "/api/v1/admin/orders/mismatches", tag = "admin", params(ReviewsQuery),
+    responses((status = 200, content((Page<ReviewView> = "application/json"), (String = "text/csv"))))
+)]
+async fn mismatches(
+    _: Auditor,
+    _: Fresh,
+    State(app): State<App>,
+    wants: Wants,
+    Params(query): Params<ReviewsQuery>,
+) -> Result<Response, Problem> {
+    let before: Option<(DateTime<Utc>, String, String)> = query.cursor.map(|cursor| cursor.place()).transpose()?;
+    let before = before.map(|(at, provider, payment_id)| ReviewCursor { at, provider, payment_id });
+    let items = orders::reviews(&app.pool, before.as_ref(), query.limit.and_one()).await?;
+    let page = Page::cut(items, query.limit, |last| (last.at, last.provider.clone(), last.payment_id.clone()))?;
+    Ok(page.answer(wants))
+}

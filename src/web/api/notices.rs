@@ -1,0 +1,71 @@
+//! Payments that the sandbox simulates. Only where it is on; there is nothing to prove, so nobody has to say who they
+//! are.
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::super::decimal::PriceIn;
+use super::super::idempotency::LedgerPosition;
+use super::super::json;
+use super::super::problem::Problem;
+use super::whole;
+use crate::app::App;
+use crate::providers::{Notice, Provider};
+
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(notify))
+}
+
+/// What a provider would send.
+#[derive(Deserialize, ToSchema)]
+#[expect(dead_code, reason = "the provider reads it; this is what the document says of it")]
+struct NoticeIn {
+    #[schema(example = "ORD20260105060000deadbeef")]
+    order_no: String,
+    #[schema(example = "TXN1234567890")]
+    transaction_id: String,
+    #[schema(example = "alipay")]
+    payment_method: Option<String>,
+    /// Where it is to differ from what was asked for.
+    amount: Option<PriceIn>,
+}
+
+#[derive(Serialize, ToSchema)]
+struct AcknowledgedOut {
+    success: bool,
+}
+
+/// Simulates a payment by Alipay or WeChat.
+#[utoipa::path(
+    post, path = "/api/v1/payments/notify", tag = "sandbox", security(()),
+    request_body = NoticeIn, responses((status = 200, body = AcknowledgedOut))
+)]
+async fn notify(State(app): State<App>, request: Request) -> Result<Response, Problem> {
+    let Some(sandbox) = app.sandbox.clone() else {
+        return Err(Problem::not_found("path"));
+    };
+    let headers = request.headers().clone();
+    json::check_content_type(&headers)?;
+    let body = json::read(request, &app).await?;
+    // Only to name what is wrong with it as precisely as everywhere else.
+    json::parse::<NoticeIn>(&body)?;
+    let acknowledgement = sandbox.acknowledge();
+    let notified = async move {
+        match sandbox.verify(&headers, &body).await? {
+            Notice::Paid(notice) => Ok::<_, Problem>(Some(app.dispatch.take_payment(notice).await?)),
+            Notice::Ignored => Ok(None),
+        }
+    };
+    let taken = whole(notified).await?;
+    let mut response = ([(header::CONTENT_TYPE, acknowledgement.content_type)], acknowledgement.body).into_response();
+    let position = taken.map(|taken| LedgerPosition::from(&taken.receipt).to_string());
+    if let Some(position) = position.and_then(|position| HeaderValue::from_str(&position).ok()) {
+        response.headers_mut().insert(super::super::idempotency::POSITION_HEADER, position);
+    }
+    Ok(response)
+}

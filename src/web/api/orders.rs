@@ -1,0 +1,223 @@
+//! Buying: an order is placed, looked at, cancelled.
+
+use aggregates::{OrderId, OrderStatus, ProductId};
+use axum::Json;
+use axum::extract::State;
+use axum::response::Response;
+use chrono::{DateTime, Utc};
+use projections::MoneyView;
+use projections::orders::query::{self as orders, OrderFilter, OrderView};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::super::auth::User;
+use super::super::idempotency::{IdempotencyKey, Written};
+use super::super::json::{Body, OptionalBody};
+use super::super::paging::{Cursor, Limit, Page, Wants};
+use super::super::problem::Problem;
+use super::super::query::{Named, Params};
+use super::fresh::Fresh;
+use super::{actor, order_number, whole};
+use crate::app::App;
+use crate::dispatch::{Buyer, Profile, Purchase, Sale};
+
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(purchase))
+        .routes(routes!(place, list))
+        .routes(routes!(one))
+        .routes(routes!(cancel))
+}
+
+/// How a package is paid.
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct PurchaseIn {
+    /// The usual one unless named.
+    #[schema(example = "sandbox")]
+    provider: Option<String>,
+}
+
+/// What is bought, and how it is paid.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct OrderIn {
+    #[schema(example = 1)]
+    product_id: u32,
+    /// The usual one unless named.
+    #[schema(example = "sandbox")]
+    provider: Option<String>,
+}
+
+/// An order that waits for its payment.
+#[derive(Serialize, ToSchema)]
+struct PlacedOut {
+    #[schema(example = "ORD20260105060000deadbeef")]
+    order_no: String,
+    #[schema(example = "pending")]
+    status: &'static str,
+    product_id: Option<u32>,
+    name: String,
+    price: MoneyView,
+    provider: String,
+    /// Where the customer pays.
+    payment_url: Option<String>,
+    /// What a QR code for the payment holds.
+    qr_code: Option<String>,
+    placed_at: DateTime<Utc>,
+    expires_at: DateTime<Utc>,
+}
+
+impl From<&Sale> for PlacedOut {
+    fn from(sale: &Sale) -> Self {
+        let Sale { placed, checkout, .. } = sale;
+        Self {
+            order_no: placed.number.to_string(),
+            status: OrderStatus::Pending.as_str(),
+            product_id: placed.product.number(),
+            name: placed.name.clone(),
+            price: placed.price.into(),
+            provider: placed.provider.clone(),
+            payment_url: checkout.url.clone(),
+            qr_code: checkout.qr.clone(),
+            placed_at: placed.placed_at,
+            expires_at: placed.expires_at,
+        }
+    }
+}
+
+/// Buys a package: an order, and where to pay it.
+#[utoipa::path(
+    post, path = "/api/packages/{id}/purchase", tag = "packages",
+    params(("id" = u32, Path)), request_body = Option<PurchaseIn>, responses((status = 201, body = PlacedOut))
+)]
+async fn purchase(
+    user: User,
+    key: IdempotencyKey,
+    State(app): State<App>,
+    Named(number): Named<u32>,
+    OptionalBody(wanted): OptionalBody<PurchaseIn>,
+) -> Result<Written<PlacedOut>, Problem> {
+    buy(app, user, key, Purchase { product: ProductId::numbered(number), provider: wanted.provider }).await
+}
+
+/// Places an order.
+#[utoipa::path(
+    post, path = "/api/v1/payments/orders", tag = "orders",
+    request_body = OrderIn, responses((status = 201, body = PlacedOut))
+)]
+async fn place(
+    user: User,
+    key: IdempotencyKey,
+    State(app): State<App>,
+    Body(wanted): Body<OrderIn>,
+) -> Result<Written<PlacedOut>, Problem> {
+    buy(app, user, key, Purchase { product: ProductId::numbered(wanted.product_id), provider: wanted.provider }).await
+}
+
+async fn buy(app: App, user: User, key: IdempotencyKey, wanted: Purchase) -> Result<Written<PlacedOut>, Problem> {
+    let id = key.command_id(user.caller.account.as_str());
+    let buyer = Buyer { profile: profile(&user), actor: actor(&user.caller), account: user.account };
+    let sale = whole(async move { app.dispatch.purchase(&buyer, id, wanted).await }).await?;
+    Ok(Written::created(&sale.receipt, PlacedOut::from(&sale)))
+}
+
+/// What a token says is about its own account, not about one that a service acts for.
+fn profile(user: &User) -> Profile {
+    let caller = &user.caller;
+    let own = caller.account == user.account;
+    let said = |text: &Option<String>| text.clone().filter(|_| own);
+    Profile { name: said(&caller.name), email: said(&caller.email), locale: caller.locale }
+}
+
+/// Which orders.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct OrdersQuery {
+    /// `pending`, `paid`, `fulfilled`, `expired`, `cancelled` or `failed`.
+    #[param(value_type = Option<String>)]
+    status: Option<OrderStatus>,
+    /// Placed at or after this time…
+    from: Option<DateTime<Utc>>,
+    /// …and before this one.
+    to: Option<DateTime<Utc>>,
+    #[serde(default)]
+    #[param(value_type = Option<Limit>)]
+    limit: Limit,
+    cursor: Option<Cursor>,
+}
+
+/// The caller's orders, newest first.
+#[utoipa::path(
+    get, path = "/api/v1/payments/orders", tag = "orders", params(OrdersQuery),
+    responses((status = 200, content((Page<OrderView> = "application/json"), (String = "text/csv"))))
+)]
+async fn list(
+    user: User,
+    _: Fresh,
+    State(app): State<App>,
+    wants: Wants,
+    Params(query): Params<OrdersQuery>,
+) -> Result<Response, Problem> {
+    let OrdersQuery { status, from, to, limit, cursor } = query;
+    let filter = OrderFilter { account: Some(user.account.key()), status, from, to };
+    page_of_orders(&app, &filter, limit, cursor).await.map(|page| page.answer(wants))
+}
+
+pub(super) async fn page_of_orders(
+    app: &App,
+    filter: &OrderFilter,
+    limit: Limit,
+    cursor: Option<Cursor>,
+) -> Result<Page<OrderView>, Problem> {
+    let before = cursor.map(|cursor| cursor.place()).transpose()?;
+    let items = orders::list(&app.pool, filter, before.as_ref(), limit.and_one()).await?;
+    Page::cut(items, limit, |last| last.order_no.clone())
+}
+
+/// One of the caller's orders: its state, and what it delivered.
+#[utoipa::path(
+    get, path = "/api/v1/payments/orders/{order_no}", tag = "orders",
+    params(("order_no" = String, Path)), responses((status = 200, body = OrderView))
+)]
+async fn one(
+    user: User,
+    _: Fresh,
+    State(app): State<App>,
+    Named(number): Named<String>,
+) -> Result<Json<OrderView>, Problem> {
+    let order = orders::by_number(&app.pool, &order_number(&number)?).await?;
+    let own = order.filter(|order| order.account == user.account.as_str());
+    own.map(Json).ok_or_else(|| Problem::not_found("order"))
+}
+
+/// What became of an order.
+#[derive(Serialize, ToSchema)]
+struct CancelledOut {
+    order_no: String,
+    #[schema(example = "cancelled")]
+    status: &'static str,
+}
+
+/// Cancels an order that was not paid.
+#[utoipa::path(
+    post, path = "/api/v1/payments/orders/{order_no}/cancel", tag = "orders",
+    params(("order_no" = String, Path)), responses((status = 200, body = CancelledOut))
+)]
+async fn cancel(
+    user: User,
+    key: IdempotencyKey,
+    State(app): State<App>,
+    Named(number): Named<String>,
+) -> Result<Written<CancelledOut>, Problem> {
+    let number = order_number(&number)?;
+    let (id, order) = (key.command_id(user.caller.account.as_str()), OrderId::of_number(&number));
+    // Somebody else's order is none in this account.
+    let cancelled = async move { app.dispatch.cancel_order(&user.account, &actor(&user.caller), id, order).await };
+    let receipt = whole(cancelled).await?;
+    let out = CancelledOut { order_no: number.to_string(), status: OrderStatus::Cancelled.as_str() };
+    Ok(Written::ok(&receipt, out))
+}
