@@ -258,7 +258,10 @@ async fn what_does_not_fit_its_order_is_shown_to_admins() {
     assert_eq!((&first["items"][0]["kind"], &first["items"][0]["payment_id"]), (&json!("duplicate"), &json!("twice")));
     let next = format!("/api/v1/admin/orders/mismatches?limit=1&cursor={}", first["next_cursor"].as_str().unwrap());
     let second = instance.get(AUDITOR, &next).await;
-    assert_eq!((&second["items"][0]["kind"], &second["items"][0]["paid"]["amount"]), (&json!("mismatch"), &json!("29.99")));
+    assert_eq!(
+        (&second["items"][0]["kind"], &second["items"][0]["paid"]["amount"]),
+        (&json!("mismatch"), &json!("29.99"))
+    );
     assert_eq!(second.get("next_cursor"), None);
     instance.stop().await;
 }
@@ -330,7 +333,10 @@ async fn a_statement_is_read_by_the_page_and_as_a_table() {
     let table = table.send().await.unwrap();
     assert_eq!(table.headers()["content-type"], "text/csv; charset=utf-8");
     let table = table.text().await.unwrap();
-    assert!(table.starts_with("transaction,at,type,") && table.contains(",'=1+1,") && table.contains(",-3.00,"), "{table}");
+    assert!(
+        table.starts_with("transaction,at,type,") && table.contains(",'=1+1,") && table.contains(",-3.00,"),
+        "{table}"
+    );
     instance.stop().await;
 }
 
