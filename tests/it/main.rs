@@ -6,6 +6,7 @@
 //! crash/        the same promises while processes, servers and connections die
 //! web/          the HTTP edge over a real socket
 //! loadtest.rs   what the load generator reports is what happened
+//! readme.rs     the README's tour works as it is written
 //! verify.rs     every change of the log is found, at its place
 //! support/      databases, processes, a proxy that cuts, and how to look at a log
 //! ```
@@ -18,6 +19,7 @@
 mod crash;
 mod loadtest;
 mod projections;
+mod readme;
 mod store;
 mod support;
 mod verify;
