@@ -5,6 +5,7 @@
 //! projections/  read models: rows, exactly once, rebuilt
 //! crash/        the same promises while processes, servers and connections die
 //! web/          the HTTP edge over a real socket
+//! outbound/     what leaves: API keys, mail, timers; with accidents on the way
 //! loadtest.rs   what the load generator reports is what happened
 //! verify.rs     every change of the log is found, at its place
 //! support/      databases, processes, a proxy that cuts, and how to look at a log
@@ -17,6 +18,7 @@
 
 mod crash;
 mod loadtest;
+mod outbound;
 mod projections;
 mod store;
 mod support;
