@@ -5,6 +5,7 @@
 //! projections/  read models: rows, exactly once, rebuilt
 //! crash/        the same promises while processes, servers and connections die
 //! web/          the HTTP edge over a real socket
+//! outbound/     what leaves: API keys, mail, timers; with accidents on the way
 //! loadtest.rs   what the load generator reports is what happened
 //! readme.rs     the README's tour works as it is written
 //! verify.rs     every change of the log is found, at its place
@@ -18,6 +19,7 @@
 
 mod crash;
 mod loadtest;
+mod outbound;
 mod projections;
 mod readme;
 mod store;
