@@ -12,7 +12,7 @@
 use std::collections::BTreeMap;
 
 use aggregates::LogPart;
-use sqlx::{Acquire, PgConnection};
+use sqlx::{Connection, Executor, PgConnection};
 use thiserror::Error;
 
 use crate::checkpoints::{self, Checkpoint, Checkpoints, Hash};
@@ -178,7 +178,7 @@ impl Runner {
     /// # Errors
     /// When the database cannot be written.
     pub async fn write_in_tx(&mut self, tx: &mut PgConnection) -> Result<Written, RunnerError> {
-        sqlx::raw_sql(self.generation.enter()).execute(&mut *tx).await?;
+        tx.execute(self.generation.enter()).await?;
         if !self.move_checkpoints(tx).await? {
             return Ok(Written::Overtaken);
         }

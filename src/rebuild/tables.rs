@@ -2,7 +2,7 @@
 //! nobody can tell the difference, the next migration included.
 
 use serde::Serialize;
-use sqlx::{Connection, PgConnection};
+use sqlx::{Connection, Executor, PgConnection};
 
 use super::RebuildError;
 
@@ -110,7 +110,7 @@ pub(super) async fn compare(tx: &mut PgConnection, names: &[&str]) -> Result<Vec
 pub(super) async fn swap(tx: &mut PgConnection, names: &[&str]) -> Result<bool, RebuildError> {
     execute(tx, "SET LOCAL lock_timeout = '300ms'").await?;
     for name in names {
-        match sqlx::raw_sql(&format!("LOCK TABLE read.{name} IN ACCESS EXCLUSIVE MODE")).execute(&mut *tx).await {
+        match tx.execute(format!("LOCK TABLE read.{name} IN ACCESS EXCLUSIVE MODE").as_str()).await {
             Ok(_) => (),
             Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(LOCK_NOT_AVAILABLE) => {
                 return Ok(false);
@@ -147,6 +147,6 @@ pub(super) async fn discard(connection: &mut PgConnection) -> Result<(), Rebuild
 }
 
 async fn execute(connection: &mut PgConnection, sql: &str) -> Result<(), RebuildError> {
-    sqlx::raw_sql(sql).execute(connection).await?;
+    connection.execute(sql).await?;
     Ok(())
 }

@@ -96,7 +96,7 @@ enum Turn {
 
 /// Why a turn failed. All of it is tried again: the log may be read by a newer build soon, a server comes back.
 #[derive(Debug, thiserror::Error)]
-enum Trouble {
+pub enum Trouble {
     #[error(transparent)]
     Log(#[from] StoreError),
     #[error(transparent)]
@@ -212,6 +212,24 @@ impl Loop {
     }
 }
 
+/// Brings the read models up to where the log is now, once, and answers how many events that took.
+///
+/// # Errors
+/// When the log cannot be read or the read models cannot be written.
+pub async fn catch_up(connect: PgConnectOptions) -> Result<u64, Trouble> {
+    let (once, _) = Loop::new(connect, Options::default());
+    let mut connection = PgConnection::connect_with(&once.connect).await?;
+    let mut runner = Runner::load(&mut connection, Generation::Live, projections::all()).await?;
+    let before = total(runner.written());
+    while !matches!(once.turn(&mut connection, &mut runner).await?, Turn::Done) {}
+    connection.close().await?;
+    Ok(total(runner.written()).abs_diff(before))
+}
+
+fn total(written: &Checkpoints) -> i64 {
+    written.values().map(|checkpoint| checkpoint.position).sum()
+}
+
 /// How many events are still to be read.
 fn lag(behind: &[Behind]) -> i64 {
     let left: i64 = behind.iter().map(Behind::events).sum();
@@ -220,14 +238,18 @@ fn lag(behind: &[Behind]) -> i64 {
 }
 
 /// Where the next read starts.
-pub(crate) fn cursors(written: &Checkpoints) -> Vec<Cursor> {
+#[must_use]
+pub fn cursors(written: &Checkpoints) -> Vec<Cursor> {
     let cursor =
         |(log_part, at): (&LogPart, &projections::Checkpoint)| Cursor { log_part: *log_part, position: at.position };
     written.iter().map(cursor).collect()
 }
 
 /// Hands a commit of the log to the read models.
-pub(crate) fn fold(runner: &mut Runner, commit: &Committed) -> Result<(), RunnerError> {
+///
+/// # Errors
+/// See [`Runner::fold`].
+pub fn fold(runner: &mut Runner, commit: &Committed) -> Result<(), RunnerError> {
     let link = Link {
         log_part: commit.log_part,
         first_position: commit.first_position,

@@ -90,10 +90,8 @@ async fn heard(
         tokio::time::sleep_until(until).await;
         return false;
     };
-    let reached = here.wait_for(|positions| has_reached(positions, log_part, position));
-    // What it saw is a lock, and is let go before anything is waited for.
-    let reached = timeout_at(until, reached).await.map(|seen| seen.is_ok());
-    match reached {
+    let reached = async { here.wait_for(|positions| has_reached(positions, log_part, position)).await.is_ok() };
+    match timeout_at(until, reached).await {
         Ok(true) => true,
         Err(_) => false,
         // The loop has ended; the database still knows.

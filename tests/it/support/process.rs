@@ -138,3 +138,8 @@ pub(crate) async fn assert_verifies(database_url: &str) {
 pub(crate) async fn verify(database_url: &str, arguments: &[&str]) -> std::process::Output {
     program(&[&["verify"], arguments].concat(), database_url).output().await.expect("the binary starts")
 }
+
+/// Any subcommand, to its end.
+pub(crate) async fn run(database_url: &str, arguments: &[&str]) -> std::process::Output {
+    program(arguments, database_url).output().await.expect("the binary starts")
+}

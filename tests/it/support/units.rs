@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex};
 
 use aggregates::{
-    AccountId, AggregateId, AggregateKind, Command, CommandId, CreditAccount, CreditAccountCommand, Credits, Customer,
-    Decide, Delivery, GrantId, GrantSource, Halt, Holdings, LogPart, Order, Product, State, UserPackage, View,
+    AccountId, AggregateId, Command, CommandId, CreditAccountCommand, Credits, Decide, GrantId, GrantSource, Halt,
+    LogPart, State, View,
 };
 use billing_ledger::store::{ExecuteError, Receipt, RequestHash, Store, UnitOfWork};
 use chrono::Utc;
@@ -97,16 +97,7 @@ struct Look {
 
 impl Decide for Look {
     fn decide(&self, view: &mut View<'_>) -> Result<(), Halt> {
-        let id = self.aggregate;
-        let state = match id.kind {
-            AggregateKind::CreditAccount => State::CreditAccount(view.read::<CreditAccount>(id)?.clone()),
-            AggregateKind::UserPackage => State::UserPackage(view.read::<UserPackage>(id)?.clone()),
-            AggregateKind::Holdings => State::Holdings(view.read::<Holdings>(id)?.clone()),
-            AggregateKind::Product => State::Product(view.read::<Product>(id)?.clone()),
-            AggregateKind::Order => State::Order(view.read::<Order>(id)?.clone()),
-            AggregateKind::Delivery => State::Delivery(view.read::<Delivery>(id)?.clone()),
-            AggregateKind::Customer => State::Customer(view.read::<Customer>(id)?.clone()),
-        };
+        let state = view.state(self.aggregate)?.clone();
         *self.seen.lock().expect("no panic") = Some(state);
         Ok(())
     }

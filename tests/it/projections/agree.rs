@@ -1,0 +1,104 @@
+//! Whatever is used, every read model says what the log folds to.
+
+use std::collections::HashMap;
+
+use aggregates::{AccountKey, DayRule, State, UserPackageId};
+use billing_ledger::replay::{self, Range};
+use billing_ledger::store::StoreError;
+use chrono::{DateTime, TimeDelta, Utc};
+use projections::{balances, daily_usage};
+use proptest::strategy::{Strategy, ValueTree};
+use proptest::test_runner::TestRunner;
+
+use super::scene::{Scene, activate, charge, grant, package, time};
+use crate::support::units::{account, micros};
+
+/// Balances, grants, packages and days are those of the folded log, at several moments.
+pub(super) async fn assert_agree(scene: &Scene) {
+    let now = time("2026-01-05T06:00:00Z");
+    for at in [now, now + TimeDelta::hours(11), now + TimeDelta::days(3), now + TimeDelta::days(40)] {
+        assert_agree_at(scene, at).await;
+    }
+}
+
+async fn assert_agree_at(scene: &Scene, now: DateTime<Utc>) {
+    let mut packages: HashMap<AccountKey, HashMap<UserPackageId, String>> = HashMap::new();
+    let mut accounts = Vec::new();
+    replay::fold(
+        &scene.pool,
+        &Range::default(),
+        |_, _| (),
+        |_, aggregates| {
+            for ((account, id), folded) in aggregates {
+                match folded.state {
+                    State::CreditAccount(state) => accounts.push((account, state)),
+                    State::UserPackage(state) => {
+                        let runs = state.run().is_some_and(|(_, starts, ends)| starts <= now && now < ends);
+                        let left = runs.then(|| (UserPackageId::from_uuid(id.id), state.left_today(now).to_string()));
+                        packages.entry(account).or_default().extend(left);
+                    }
+                    _ => {}
+                }
+            }
+            Ok::<_, StoreError>(())
+        },
+    )
+    .await
+    .expect("a fold");
+    for (account, state) in accounts {
+        let view = balances::query::credits_of(&scene.pool, account, now).await.expect("credits");
+        assert_eq!(view.credits, state.balance().to_string(), "balance of {account}");
+        assert_eq!(view.available, state.available(now).to_string(), "available to {account} at {now}");
+    }
+    for (account, folded) in packages {
+        let view = daily_usage::query::today(&scene.pool, account, now).await.expect("today");
+        let seen: HashMap<_, _> =
+            view.packages.into_iter().map(|it| (UserPackageId::from_uuid(it.id), it.remaining)).collect();
+        assert_eq!(seen, folded, "left today of the packages of {account} at {now}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_random_charges_read_models_are_what_the_log_folds_to() {
+    let scene = Scene::new().await;
+    let start = time("2026-01-05T06:00:00Z");
+    let mut random = TestRunner::deterministic();
+    let uses = proptest::collection::vec((0..8_u32, 0..9_u8, 1..3_000_000_i64, 0..100_i64), 300);
+    let uses = uses.new_tree(&mut random).expect("values").current();
+    for (step, (who, what, amount, minutes)) in (1_u128..).zip(uses) {
+        let account = account(&format!("random-{who}"));
+        let at = start + TimeDelta::minutes(minutes * i64::from(who + 1));
+        let command = match what {
+            0 => grant(step, "3.00", None),
+            1 => grant(step, "2.00", Some(at + TimeDelta::hours(12))),
+            2 => activate(package(step), "1.50", 2, DayRule::Calendar),
+            3 => activate(package(step), "2.50", 4, DayRule::Anniversary),
+            _ => charge(micros(amount)),
+        };
+        let unit =
+            billing_ledger::store::UnitOfWork::new(account, crate::support::units::command_id(), at, vec![command])
+                .expect("commands are JSON");
+        // A refusal records nothing, and is as good a use as any.
+        match crate::support::units::insist(&scene.store, &unit).await {
+            Ok(_) | Err(billing_ledger::store::ExecuteError::Refused(_)) => {}
+            Err(error) => panic!("{error}"),
+        }
+        if step % 70 == 0 {
+            scene.catch_up().await;
+        }
+    }
+    scene.catch_up().await;
+    assert_agree(&scene).await;
+    let used: i64 = sqlx::query_scalar("SELECT coalesce(sum(used), 0)::int8 FROM read.daily_usage")
+        .fetch_one(&scene.pool)
+        .await
+        .expect("a sum");
+    let consumed: i64 = sqlx::query_scalar(
+        "SELECT coalesce(sum((payload->>'amount')::int8), 0)::int8 FROM ledger.events WHERE event_type = 'consumed'",
+    )
+    .fetch_one(&scene.pool)
+    .await
+    .expect("a sum");
+    assert!(consumed > 0);
+    assert_eq!(used, consumed, "every use is counted once");
+}

@@ -1,0 +1,19 @@
+//! Read models on a real PostgreSQL.
+//!
+//! ```text
+//! rows.rs      events in, views out: credits, packages, days, the statement
+//! sales.rs     the same for the catalogue, orders, payments for review, deliveries
+//! once.rs      exactly once: races, crashes, another log
+//! agree.rs     after random use, every read model is what the log folds to
+//! rebuild.rs   made again, compared, swapped under whoever reads and writes
+//! gate.rs      reads that wait for what they must see
+//! scene.rs     a ledger whose clock the test holds
+//! ```
+
+mod agree;
+mod gate;
+mod once;
+mod rebuild;
+mod rows;
+mod sales;
+mod scene;
