@@ -19,6 +19,7 @@ mod bad_input;
 mod barrier;
 mod books;
 mod deliveries;
+mod dev;
 mod harness;
 mod http;
 mod journey;
@@ -26,6 +27,7 @@ mod killed;
 mod mail;
 mod notifications;
 mod program;
+mod reads;
 mod secrets;
 
 use std::time::Duration;
