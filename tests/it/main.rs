@@ -6,6 +6,7 @@
 //! crash/        the same promises while processes, servers and connections die
 //! web/          the HTTP edge over a real socket
 //! outbound/     what leaves: API keys, mail, timers; with accidents on the way
+//! outside/      the whole ledger over HTTP: the real binary, real mail, a forward service that misbehaves
 //! loadtest.rs   what the load generator reports is what happened
 //! readme.rs     the README's tour works as it is written
 //! verify.rs     every change of the log is found, at its place
@@ -20,6 +21,7 @@
 mod crash;
 mod loadtest;
 mod outbound;
+mod outside;
 mod projections;
 mod readme;
 mod store;
