@@ -55,7 +55,13 @@ struct Case {
     code: &'static str,
 }
 
-fn case(name: impl Into<String>, who: Who, method: Method, path: impl Into<String>, refused: (u16, &'static str)) -> Case {
+fn case(
+    name: impl Into<String>,
+    who: Who,
+    method: Method,
+    path: impl Into<String>,
+    refused: (u16, &'static str),
+) -> Case {
     let (status, code) = refused;
     Case { name: name.into(), who, method, path: path.into(), headers: Vec::new(), body: None, status, code }
 }
