@@ -106,7 +106,6 @@ pub fn select(names: &[String]) -> Result<Vec<Box<dyn Projection>>, String> {
     if let Some(unknown) = names.iter().find(|name| all().iter().all(|known| known.name() != name.as_str())) {
         return Err(unknown.clone());
     }
-    let chosen =
-        |projection: &Box<dyn Projection>| names.is_empty() || names.iter().any(|name| name == projection.name());
-    Ok(all().into_iter().filter(chosen).collect())
+    let chosen = |name: &str| names.is_empty() || names.iter().any(|wanted| wanted == name);
+    Ok(all().into_iter().filter(|projection| chosen(projection.name())).collect())
 }

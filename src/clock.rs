@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 
 /// Clones share the same time.
 #[derive(Clone, Debug, Default)]
@@ -20,9 +20,10 @@ impl Clock {
         Self::default()
     }
 
+    /// To the microsecond, which is what the database keeps: a time is the same before and after it was stored.
     #[must_use]
     pub fn now(&self) -> DateTime<Utc> {
-        let wall = Utc::now();
+        let wall = Utc::now().trunc_subsecs(6);
         wall.checked_add_signed(self.ahead()).unwrap_or(wall)
     }
 

@@ -8,7 +8,8 @@
 //! workers/            loops with a bound and a shutdown
 //! embedded_postgres/  a private PostgreSQL for development, tests and benchmarks
 //! clock.rs            the one source of "now"
-//! bench/              the store under load, beside its peers
+//! bench/              the store and the server under load, beside their peers
+//! loadtest/           charges over HTTP, counted from the outside
 //! cli/                one file per subcommand
 //! ```
 //!
@@ -38,6 +39,7 @@ pub mod dispatch;
 pub mod embedded_postgres;
 pub mod forward;
 pub mod jobs;
+pub mod loadtest;
 pub mod mail;
 pub mod processes;
 pub mod providers;

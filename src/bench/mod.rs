@@ -1,10 +1,12 @@
-//! `billing-ledger bench store`: the store under load, beside what people use today, in one run on one PostgreSQL.
+//! `billing-ledger bench`: the store and the server under load, beside what people use today, in one run on one
+//! PostgreSQL.
 //!
 //! ```text
 //! workload.rs      the accounts and the charge that every system does
 //! load.rs          callers against our store: closed loop for throughput, open loop for latency
 //! ours.rs          our store's rows: callers, one hot account, long histories, two processes
 //! worker.rs        one process of load, for two of them at once and for the crash tests
+//! http/            `bench http`: the whole server under load, over HTTP
 //! handwritten/     the SQL transaction that one writes by hand, through pgbench
 //! raw/             the ceiling: the same rows inserted in batches, and nothing else
 //! size.rs          bytes on disk
@@ -22,6 +24,7 @@
 )]
 
 pub mod handwritten;
+pub mod http;
 pub mod load;
 mod ours;
 pub mod raw;
@@ -33,7 +36,7 @@ pub mod worker;
 pub mod workload;
 
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use sqlx::{Connection, Executor, PgConnection};
@@ -55,7 +58,7 @@ pub struct Options {
     /// Also write the report as JSON into this file.
     #[arg(long)]
     pub json: Option<PathBuf>,
-    /// The program whose `bench worker` is started for the measurements with two processes.
+    /// The program whose `bench worker` or `serve` is started for measurements of whole processes.
     #[arg(long, hide = true)]
     pub program: Option<PathBuf>,
 }
@@ -66,24 +69,32 @@ pub struct Options {
 /// When there is no PostgreSQL to be had, or a measurement fails.
 pub async fn run(options: &Options, peers: Vec<Box<dyn Peer>>) -> anyhow::Result<()> {
     let folder = folder()?;
+    let postgres = private_postgres(folder.path()).await?;
+    let measured = measure(options, &postgres, peers).await;
+    postgres.stop().await?;
+    publish(&measured?, options.json.as_deref())
+}
+
+/// Prints the table, and writes the JSON where it is wanted.
+fn publish(report: &Report, json: Option<&Path>) -> anyhow::Result<()> {
+    println!("{report}");
+    if let Some(path) = json {
+        std::fs::write(path, serde_json::to_string_pretty(report)?)
+            .with_context(|| format!("writing {}", path.display()))?;
+    }
+    Ok(())
+}
+
+/// A server of one's own in `folder`, with durability on.
+async fn private_postgres(folder: &Path) -> anyhow::Result<EmbeddedPostgres> {
     let start = embedded_postgres::Options {
-        data_dir: folder.path().join("postgres"),
+        data_dir: folder.join("postgres"),
         durability: Durability::On,
         settings: settings(),
         tcp: false,
     };
-    let postgres =
-        tokio::task::spawn_blocking(move || EmbeddedPostgres::start(&start, &mut |line| tracing::info!("{line}")))
-            .await??;
-    let measured = measure(options, &postgres, peers).await;
-    postgres.stop().await?;
-    let report = measured?;
-    println!("{report}");
-    if let Some(path) = &options.json {
-        std::fs::write(path, serde_json::to_string_pretty(&report)?)
-            .with_context(|| format!("writing {}", path.display()))?;
-    }
-    Ok(())
+    let starting = move || EmbeddedPostgres::start(&start, &mut |line| tracing::info!("{line}"));
+    Ok(tokio::task::spawn_blocking(starting).await??)
 }
 
 fn folder() -> anyhow::Result<tempfile::TempDir> {
@@ -107,7 +118,8 @@ fn settings() -> Vec<(String, String)> {
     .to_vec()
 }
 
-async fn measure(options: &Options, postgres: &EmbeddedPostgres, peers: Vec<Box<dyn Peer>>) -> anyhow::Result<Report> {
+/// Migrated, and warm.
+async fn prepare(postgres: &EmbeddedPostgres) -> anyhow::Result<(Target, PgConnection)> {
     let connect = postgres.connect_options("postgres");
     store::migrate(&connect).await?;
     let mut connection = PgConnection::connect_with(&connect).await?;
@@ -119,6 +131,11 @@ async fn measure(options: &Options, postgres: &EmbeddedPostgres, peers: Vec<Box<
         database: "postgres".to_owned(),
         pgbench: postgres.bin("pgbench"),
     };
+    Ok((target, connection))
+}
+
+async fn measure(options: &Options, postgres: &EmbeddedPostgres, peers: Vec<Box<dyn Peer>>) -> anyhow::Result<Report> {
+    let (target, mut connection) = prepare(postgres).await?;
     let mut rows = Vec::new();
     let mut done = async |rows: &mut Vec<Row>, what: &str, more: Vec<Row>| -> anyhow::Result<()> {
         rows.extend(more);

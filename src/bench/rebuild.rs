@@ -21,7 +21,6 @@ use serde::Serialize;
 use sqlx::postgres::PgConnectOptions;
 use uuid::Uuid;
 
-use crate::embedded_postgres::{self, Durability, EmbeddedPostgres};
 use crate::rebuild;
 use crate::store::{self, ExecuteError, Store, StoreOptions, UnitOfWork};
 use crate::workers::projections::catch_up;
@@ -64,15 +63,7 @@ pub struct Report {
 /// When there is no PostgreSQL to be had, or a step fails.
 pub async fn run(options: &Options) -> anyhow::Result<()> {
     let folder = super::folder()?;
-    let start = embedded_postgres::Options {
-        data_dir: folder.path().join("postgres"),
-        durability: Durability::On,
-        settings: super::settings(),
-        tcp: false,
-    };
-    let started =
-        tokio::task::spawn_blocking(move || EmbeddedPostgres::start(&start, &mut |line| tracing::info!("{line}")));
-    let postgres = started.await??;
+    let postgres = super::private_postgres(folder.path()).await?;
     let measured = measure(options, &postgres.connect_options("postgres")).await;
     postgres.stop().await?;
     let report = measured?;

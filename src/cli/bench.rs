@@ -1,4 +1,4 @@
-//! `billing-ledger bench`: the store under load.
+//! `billing-ledger bench`: the store and the server under load.
 
 use std::process::ExitCode;
 
@@ -11,6 +11,8 @@ pub(super) enum Command {
     Store(bench::Options),
     /// Read models made from the first event: events per second, and memory.
     Rebuild(bench::rebuild::Options),
+    /// The server over HTTP beside hand-written SQL; fails where the promised ratios do not hold.
+    Http(bench::Options),
     /// One process of load against an existing database; what the benchmark and the crash tests start several of.
     #[command(hide = true)]
     Worker {
@@ -25,6 +27,10 @@ pub(super) async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Store(options) => bench::run(&options, Vec::new()).await?,
         Command::Rebuild(options) => bench::rebuild::run(&options).await?,
+        Command::Http(options) => {
+            let holds = bench::http::run(&options).await?;
+            return Ok(if holds { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        }
         Command::Worker { database, options } => worker::run(database.connect_options()?, &options).await?,
     }
     Ok(ExitCode::SUCCESS)

@@ -138,6 +138,7 @@ fn introduce(public_url: &url::Url, settings: &Settings, mail: &Path) -> anyhow:
     println!("forward service  {} (a stand-in)", settings.forward.url);
     println!("mail             {}", mail.display());
     println!();
+    println!("export LEDGER={}", public_url.as_str().trim_end_matches('/'));
     for (name, role) in [("admin", Role::Admin), ("alice", Role::User), ("gateway", Role::Service)] {
         println!("export {}_TOKEN={}", name.to_uppercase(), token(settings, name, role)?);
     }

@@ -3,6 +3,7 @@
 mod bench;
 mod demo;
 mod dev;
+mod loadtest;
 mod rebuild;
 mod replay;
 mod serve;
@@ -42,6 +43,8 @@ enum Command {
     /// Measure on this machine, on a private PostgreSQL with durability on.
     #[command(subcommand)]
     Bench(bench::Command),
+    /// Charge accounts over HTTP, as fast as the answers come back or at a fixed rate, and say how it went.
+    Loadtest(loadtest::Arguments),
     /// Stand-ins for the services around the ledger.
     #[command(subcommand)]
     Simulate(simulate::Command),
@@ -96,6 +99,7 @@ async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Replay(arguments) => replay::run(arguments).await,
         Command::Token(arguments) => token::run(arguments),
         Command::Bench(command) => bench::run(command).await,
+        Command::Loadtest(arguments) => loadtest::run(arguments).await,
         Command::Simulate(command) => simulate::run(command).await,
     }
 }

@@ -47,22 +47,22 @@ impl<'a> CreateApiKey<'a> {
 struct Answer {
     success: Option<bool>,
     #[serde(default, deserialize_with = "leniently")]
-    api_key: Option<Text>,
+    api_key: Option<Scalar>,
     #[serde(default, deserialize_with = "leniently")]
-    key_id: Option<Text>,
+    key_id: Option<Scalar>,
     #[serde(default, deserialize_with = "leniently")]
-    error: Option<Text>,
+    error: Option<Scalar>,
 }
 
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Text {
+enum Scalar {
     Text(String),
     Number(serde_json::Number),
     Other(serde::de::IgnoredAny),
 }
 
-impl Text {
+impl Scalar {
     fn into_string(self) -> Option<String> {
         match self {
             Self::Text(text) => Some(text),
@@ -72,8 +72,8 @@ impl Text {
     }
 }
 
-fn leniently<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Text>, D::Error> {
-    Option::<Text>::deserialize(deserializer)
+fn leniently<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Scalar>, D::Error> {
+    Option::<Scalar>::deserialize(deserializer)
 }
 
 pub(super) fn read(status: StatusCode, body: &[u8], request: &KeyRequest<'_>) -> Result<IssuedKey, ForwardError> {
@@ -86,9 +86,9 @@ pub(super) fn read(status: StatusCode, body: &[u8], request: &KeyRequest<'_>) ->
     if answer.success != Some(true) {
         return Err(ForwardError::Refused { said: said(answer.error, request) });
     }
-    let key = answer.api_key.and_then(Text::into_string).filter(|key| is_plausible(key, &KEY_BYTES));
+    let key = answer.api_key.and_then(Scalar::into_string).filter(|key| is_plausible(key, &KEY_BYTES));
     let key = key.ok_or(ForwardError::Implausible { field: "apiKey" })?;
-    let key_id = answer.key_id.and_then(Text::into_string).filter(|id| is_plausible(id, &KEY_ID_BYTES));
+    let key_id = answer.key_id.and_then(Scalar::into_string).filter(|id| is_plausible(id, &KEY_ID_BYTES));
     let key_id = key_id.ok_or(ForwardError::Implausible { field: "keyId" })?;
     Ok(IssuedKey { key_id, key: SecretString::from(key) })
 }
@@ -106,7 +106,7 @@ fn looks_like(body: &[u8]) -> &'static str {
 }
 
 /// What the service says may quote the customer's name and address, or a key: those stay out of the log.
-fn said(error: Option<Text>, request: &KeyRequest<'_>) -> Option<String> {
+fn said(error: Option<Scalar>, request: &KeyRequest<'_>) -> Option<String> {
     let mut text = error?.into_string()?;
     for personal in [request.email, request.username] {
         if !personal.trim().is_empty() {

@@ -13,7 +13,7 @@ pub enum MailError {
     Connection,
     #[error("no secure connection to the mail server")]
     Tls,
-    #[error("the mail server answered something that is not SMTP, or does not do what is needed")]
+    #[error("the mail server hung up, or does not speak SMTP as it must")]
     Protocol,
     #[error("the mail server put us off with code {code}")]
     PutOff { code: String },

@@ -17,14 +17,17 @@ mod templates;
 mod transport;
 
 use std::path::PathBuf;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use secrecy::SecretString;
 use uuid::Uuid;
 
 pub use error::{MailError, MailSetupError};
 pub use templates::{Locale, PackageReady, Rendered, TemplateError, Templates};
-pub use transport::Transport;
+use transport::Transport;
+
+/// How long a conversation with a mail server may take.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Where mail goes, who it is from, and what replaces our templates.
 #[derive(Debug, Clone)]
@@ -71,10 +74,18 @@ impl Mailer {
     /// # Errors
     /// Names the setting or the file that is wrong.
     pub fn try_new(options: &MailOptions) -> Result<Self, MailSetupError> {
+        Self::try_patient(options, PATIENCE)
+    }
+
+    /// As [`Mailer::try_new`], with another idea of how long a conversation with a mail server may take.
+    ///
+    /// # Errors
+    /// Names the setting or the file that is wrong.
+    pub fn try_patient(options: &MailOptions, patience: Duration) -> Result<Self, MailSetupError> {
         let templates = Templates::load(options.templates_dir.as_deref())?;
         let from = message::Sender::try_new(&options.from)?;
         let transport = match &options.via {
-            Via::Smtp(url) => Transport::smtp(url)?,
+            Via::Smtp(url) => Transport::smtp(url, patience)?,
             Via::Folder(folder) => Transport::folder(folder)?,
         };
         Ok(Self { templates, transport, from })

@@ -2,69 +2,85 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use lettre::transport::smtp::{Error as SmtpError, PoolConfig};
+use lettre::transport::smtp::{AsyncSmtpTransportBuilder, Error as SmtpError, PoolConfig};
 use lettre::{AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::error::{MailError, MailSetupError};
 
-/// Of each step of the conversation.
-const STEP_TIMEOUT: Duration = Duration::from_secs(20);
 const CONNECTIONS_MAX: u32 = 4;
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
-#[derive(Clone)]
-pub struct Transport(Kind);
+type Smtp = AsyncSmtpTransport<Tokio1Executor>;
 
 #[derive(Clone)]
-enum Kind {
-    Smtp(AsyncSmtpTransport<Tokio1Executor>),
+pub(super) enum Transport {
+    Smtp(Arc<Server>),
     Folder(PathBuf),
 }
 
-impl Transport {
-    pub(super) fn smtp(url: &SecretString) -> Result<Self, MailSetupError> {
-        Self::smtp_within(url, STEP_TIMEOUT)
-    }
+pub(super) struct Server {
+    settings: AsyncSmtpTransportBuilder,
+    /// Its connections are kept for the next mail.
+    connections: Mutex<Smtp>,
+    patience: Duration,
+}
 
-    /// # Errors
-    /// When `url` is not the address of an SMTP server.
-    pub fn smtp_within(url: &SecretString, step_timeout: Duration) -> Result<Self, MailSetupError> {
+impl Transport {
+    pub(super) fn smtp(url: &SecretString, patience: Duration) -> Result<Self, MailSetupError> {
         let pool = PoolConfig::new().max_size(CONNECTIONS_MAX).idle_timeout(IDLE_TIMEOUT);
-        let builder = AsyncSmtpTransport::<Tokio1Executor>::from_url(url.expose_secret());
-        let builder = builder.map_err(|_| MailSetupError::SmtpUrl)?;
-        Ok(Self(Kind::Smtp(builder.timeout(Some(step_timeout)).pool_config(pool).build())))
+        let settings = Smtp::from_url(url.expose_secret()).map_err(|_| MailSetupError::SmtpUrl)?;
+        let settings = settings.timeout(Some(patience)).pool_config(pool);
+        let connections = Mutex::new(settings.clone().build());
+        Ok(Self::Smtp(Arc::new(Server { settings, connections, patience })))
     }
 
     pub(super) fn folder(path: &Path) -> Result<Self, MailSetupError> {
         let cannot = |source| MailSetupError::Folder { path: path.to_owned(), source };
         std::fs::create_dir_all(path).map_err(cannot)?;
-        Ok(Self(Kind::Folder(path.to_owned())))
+        Ok(Self::Folder(path.to_owned()))
     }
 
     /// Returns once the server, or the disk, has taken the mail.
     pub(super) async fn send(&self, message_id: &str, message: Message) -> Result<(), MailError> {
-        match &self.0 {
-            Kind::Smtp(smtp) => {
-                let smtp = smtp.clone();
-                // A conversation broken off in the middle would go back to the pool as it is. So it is a task of its
-                // own, which ends by its timeouts even where nobody waits for it any more.
-                let sending = tokio::spawn(async move { smtp.send(message).await });
-                match sending.await {
-                    Ok(Ok(_)) => Ok(()),
-                    Ok(Err(error)) => Err(reason(&error)),
-                    Err(_) => Err(MailError::Protocol),
-                }
+        match self {
+            Self::Smtp(server) => {
+                let server = server.clone();
+                // A conversation broken off in the middle would go back among the connections as it is. So it is a task
+                // of its own, which ends by its own patience even where nobody waits for it any more.
+                let sending = tokio::spawn(async move { server.send(message).await });
+                sending.await.unwrap_or(Err(MailError::Protocol))
             }
-            Kind::Folder(folder) => {
+            Self::Folder(folder) => {
                 let path = folder.join(format!("{message_id}.eml"));
                 let writing = tokio::task::spawn_blocking(move || write_whole(&path, &message.formatted()));
                 let written = writing.await.unwrap_or_else(|_| Err(std::io::ErrorKind::Other.into()));
                 written.map_err(|error| MailError::Folder(error.kind()))
             }
         }
+    }
+}
+
+impl Server {
+    async fn send(&self, message: Message) -> Result<(), MailError> {
+        let smtp = self.connections().clone();
+        match tokio::time::timeout(self.patience, smtp.send(message)).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(error)) => Err(reason(&error)),
+            // The library's own timeout ends when it has connected. What is left of this conversation must not be the
+            // beginning of the next one: all connections go, and the next mail makes a new one.
+            Err(_) => {
+                *self.connections() = self.settings.clone().build();
+                Err(MailError::TimedOut)
+            }
+        }
+    }
+
+    fn connections(&self) -> MutexGuard<'_, Smtp> {
+        self.connections.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -18,6 +18,8 @@ pub struct Stats {
     pub locked_batches: AtomicU64,
     /// Commits whose outcome had to be settled by a fence.
     pub fences: AtomicU64,
+    /// Queries for aggregates that were not in memory; each brings all that a batch asks for.
+    pub loads: AtomicU64,
     /// Repeated commands answered from the log.
     pub replays: AtomicU64,
     /// Units refused because too much was waiting.
@@ -31,7 +33,7 @@ impl Stats {
 
     /// The counters by name.
     #[must_use]
-    pub fn read(&self) -> [(&'static str, u64); 9] {
+    pub fn read(&self) -> [(&'static str, u64); 10] {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         [
             ("units", read(&self.units)),
@@ -41,6 +43,7 @@ impl Stats {
             ("conflicts", read(&self.conflicts)),
             ("locked_batches", read(&self.locked_batches)),
             ("fences", read(&self.fences)),
+            ("loads", read(&self.loads)),
             ("replays", read(&self.replays)),
             ("busy", read(&self.busy)),
         ]

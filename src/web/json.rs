@@ -223,7 +223,7 @@ mod tests {
     fn refused(body: &str) -> (&'static str, String, String) {
         let problem = parse::<Charge>(body.as_bytes()).unwrap_err();
         let code = ["E1001", "E1002", "E1003", "E1004", "E1005", "E1006", "E1008"];
-        let code = code.into_iter().find(|code| *code == problem.code()).expect(problem.code());
+        let code = code.into_iter().find(|code| *code == problem.code()).expect("one of these codes");
         let pointer = problem.errors().first().and_then(|error| error.pointer.clone()).unwrap_or_default();
         (code, pointer, problem.detail().to_owned())
     }

@@ -48,9 +48,12 @@ struct Series {
     seconds: Histogram,
 }
 
+/// By method and status.
+type OfRoute = HashMap<(&'static str, u16), Series>;
+
 #[derive(Default)]
 pub(super) struct Meters {
-    series: RwLock<HashMap<String, HashMap<(&'static str, u16), Series>>>,
+    series: RwLock<HashMap<String, OfRoute>>,
 }
 
 impl Meters {

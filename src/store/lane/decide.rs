@@ -11,6 +11,7 @@ use super::{Lane, Setback};
 use crate::store::bench::Bench;
 use crate::store::draft;
 use crate::store::load::{self, Loaded, Unreadable, Want};
+use crate::store::stats::Stats;
 use crate::store::unit::ExecuteError;
 
 impl Lane {
@@ -34,6 +35,7 @@ impl Lane {
                 return self.look_up_unrecorded(connection, benches).await;
             }
             self.answers.say();
+            Stats::add(&self.stats.loads, 1);
             let mut loaded = load::aggregates(connection, &wants).await?.into_iter();
             let mut wants = wants.iter();
             for (at, count) in &asking {

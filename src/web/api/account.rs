@@ -16,14 +16,14 @@ use super::super::auth::User;
 use super::super::paging::{Cursor, Limit, Page, Wants};
 use super::super::problem::{Problem, Reason};
 use super::super::query::Params;
-use super::fresh::Fresh;
+use super::fresh::{Api, Fresh};
 use crate::app::App;
 
 /// Days of history unless asked otherwise, and at most.
 const DAYS_DEFAULT: u64 = 30;
 const DAYS_MAX: i64 = 366;
 
-pub(super) fn routes() -> OpenApiRouter<App> {
+pub(super) fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::new().routes(routes!(usage)).routes(routes!(credits)).routes(routes!(transactions))
 }
 

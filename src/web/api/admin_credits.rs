@@ -15,11 +15,12 @@ use super::super::idempotency::{IdempotencyKey, Written};
 use super::super::json::Body;
 use super::super::problem::{Problem, Reason};
 use super::super::query::Named;
+use super::fresh::Api;
 use super::{account_id, actor, whole};
 use crate::app::App;
 use crate::store::Receipt;
 
-pub(super) fn routes() -> OpenApiRouter<App> {
+pub(super) fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::new().routes(routes!(adjust))
 }
 

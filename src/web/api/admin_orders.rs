@@ -15,11 +15,11 @@ use super::super::paging::{Cursor, Limit, Page, Wants};
 use super::super::problem::Problem;
 use super::super::query::Params;
 use super::account_id;
-use super::fresh::Fresh;
+use super::fresh::{Api, Fresh};
 use super::orders::page_of_orders;
 use crate::app::App;
 
-pub(super) fn routes() -> OpenApiRouter<App> {
+pub(super) fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::new().routes(routes!(list)).routes(routes!(mismatches))
 }
 

@@ -21,12 +21,12 @@ use super::super::paging::Page;
 use super::super::problem::{Problem, Reason};
 use super::super::query::Named;
 use super::catalogue::PackageOut;
-use super::fresh::Fresh;
+use super::fresh::{Api, Fresh};
 use super::{actor, whole};
 use crate::app::App;
 use crate::store::Receipt;
 
-pub(super) fn routes() -> OpenApiRouter<App> {
+pub(super) fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::new().routes(routes!(list, create)).routes(routes!(one, replace, take_off_sale))
 }
 

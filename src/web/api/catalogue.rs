@@ -16,10 +16,10 @@ use uuid::Uuid;
 use super::super::auth::User;
 use super::super::paging::Page;
 use super::super::problem::Problem;
-use super::fresh::Fresh;
+use super::fresh::{Api, Fresh};
 use crate::app::App;
 
-pub(super) fn routes() -> OpenApiRouter<App> {
+pub(super) fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::new().routes(routes!(packages_on_sale)).routes(routes!(products))
 }
 

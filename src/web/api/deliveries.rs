@@ -17,11 +17,11 @@ use super::super::idempotency::{IdempotencyKey, Written};
 use super::super::paging::{Cursor, Limit, Page, Wants};
 use super::super::problem::Problem;
 use super::super::query::{Named, Params};
-use super::fresh::Fresh;
+use super::fresh::{Api, Fresh};
 use super::{account_id, actor, whole};
 use crate::app::App;
 
-pub(super) fn routes() -> OpenApiRouter<App> {
+pub(super) fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::new().routes(routes!(list)).routes(routes!(one)).routes(routes!(retry))
 }
 

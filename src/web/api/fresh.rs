@@ -1,28 +1,112 @@
 //! Reads that see what was written before.
+//!
+//! Who sends a `Ledger-Position` back waits for it, and is told when that takes too long. Who does not waits a little for
+//! what this process has written for the same account, because a customer who has just paid looks at once; and is shown
+//! what there is if that takes longer.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use axum::extract::FromRequestParts;
+use aggregates::{AccountId, LogPart};
+use axum::extract::{FromRef, FromRequestParts, Request, State};
+use axum::http::HeaderMap;
 use axum::http::request::Parts;
+use axum::middleware::Next;
+use axum::response::Response;
 
-use super::super::idempotency::{After, LedgerPosition};
+use super::super::auth::User;
+use super::super::idempotency::{After, LedgerPosition, POSITION_HEADER};
 use super::super::problem::Problem;
 use crate::app::App;
+use crate::workers::read_gate::ReadGate;
 
 const WAIT: Duration = Duration::from_secs(5);
+const WAIT_UNASKED: Duration = Duration::from_millis(300);
 
-/// In a handler's signature: by the time it runs, the read models have seen the `Ledger-Position` that the client sent
-/// back. Stands after the extractor of who asks: nobody else gets to wait.
+/// How far this process has written, by partition.
+#[derive(Clone)]
+pub(super) struct Written {
+    positions: Arc<[AtomicI64]>,
+}
+
+impl Written {
+    pub(super) fn new() -> Self {
+        Self { positions: LogPart::all().map(|_| AtomicI64::new(0)).collect() }
+    }
+
+    pub(super) fn note(&self, at: LedgerPosition) {
+        if let Some(position) = self.positions.get(usize::from(at.log_part.number())) {
+            position.fetch_max(at.position, Ordering::Relaxed);
+        }
+    }
+
+    fn reached(&self, log_part: LogPart) -> i64 {
+        self.positions.get(usize::from(log_part.number())).map_or(0, |position| position.load(Ordering::Relaxed))
+    }
+}
+
+/// What routes share.
+#[derive(Clone)]
+pub(super) struct Api {
+    pub(super) app: App,
+    pub(super) written: Written,
+}
+
+impl FromRef<Api> for App {
+    fn from_ref(api: &Api) -> Self {
+        api.app.clone()
+    }
+}
+
+impl FromRef<Api> for Written {
+    fn from_ref(api: &Api) -> Self {
+        api.written.clone()
+    }
+}
+
+/// Every answer that names a position moves what has been written.
+pub(super) async fn note_writes(State(written): State<Written>, request: Request, next: Next) -> Response {
+    let response = next.run(request).await;
+    if let Some(position) = position_in(response.headers()) {
+        written.note(position);
+    }
+    response
+}
+
+fn position_in(headers: &HeaderMap) -> Option<LedgerPosition> {
+    headers.get(POSITION_HEADER)?.to_str().ok()?.parse().ok()
+}
+
+/// In a handler's signature: by the time it runs, the read models have seen what the client has. Stands after the
+/// extractor of who asks: nobody else gets to wait.
 pub(super) struct Fresh;
 
-impl FromRequestParts<App> for Fresh {
+impl FromRequestParts<Api> for Fresh {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        let After(after) = After::from_request_parts(parts, app).await?;
-        if let Some(LedgerPosition { log_part, position }) = after {
-            app.reads.wait(log_part, position, WAIT).await?;
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
+        let gate = &api.app.reads;
+        match After::from_request_parts(parts, api).await? {
+            After(Some(LedgerPosition { log_part, position })) => gate.wait(log_part, position, WAIT).await?,
+            After(None) => {
+                let own = User::from_request_parts(parts, api).await.map(|user| user.account);
+                tokio::join!(
+                    catch_up(gate, &api.written, AccountId::system().key().log_part()),
+                    catch_up(gate, &api.written, own.unwrap_or_else(|_| AccountId::system()).key().log_part()),
+                );
+            }
         }
         Ok(Self)
+    }
+}
+
+/// Nobody asked for it, so nobody is told where it takes too long.
+async fn catch_up(gate: &ReadGate, written: &Written, log_part: LogPart) {
+    let position = written.reached(log_part);
+    if position > 0
+        && let Err(lagging) = gate.wait(log_part, position, WAIT_UNASKED).await
+    {
+        tracing::debug!(%lagging, "a read shows what there is");
     }
 }

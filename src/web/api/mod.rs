@@ -9,7 +9,7 @@
 //! usage.rs            charges, one or many
 //! admin_credits.rs    credits given and taken by hand
 //! deliveries.rs       API keys and mails, and trying again
-//! sandbox.rs          the clock
+//! sandbox.rs          the clock                        checkout.rs       its page with the button
 //! fresh.rs            reads that see what was written before
 //! lines.rs            lists as tables
 //! ```
@@ -22,6 +22,7 @@ mod admin_credits;
 mod admin_orders;
 mod admin_packages;
 mod catalogue;
+mod checkout;
 mod deliveries;
 mod fresh;
 mod lines;
@@ -31,8 +32,10 @@ mod sandbox;
 mod usage;
 
 use aggregates::{AccountId, OrderNumber};
+use axum::middleware::from_fn_with_state;
 use utoipa_axum::router::OpenApiRouter;
 
+use self::fresh::{Api, Written, note_writes};
 use super::auth::Caller;
 use super::problem::{Problem, Reason};
 use crate::app::App;
@@ -53,9 +56,10 @@ pub fn routes(app: &App) -> OpenApiRouter {
     ];
     let mut all = routers.into_iter().fold(OpenApiRouter::new(), OpenApiRouter::merge);
     if app.sandbox.is_some() {
-        all = all.merge(notices::routes()).merge(sandbox::routes());
+        all = all.merge(notices::routes()).merge(checkout::routes()).merge(sandbox::routes());
     }
-    all.with_state(app.clone())
+    let api = Api { app: app.clone(), written: Written::new() };
+    all.layer(from_fn_with_state(api.clone(), note_writes)).with_state(api)
 }
 
 /// Who asks, for the log.
@@ -77,9 +81,7 @@ where
 
 /// An account that a path or a query names.
 fn account_id(text: &str) -> Result<AccountId, Problem> {
-    let bad = |why: String| Problem::parameter(Reason::BadPath, "account", why);
-    let account = AccountId::try_new(text).map_err(|error| bad(error.to_string()))?;
-    if account.is_system() { Err(bad("this account is reserved".to_owned())) } else { Ok(account) }
+    AccountId::of_customer(text).map_err(|error| Problem::parameter(Reason::BadPath, "account", error.to_string()))
 }
 
 /// What is no number names no order.

@@ -13,11 +13,12 @@ use super::super::decimal::PriceIn;
 use super::super::idempotency::LedgerPosition;
 use super::super::json;
 use super::super::problem::Problem;
+use super::fresh::Api;
 use super::whole;
 use crate::app::App;
 use crate::providers::{Notice, Provider};
 
-pub(super) fn routes() -> OpenApiRouter<App> {
+pub(super) fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::new().routes(routes!(notify))
 }
 

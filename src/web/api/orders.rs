@@ -4,7 +4,7 @@ use aggregates::{OrderId, OrderStatus, ProductId};
 use axum::Json;
 use axum::extract::State;
 use axum::response::Response;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SubsecRound, Utc};
 use projections::MoneyView;
 use projections::orders::query::{self as orders, OrderFilter, OrderView};
 use serde::{Deserialize, Serialize};
@@ -18,12 +18,15 @@ use super::super::json::{Body, OptionalBody};
 use super::super::paging::{Cursor, Limit, Page, Wants};
 use super::super::problem::Problem;
 use super::super::query::{Named, Params};
-use super::fresh::Fresh;
+use super::fresh::{Api, Fresh};
 use super::{actor, order_number, whole};
 use crate::app::App;
 use crate::dispatch::{Buyer, Profile, Purchase, Sale};
 
-pub(super) fn routes() -> OpenApiRouter<App> {
+/// As exact as read models are, so that the same time looks the same everywhere.
+const MICROS: u16 = 6;
+
+pub(super) fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::new()
         .routes(routes!(purchase))
         .routes(routes!(place, list))
@@ -82,8 +85,8 @@ impl From<&Sale> for PlacedOut {
             provider: placed.provider.clone(),
             payment_url: checkout.url.clone(),
             qr_code: checkout.qr.clone(),
-            placed_at: placed.placed_at,
-            expires_at: placed.expires_at,
+            placed_at: placed.placed_at.trunc_subsecs(MICROS),
+            expires_at: placed.expires_at.trunc_subsecs(MICROS),
         }
     }
 }

@@ -12,6 +12,7 @@ use utoipa_axum::routes;
 use super::super::auth::Admin;
 use super::super::json::Body;
 use super::super::problem::{Problem, Reason};
+use super::fresh::Api;
 use super::whole;
 use crate::app::App;
 use crate::providers::sandbox::clock;
@@ -19,7 +20,7 @@ use crate::providers::sandbox::clock;
 /// A clock never goes back, so one that was moved to the end of the calendar would be of no more use.
 const YEARS_AHEAD_MAX: i32 = 100;
 
-pub(super) fn routes() -> OpenApiRouter<App> {
+pub(super) fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::new().routes(routes!(read, set))
 }
 

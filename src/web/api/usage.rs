@@ -17,6 +17,7 @@ use super::super::idempotency::{IdempotencyKey, LedgerPosition, Written};
 use super::super::json::Body;
 use super::super::problem::{Problem, Reason};
 use super::actor;
+use super::fresh::Api;
 use crate::app::App;
 use crate::dispatch::{Actor, Charged, DispatchError, Use};
 use crate::store::ExecuteError;
@@ -25,7 +26,7 @@ const ITEMS_MAX: usize = 1_000;
 /// Kept with the events for ever.
 const METADATA_BYTES_MAX: usize = 4 << 10;
 
-pub(super) fn routes() -> OpenApiRouter<App> {
+pub(super) fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::new().routes(routes!(charge)).routes(routes!(batch))
 }
 
@@ -238,7 +239,7 @@ async fn batch(
     Service(caller): Service,
     payer: Payer,
     key: IdempotencyKey,
-    State(app): State<App>,
+    State(Api { app, written }): State<Api>,
     Body(BatchIn { items }): Body<BatchIn>,
 ) -> Result<Json<BatchOut>, Problem> {
     if items.is_empty() || items.len() > ITEMS_MAX {
@@ -248,8 +249,12 @@ async fn batch(
     // Polled in order, and each goes to its lane at once: those of one account are charged in the order given.
     let charges = items.into_iter().enumerate().map(|(at, item)| {
         let id = key.command_id_of(caller.account.as_str(), at);
-        let (app, actor, payer) = (&app, &actor, &payer);
-        async move { item.check(payer)?.charge(app, actor, id).await.map(|(_, out)| out) }
+        let (app, written, actor, payer) = (&app, &written, &actor, &payer);
+        async move {
+            let (charged, out) = item.check(payer)?.charge(app, actor, id).await?;
+            written.note(LedgerPosition::from(&charged.receipt));
+            Ok::<_, Problem>(out)
+        }
     });
     let results = join_all(charges).await.into_iter().map(|result| match result {
         Ok(charge) => ItemOut { status: 200, charge: Some(charge), problem: None },

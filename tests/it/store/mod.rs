@@ -6,12 +6,13 @@
 //! isolation.rs      one unit's trouble is its own       lost_ground.rs    what a lane believes after an accident
 //! readers.rs        reading it back                     snapshots.rs      disposable
 //! upcast.rs         older shapes                        newer_release.rs  events of a newer build
-//! permissions.rs    what the database itself refuses
+//! permissions.rs    what the database itself refuses  cold.rs           loading what is not in memory
 //!
 //! scene.rs          commands, and a lane that is held up     by_hand.rs   another writer, in plain SQL
 //! ```
 
 mod by_hand;
+mod cold;
 mod idempotency;
 mod isolation;
 mod lost_ground;

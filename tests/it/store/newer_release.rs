@@ -14,14 +14,14 @@ use crate::support::units::{account_in, balance_in, grant, part_of, spend};
 fn newer(account: &AccountId, version: i64) -> [Written; 3] {
     let minted = Written::on_credits_of(account, version, "minted", r#"{"amount": 5}"#);
     let granted = Written { event_type: "granted", schema_version: 2, ..minted.clone() };
-    let placed = Written {
-        aggregate_type: "order",
+    let made = Written {
+        aggregate_type: "wish",
         aggregate_id: uuid::Uuid::from_u128(77),
         version: 1,
-        event_type: "placed",
+        event_type: "made",
         ..minted.clone()
     };
-    [minted, granted, placed]
+    [minted, granted, made]
 }
 
 async fn write(database: &billing_ledger::embedded_postgres::shared::TestDatabase, written: &Written) {

@@ -3,19 +3,23 @@
 //! ```text
 //! database.rs   a migrated database on the shared server; a server of one's own that may be killed
 //! follower.rs   readers that go along while others write, and say what they were not shown
+//! forward.rs    the forward service's stand-in, over a real socket
 //! hold.rs       holds back the insert of one account's events
 //! log.rs        the log as SQL has it: what is recorded, what it folds to
 //! process.rs    the real binary: workers and what they acknowledged, `verify`
 //! proxy.rs      a way to the server that can be cut at a chosen statement
+//! smtp.rs       a mail server that has accidents when told
 //! units.rs      accounts, grants, spends
 //! ```
 
 pub(crate) mod database;
 pub(crate) mod follower;
+pub(crate) mod forward;
 pub(crate) mod hold;
 pub(crate) mod log;
 pub(crate) mod process;
 pub(crate) mod proxy;
+pub(crate) mod smtp;
 pub(crate) mod units;
 
 use std::time::Duration;

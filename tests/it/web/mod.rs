@@ -1,6 +1,7 @@
 //! The HTTP edge over a real socket.
 //!
 //! ```text
+//! api.rs      the routes, on a whole instance
 //! edge.rs     every answer: ids, headers, panics, paths and methods that are not there, the rate limit
 //! tokens.rs   who is let in, by secret and by published keys
 //! bodies.rs   what is read, and what is refused before anything is decided
@@ -8,6 +9,7 @@
 //! token_command.rs   `billing-ledger token`
 //! ```
 
+mod api;
 mod bodies;
 mod docs;
 mod edge;

@@ -1,0 +1,19 @@
+//! What leaves the ledger: calls and mail, through real sockets, with accidents.
+//!
+//! ```text
+//! vault.rs      keys and secrets in the database
+//! jobs.rs       leases, back-off, dead letters, retry by hand
+//! processes.rs  each event is answered once; orders and packages end by themselves
+//! forward.rs    the forward service's client against its stand-in
+//! mail.rs       SMTP and the folder
+//! delivery.rs   bought, paid, key created, mailed: whatever happens on the way
+//! scene.rs      a ledger with its workers, a forward service and a mail server
+//! ```
+
+mod delivery;
+mod forward;
+mod jobs;
+mod mail;
+mod processes;
+mod scene;
+mod vault;
