@@ -84,6 +84,9 @@ pub fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     // The path is worth its cost only to who has an error.
     serde_json::from_str(text).map_err(|error| match error.classify() {
         Category::Data => locate::<T>(text),
+        // What is JSON is refused for what it says: serde_json calls it bad syntax where a word was expected and `true`
+        // was found.
+        _ if serde_json::from_str::<serde_json::Value>(text).is_ok() => locate::<T>(text),
         _ => {
             let (line, column) = (error.line(), error.column());
             Problem::new(Reason::MalformedJson, format!("the body is not JSON at line {line}, column {column}"))
@@ -125,6 +128,9 @@ pub(super) fn field_problem(mut pointer: String, message: &str) -> Problem {
         let expected = message.rsplit_once(", expected ").map_or("something else", |(_, expected)| expected);
         let expected = if expected.starts_with("struct ") { "an object" } else { expected };
         return Problem::field(Reason::WrongType, pointer, format!("expected {expected}"));
+    }
+    if message == "expected value" {
+        return Problem::field(Reason::WrongType, pointer, "expected a word");
     }
     Problem::field(Reason::BadValue, pointer, message)
 }
@@ -244,6 +250,7 @@ mod tests {
             (r#"{"amount": 1, "tags": [{"name": 7}]}"#, "E1004", "/tags/0/name"),
             (r#"{"amount": {}}"#, "E1004", "/amount"),
             (r#"{"amount": 1, "tags": [{"name": "a", "kind": "small"}]}"#, "E1004", "/tags/0/kind"),
+            (r#"{"amount": 1, "tags": [{"name": "a", "kind": true}]}"#, "E1004", "/tags/0/kind"),
             (r#" [1, []]"#, "E1004", ""),
             (r#"7"#, "E1004", ""),
             (r#"{"amount": 0.0000001}"#, "E1005", "/amount"),

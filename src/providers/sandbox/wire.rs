@@ -1,6 +1,7 @@
 //! What a notice of the sandbox looks like: `{order_no, transaction_id, payment_method}`, and `amount` where it is to
 //! differ from what was asked for.
 
+use aggregates::order::PAYMENT_ID_BYTES_MAX;
 use aggregates::{Currency, Money, OrderNumber};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -29,17 +30,28 @@ pub(super) fn read(body: &[u8], currency: Currency) -> Result<SandboxNotice, Not
     let wire: Wire<'_> = serde_json::from_slice(body).map_err(|error| malformed(None, error.to_string()))?;
     let order = wire.order_no.parse();
     let order = order.map_err(|error: aggregates::order::BadOrderNumber| at("/order_no", error.to_string()))?;
-    if wire.transaction_id.is_empty() {
-        return Err(at("/transaction_id", "a payment needs an id".to_owned()));
-    }
+    // The books take what they are told, so what the ledger would refuse is refused before it gets there.
+    check_text("/transaction_id", &wire.transaction_id)?;
+    wire.payment_method.as_deref().map_or(Ok(()), |method| check_text("/payment_method", method))?;
     let amount = match wire.amount {
         None => None,
         Some(raw) => {
             let text = raw.get().trim_matches('"');
-            Some(Money::parse(text, currency).map_err(|error| at("/amount", error.to_string()))?)
+            let amount = Money::parse(text, currency).map_err(|error| at("/amount", error.to_string()))?;
+            if amount.is_negative() {
+                return Err(at("/amount", "the amount cannot be negative".to_owned()));
+            }
+            Some(amount)
         }
     };
     Ok(SandboxNotice { order, payment_id: wire.transaction_id, amount, method: wire.payment_method })
+}
+
+fn check_text(pointer: &str, text: &str) -> Result<(), NoticeError> {
+    if (1..=PAYMENT_ID_BYTES_MAX).contains(&text.len()) && !text.chars().any(char::is_control) {
+        return Ok(());
+    }
+    Err(at(pointer, format!("has 1 to {PAYMENT_ID_BYTES_MAX} bytes and no control characters")))
 }
 
 fn at(pointer: &str, detail: String) -> NoticeError {
@@ -79,6 +91,10 @@ mod tests {
             (body(r#","amount":1e3"#), Some("/amount")),
             (body("").replace("ORD", "XXX"), Some("/order_no")),
             (body("").replace("t-1", ""), Some("/transaction_id")),
+            (body("").replace("t-1", &"t".repeat(129)), Some("/transaction_id")),
+            (body("").replace("t-1", r"t\u0000"), Some("/transaction_id")),
+            (body("").replace("alipay", r"\n"), Some("/payment_method")),
+            (body(r#","amount":-1"#), Some("/amount")),
             (body(r#","extra":1"#), None),
             ("[]".to_owned(), None),
         ] {

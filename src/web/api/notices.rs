@@ -24,6 +24,7 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
 
 /// What a provider would send.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "the provider reads it; this is what the document says of it")]
 struct NoticeIn {
     #[schema(example = "ORD20260105060000deadbeef")]

@@ -21,7 +21,7 @@ const FORWARD: [(&str, &str); 6] = [
     ("500", "500"),
     ("success-false", "创建 API Key 失败"),
     ("html", "JSON"),
-    ("garbage", "key"),
+    ("garbage", "apiKey"),
     ("lost-answer", "forward service"),
 ];
 

@@ -25,7 +25,7 @@ fn paths(scene: &Scene) -> Vec<Case> {
             Who::Alice,
             Method::POST,
             format!("{ORDERS}/{bobs}/cancel"),
-            (404, "E3003"),
+            (404, "E4050"),
         ),
         look("no order", format!("{ORDERS}/ORD20200101000000deadbeef"), (404, "E3003")),
         case(
@@ -33,7 +33,7 @@ fn paths(scene: &Scene) -> Vec<Case> {
             Who::Alice,
             Method::POST,
             format!("{ORDERS}/ORD20200101000000deadbeef/cancel"),
-            (404, "E3003"),
+            (404, "E4050"),
         ),
         look("an order named nonsense", format!("{ORDERS}/nonsense"), (404, "E3003")),
         look("an order named by SQL", format!("{ORDERS}/'%20OR%20true--"), (404, "E3003")),
@@ -83,7 +83,7 @@ fn queries() -> Vec<Case> {
         days("to nonsense", "to=now"),
         days("from after to", "from=2026-02-01&to=2026-01-01"),
         days("more than a year", "from=2020-01-01&to=2026-01-01"),
-        days("days beyond the calendar", "from=-262143-01-01&to=%2B262142-12-31"),
+        days("a history beyond the calendar", "from=-262143-01-01&to=%2B262142-12-31"),
         admin("deliveries in a state nobody knows", "/api/v1/admin/deliveries?state=lost"),
         admin("deliveries after nonsense", "/api/v1/admin/deliveries?cursor=W10"),
         admin("mismatches after nonsense", "/api/v1/admin/orders/mismatches?cursor=W10"),
@@ -115,7 +115,10 @@ fn headers() -> Vec<Case> {
         account("two accounts in the header", b"alice").header("x-account-id", "alice"),
         charge("an account in the header and another in the body", Who::Service, (422, "E1005"))
             .header("x-account-id", "bob"),
-        charge("somebody else's account in the header", Who::Alice, (403, "E2006")).header("x-account-id", "bob"),
+        charge("two accounts of a customer", Who::Alice, (422, "E1005")).header("x-account-id", "bob"),
+        case("somebody else's account in the header", Who::Alice, Method::POST, CHARGE, (403, "E2006"))
+            .header("x-account-id", "bob")
+            .body(r#"{"amount": 1}"#),
         case("somebody else's account in the body", Who::Alice, Method::POST, CHARGE, (403, "E2006"))
             .body(r#"{"account": "bob", "amount": 1}"#),
         case("somebody else's credits", Who::Alice, Method::GET, "/api/v1/user/credits", (403, "E2006"))

@@ -81,7 +81,7 @@ fn deliveries(scene: &Scene) -> Vec<Case> {
     vec![
         retry("a retry of no delivery", Who::Admin, nobodys, (404, "E3003")),
         retry("a retry of nonsense", Who::Admin, "nonsense", (400, "E1011")),
-        retry("a retry of what is done", Who::Admin, &scene.delivery, (422, "E4074")),
+        retry("a retry of what is done", Who::Admin, &scene.delivery, (409, "E4074")),
         retry("a retry by a customer", Who::Alice, &scene.delivery, (403, "E2005")),
         retry("a retry by an auditor", Who::Auditor, &scene.delivery, (403, "E2005")),
         case(

@@ -27,8 +27,12 @@ fn package(name: &str, refused: (u16, &'static str), field: &str, value: Value) 
     case(name, Who::Admin, Method::POST, PACKAGES, refused).body(body.to_string())
 }
 
-fn text(body: &str) -> Value {
-    serde_json::from_str(body).expect("JSON")
+/// A number as it stands here: through a `Value` it would become another one.
+const RAW: &str = "\"raw\"";
+
+fn raw(mut case: Case, number: &str) -> Case {
+    case.body = case.body.map(|body| String::from_utf8(body).expect("text").replace(RAW, number).into_bytes());
+    case
 }
 
 fn packages() -> Vec<Case> {
@@ -46,7 +50,7 @@ fn packages() -> Vec<Case> {
         package("a price of 0", (422, "E4046"), "price", json!(0)),
         package("a negative price", (422, "E1005"), "price", json!(-30)),
         package("a price of a tenth of a cent", (422, "E1005"), "price", json!("30.001")),
-        package("a price with an exponent", (422, "E1005"), "price", text("3e1")),
+        raw(package("a price with an exponent", (422, "E1005"), "price", json!("raw")), "3e1"),
         package("a price in words", (422, "E1005"), "price", json!("thirty")),
         package("a price beyond counting", (422, "E1005"), "price", json!("92233720368547758.08")),
         package("price and prices", (422, "E1005"), "prices", json!([{"amount": "1", "currency": "CNY"}])),
@@ -66,12 +70,12 @@ fn packages() -> Vec<Case> {
         by("a package by a customer", Who::Alice),
         by("a package by a service", Who::Service),
         by("a package by an auditor", Who::Auditor),
-        case("a change of no package", Who::Admin, Method::PUT, format!("{PACKAGES}/999"), (404, "E3003"))
+        case("a change of no package", Who::Admin, Method::PUT, format!("{PACKAGES}/999"), (404, "E4040"))
             .body(good.clone()),
-        case("a change of package 0", Who::Admin, Method::PUT, format!("{PACKAGES}/0"), (404, "E3003"))
+        case("a change of package 0", Who::Admin, Method::PUT, format!("{PACKAGES}/0"), (404, "E4040"))
             .body(good.clone()),
         case("a change of package x", Who::Admin, Method::PUT, format!("{PACKAGES}/x"), (400, "E1011")).body(good),
-        case("the end of no package", Who::Admin, Method::DELETE, format!("{PACKAGES}/999"), (404, "E3003")),
+        case("the end of no package", Who::Admin, Method::DELETE, format!("{PACKAGES}/999"), (404, "E4040")),
         case("the end of package -1", Who::Admin, Method::DELETE, format!("{PACKAGES}/-1"), (400, "E1011")),
         case("the end of package 2^32", Who::Admin, Method::DELETE, format!("{PACKAGES}/4294967296"), (400, "E1011")),
         case("a look at no package", Who::Admin, Method::GET, format!("{PACKAGES}/999"), (404, "E3003")),
@@ -128,8 +132,8 @@ fn payments(scene: &Scene) -> Vec<Case> {
         notice("a payment of a tenth of a cent", (422, "E1005"), "amount", json!("30.001")),
         notice("a negative payment", (422, "E1005"), "amount", json!("-30.00")),
         notice("a payment in words", (422, "E1005"), "amount", json!("thirty")),
-        notice("a payment with an exponent", (422, "E1005"), "amount", text("3e1")),
-        notice("a payment beyond counting", (422, "E1005"), "amount", text("99999999999999999999")),
+        raw(notice("a payment with an exponent", (422, "E1005"), "amount", json!("raw")), "3e1"),
+        raw(notice("a payment beyond counting", (422, "E1005"), "amount", json!("raw")), "99999999999999999999"),
         notice("a payment of true", (422, "E1004"), "amount", json!(true)),
         notice("a payment with a field nobody knows", (422, "E1002"), "status", json!("SUCCESS")),
         case("a payment as a form", Who::Nobody, Method::POST, NOTIFY, (415, "E1010"))
