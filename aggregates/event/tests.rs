@@ -28,6 +28,43 @@ fn the_stored_json_of_every_event_stays_as_it_is() {
     }
 }
 
+/// Names and versions are stored as well: add to the list, and never change what is in it.
+#[test]
+fn every_event_keeps_the_name_it_is_stored_under() {
+    let names: Vec<_> =
+        known_event_types().map(|(kind, event_type, version)| format!("{kind}.{event_type} v{version}")).collect();
+    let expected = [
+        "credit_account.granted v1",
+        "credit_account.spent v1",
+        "credit_account.deducted v1",
+        "user_package.activated v1",
+        "user_package.consumed v1",
+        "user_package.expired v1",
+        "holdings.package_added v1",
+        "product.created v1",
+        "product.changed v1",
+        "product.taken_off_sale v1",
+        "product.put_on_sale v1",
+        "order.placed v1",
+        "order.checkout_opened v1",
+        "order.paid v1",
+        "order.fulfilled v1",
+        "order.expired v1",
+        "order.cancelled v1",
+        "order.failed v1",
+        "order.payment_mismatched v1",
+        "order.payment_duplicated v1",
+        "delivery.requested v1",
+        "delivery.key_created v1",
+        "delivery.mail_sent v1",
+        "delivery.attempt_failed v1",
+        "delivery.given_up v1",
+        "delivery.retried v1",
+        "customer.described v1",
+    ];
+    assert_eq!(names, expected);
+}
+
 #[test]
 fn every_event_type_is_in_the_list_and_has_its_stored_json() {
     for (event, _) in stored() {

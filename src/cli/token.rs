@@ -61,7 +61,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let TokenKey::Secret(secret) = &tokens.key else {
         anyhow::bail!("JWT_JWKS_URL is set: only who publishes those keys can make tokens");
     };
-    aggregates::AccountId::try_new(&arguments.sub).context("--sub")?;
+    aggregates::AccountId::of_customer(&arguments.sub).context("--sub")?;
     let claims = Claims {
         sub: arguments.sub,
         email: arguments.email,

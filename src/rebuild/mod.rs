@@ -91,15 +91,30 @@ pub async fn run(
     mut progress: impl FnMut(u64, u64),
 ) -> Result<Rebuilt, RebuildError> {
     let chosen = select(&options.only)?;
-    let names: Vec<&str> = chosen.iter().flat_map(|projection| projection.tables()).copied().collect();
     let mut connection = PgConnection::connect_with(connect).await?;
     tables::claim(&mut connection).await?;
-    tables::prepare(&mut connection, &names).await?;
-    let events = fill(connect, &mut connection, chosen, &mut progress).await?;
-    tables::add_indexes(&mut connection, &names).await?;
-    let (tables, late) = finish(connect, &mut connection, options, &names).await?;
-    tables::discard(&mut connection).await?;
+    let rebuilt = claimed(connect, &mut connection, options, chosen, &mut progress).await;
+    // The server may take a moment to notice that a connection is gone, and the claim with it.
+    let released = tables::release(&mut connection).await;
+    let rebuilt = rebuilt?;
+    released?;
     connection.close().await?;
+    Ok(rebuilt)
+}
+
+async fn claimed(
+    connect: &PgConnectOptions,
+    connection: &mut PgConnection,
+    options: &Options,
+    chosen: Vec<Box<dyn Projection>>,
+    progress: &mut impl FnMut(u64, u64),
+) -> Result<Rebuilt, RebuildError> {
+    let names: Vec<&str> = chosen.iter().flat_map(|projection| projection.tables()).copied().collect();
+    tables::prepare(connection, &names).await?;
+    let events = fill(connect, connection, chosen, progress).await?;
+    tables::add_indexes(connection, &names).await?;
+    let (tables, late) = finish(connect, connection, options, &names).await?;
+    tables::discard(connection).await?;
     Ok(Rebuilt { events: events + late, tables, swapped: !options.check })
 }
 

@@ -34,13 +34,19 @@ pub(super) async fn claim(connection: &mut PgConnection) -> Result<(), RebuildEr
     if claimed { Ok(()) } else { Err(RebuildError::UnderWay) }
 }
 
+pub(super) async fn release(connection: &mut PgConnection) -> Result<(), RebuildError> {
+    sqlx::query("SELECT pg_advisory_unlock($1)").bind(CLAIM).execute(connection).await?;
+    Ok(())
+}
+
 /// Empty tables with primary keys; other indexes come when the rows are there.
 pub(super) async fn prepare(connection: &mut PgConnection, names: &[&str]) -> Result<(), RebuildError> {
     let mut tx = connection.begin().await?;
     execute(&mut tx, "DROP SCHEMA IF EXISTS read_next CASCADE; CREATE SCHEMA read_next").await?;
     for name in names.iter().chain(&["checkpoints"]) {
-        let copy = format!("CREATE TABLE read_next.{name} (LIKE read.{name} INCLUDING ALL EXCLUDING INDEXES)");
-        execute(&mut tx, &copy).await?;
+        let like = format!("CREATE TABLE read_next.{name} (LIKE read.{name} INCLUDING ALL EXCLUDING INDEXES)");
+        let with = options(&mut tx, name).await?.map(|options| format!(" WITH ({options})")).unwrap_or_default();
+        execute(&mut tx, &format!("{like}{with}")).await?;
         for (constraint, definition) in keys(&mut tx, name).await? {
             execute(&mut tx, &format!("ALTER TABLE read_next.{name} ADD CONSTRAINT {constraint} {definition}")).await?;
         }
@@ -52,6 +58,14 @@ pub(super) async fn prepare(connection: &mut PgConnection, names: &[&str]) -> Re
     )
     .await?;
     Ok(tx.commit().await?)
+}
+
+/// How full pages are made, and the like; `LIKE` leaves it out.
+async fn options(connection: &mut PgConnection, name: &str) -> Result<Option<String>, sqlx::Error> {
+    sqlx::query_scalar("SELECT array_to_string(reloptions, ', ') FROM pg_class WHERE oid = ('read.' || $1)::regclass")
+        .bind(name)
+        .fetch_one(connection)
+        .await
 }
 
 /// Primary keys and unique constraints, by name.

@@ -71,6 +71,18 @@ impl ReadGate {
         }
     }
 
+    /// Whether the log has come that far at all: what it does not hold is not worth waiting for.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    pub async fn is_written(&self, log_part: LogPart, position: i64) -> Result<bool, sqlx::Error> {
+        let head: Option<i64> = sqlx::query_scalar("SELECT position FROM ledger.log_heads WHERE log_part = $1")
+            .bind(i16::from(log_part.number()))
+            .fetch_optional(&self.pool)
+            .await?;
+        Ok(head.unwrap_or(0) >= position)
+    }
+
     async fn stored(&self, log_part: LogPart) -> Result<i64, sqlx::Error> {
         sqlx::query_scalar("SELECT position FROM read.checkpoints WHERE log_part = $1")
             .bind(i16::from(log_part.number()))

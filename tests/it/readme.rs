@@ -72,7 +72,7 @@ async fn the_tour_works_as_it_is_written() {
     for (part, what) in [
         (r#""name":"Pro""#, "the new package"),
         (r#""name":"基础套餐""#, "what is on sale"),
-        ("\nORD", "the order's number"),
+        ("ORD", "the order's number"),
         (r#""status":"fulfilled""#, "the paid order"),
         (r#""state":""#, "the delivery"),
         (r#""used":"5.00","remaining":"0.00""#, "today's quota, used up"),

@@ -17,7 +17,7 @@ use axum::response::Response;
 
 use super::super::auth::User;
 use super::super::idempotency::{After, LedgerPosition, POSITION_HEADER};
-use super::super::problem::Problem;
+use super::super::problem::{Problem, Reason};
 use crate::app::App;
 use crate::workers::read_gate::ReadGate;
 
@@ -88,7 +88,7 @@ impl FromRequestParts<Api> for Fresh {
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
         let gate = &api.app.reads;
         match After::from_request_parts(parts, api).await? {
-            After(Some(LedgerPosition { log_part, position })) => gate.wait(log_part, position, WAIT).await?,
+            After(Some(position)) => wait_for(gate, position).await?,
             After(None) => {
                 let own = User::from_request_parts(parts, api).await.map(|user| user.account);
                 tokio::join!(
@@ -99,6 +99,17 @@ impl FromRequestParts<Api> for Fresh {
         }
         Ok(Self)
     }
+}
+
+/// A position that the log does not hold is none that a write has answered.
+async fn wait_for(gate: &ReadGate, LedgerPosition { log_part, position }: LedgerPosition) -> Result<(), Problem> {
+    if gate.wait(log_part, position, WAIT_UNASKED).await.is_ok() {
+        return Ok(());
+    }
+    if !gate.is_written(log_part, position).await? {
+        return Err(Problem::parameter(Reason::BadHeader, "Ledger-Position", "is further than the log"));
+    }
+    Ok(gate.wait(log_part, position, WAIT).await?)
 }
 
 /// Nobody asked for it, so nobody is told where it takes too long.

@@ -81,9 +81,7 @@ where
 
 /// An account that a path or a query names.
 fn account_id(text: &str) -> Result<AccountId, Problem> {
-    let bad = |why: String| Problem::parameter(Reason::BadPath, "account", why);
-    let account = AccountId::try_new(text).map_err(|error| bad(error.to_string()))?;
-    if account.is_system() { Err(bad("this account is reserved".to_owned())) } else { Ok(account) }
+    AccountId::of_customer(text).map_err(|error| Problem::parameter(Reason::BadPath, "account", error.to_string()))
 }
 
 /// What is no number names no order.

@@ -152,8 +152,7 @@ fn account_header(parts: &Parts) -> Result<Option<AccountId>, Problem> {
         return Err(bad("is there twice"));
     }
     let text = std::str::from_utf8(value.as_bytes()).map_err(|_| bad("is not UTF-8"))?;
-    let account = AccountId::try_new(text).map_err(|error| bad(&error.to_string()))?;
-    if account.is_system() { Err(bad("this account is reserved")) } else { Ok(Some(account)) }
+    AccountId::of_customer(text).map(Some).map_err(|error| bad(&error.to_string()))
 }
 
 fn wrong_role() -> Problem {

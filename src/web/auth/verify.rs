@@ -88,10 +88,7 @@ impl Verifier {
 }
 
 fn caller(claims: Claims) -> Result<(Caller, u64), Problem> {
-    let account = AccountId::try_from(claims.sub).map_err(|error| bad(&error.to_string()))?;
-    if account.is_system() {
-        return Err(bad("its sub is reserved"));
-    }
+    let account = AccountId::of_customer(&claims.sub).map_err(|error| bad(&error.to_string()))?;
     for text in [&claims.email, &claims.name].into_iter().flatten() {
         if text.len() > TEXT_BYTES_MAX || text.chars().any(char::is_control) {
             return Err(bad("its e-mail or name is too long or has control characters"));

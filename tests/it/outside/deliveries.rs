@@ -26,11 +26,8 @@ const FORWARD: [(&str, &str); 6] = [
 ];
 
 /// Fault of the mail server, and what its failures are recorded as.
-const MAIL: [(MailFault, &str); 3] = [
-    (MailFault::PutOff, "451"),
-    (MailFault::DropBeforeData, "mail server"),
-    (MailFault::DropAfterData, "mail server"),
-];
+const MAIL: [(MailFault, &str); 3] =
+    [(MailFault::PutOff, "451"), (MailFault::DropBeforeData, "mail server"), (MailFault::DropAfterData, "mail server")];
 
 #[tokio::test]
 async fn whatever_the_forward_service_does_the_order_stays_and_the_key_comes_once() {

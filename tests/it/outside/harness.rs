@@ -270,7 +270,9 @@ impl Instance {
     /// The requests that the forward service got for a customer.
     pub(crate) async fn forwarded(&self, sub: &str) -> Vec<Value> {
         let all = self.forward.requests().await;
-        all.into_iter().filter(|request| request["body"].as_str().is_some_and(|body| body.contains(&email_of(sub)))).collect()
+        all.into_iter()
+            .filter(|request| request["body"].as_str().is_some_and(|body| body.contains(&email_of(sub))))
+            .collect()
     }
 
     /// Mail that the server has taken, for one customer.

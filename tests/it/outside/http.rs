@@ -151,7 +151,8 @@ impl Answer {
     /// Where a write was recorded.
     #[track_caller]
     pub(crate) fn position(&self) -> String {
-        self.header("ledger-position").unwrap_or_else(|| panic!("{} says no Ledger-Position: {}", self.asked, self.text()))
+        self.header("ledger-position")
+            .unwrap_or_else(|| panic!("{} says no Ledger-Position: {}", self.asked, self.text()))
     }
 
     pub(crate) fn is_replay(&self) -> bool {

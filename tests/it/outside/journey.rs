@@ -89,7 +89,16 @@ async fn key_was_made_and_mailed(ledger: &Instance, order: &str) -> String {
     assert_eq!(delivery["last_four"], key[key.len() - 4..], "{delivery}");
     let curl = format!("Authorization: Bearer {key}");
     let expected = [
-        order, "基础套餐", "5.00", "30 天", "安全提示", "仅在本邮件中显示一次", "快速开始", "curl ", &curl, PUBLIC_URL,
+        order,
+        "基础套餐",
+        "5.00",
+        "30 天",
+        "安全提示",
+        "仅在本邮件中显示一次",
+        "快速开始",
+        "curl ",
+        &curl,
+        PUBLIC_URL,
         "/dashboard",
     ];
     let page = mail.html.replace("&#x2f;", "/");

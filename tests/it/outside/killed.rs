@@ -70,7 +70,8 @@ async fn killed_before_a_payment_is_recorded_the_next_notification_records_it() 
         let customer = format!("p-{event}");
         let order = ledger.ordered(&customer).await;
         let rows = if event == "paid" { "NEW.event_type = 'paid'" } else { "NEW.event_type = 'requested'" };
-        let barrier = Barrier::before(ledger.database.connect_options(), &ledger.pool, insert("ledger.events", rows)).await;
+        let barrier =
+            Barrier::before(ledger.database.connect_options(), &ledger.pool, insert("ledger.events", rows)).await;
         let notify = ledger.nobody();
         let body = payment(&order, &format!("t-{order}")).to_string();
         let paying = tokio::spawn(async move {

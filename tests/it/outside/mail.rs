@@ -89,10 +89,8 @@ impl MailServer {
     }
 
     pub(crate) async fn holds_one(&self) {
-        eventually("a conversation to be held", async || {
-            (self.state.lock().expect("no panic").held > 0).then_some(())
-        })
-        .await;
+        eventually("a conversation to be held", async || (self.state.lock().expect("no panic").held > 0).then_some(()))
+            .await;
     }
 
     pub(crate) fn release(&self) {

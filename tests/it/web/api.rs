@@ -377,6 +377,18 @@ async fn only_a_sandbox_simulates_payments_and_moves_its_clock() {
     instance.stop().await;
 }
 
+#[tokio::test]
+async fn nobody_waits_for_what_was_never_written() {
+    let instance = Instance::start(false).await;
+    let read =
+        |position: &str| instance.ask(ALICE, Method::GET, "/api/v1/user/credits").header("ledger-position", position);
+    for position in ["14.1", "0.9223372036854775807"] {
+        assert_eq!(instance.code(read(position)).await, (400, "E1013".to_owned()), "{position}");
+    }
+    assert_eq!(read("14.0").send().await.unwrap().status(), 200);
+    instance.stop().await;
+}
+
 /// What the API can do and what its document says it can do are the same: schemas resolve, and no operation is left out.
 #[tokio::test]
 async fn the_document_of_the_whole_api_is_whole() {

@@ -20,9 +20,21 @@ fn paths(scene: &Scene) -> Vec<Case> {
     let look = |name: &str, path: String, refused| case(name, Who::Alice, Method::GET, path, refused);
     vec![
         look("somebody else's order", format!("{ORDERS}/{bobs}"), (404, "E3003")),
-        case("somebody else's order cancelled", Who::Alice, Method::POST, format!("{ORDERS}/{bobs}/cancel"), (404, "E4050")),
+        case(
+            "somebody else's order cancelled",
+            Who::Alice,
+            Method::POST,
+            format!("{ORDERS}/{bobs}/cancel"),
+            (404, "E4050"),
+        ),
         look("no order", format!("{ORDERS}/ORD20200101000000deadbeef"), (404, "E3003")),
-        case("no order cancelled", Who::Alice, Method::POST, format!("{ORDERS}/ORD20200101000000deadbeef/cancel"), (404, "E4050")),
+        case(
+            "no order cancelled",
+            Who::Alice,
+            Method::POST,
+            format!("{ORDERS}/ORD20200101000000deadbeef/cancel"),
+            (404, "E4050"),
+        ),
         look("an order named nonsense", format!("{ORDERS}/nonsense"), (404, "E3003")),
         look("an order named by SQL", format!("{ORDERS}/'%20OR%20true--"), (404, "E3003")),
         look("an order named NUL", format!("{ORDERS}/%00"), (404, "E3003")),
@@ -37,9 +49,8 @@ fn paths(scene: &Scene) -> Vec<Case> {
 }
 
 fn queries() -> Vec<Case> {
-    let orders = |name: &str, query: &str| {
-        case(name, Who::Alice, Method::GET, format!("{ORDERS}?{query}"), (400, "E1012"))
-    };
+    let orders =
+        |name: &str, query: &str| case(name, Who::Alice, Method::GET, format!("{ORDERS}?{query}"), (400, "E1012"));
     let lines = |name: &str, query: &str| {
         case(name, Who::Alice, Method::GET, format!("/api/v1/user/transactions?{query}"), (400, "E1012"))
     };
@@ -81,15 +92,11 @@ fn queries() -> Vec<Case> {
 
 fn headers() -> Vec<Case> {
     let charge = |name: &str, who, refused| case(name, who, Method::POST, CHARGE, refused).body(CHARGE_OF_ALICE);
-    let key = |name: &str, value: &[u8]| {
-        charge(name, Who::Service, (400, "E1013")).header("idempotency-key", value)
-    };
+    let key = |name: &str, value: &[u8]| charge(name, Who::Service, (400, "E1013")).header("idempotency-key", value);
     let after = |name: &str, value: &str| {
         case(name, Who::Alice, Method::GET, "/api/v1/user/credits", (400, "E1013")).header("ledger-position", value)
     };
-    let account = |name: &str, value: &[u8]| {
-        charge(name, Who::Service, (400, "E1013")).header("x-account-id", value)
-    };
+    let account = |name: &str, value: &[u8]| charge(name, Who::Service, (400, "E1013")).header("x-account-id", value);
     vec![
         key("an empty idempotency key", b""),
         key("an idempotency key with a space", b"a b"),
@@ -106,13 +113,15 @@ fn headers() -> Vec<Case> {
         account("an account in the header that is no text", b"\xff"),
         account("the system's account in the header", b"system"),
         account("two accounts in the header", b"alice").header("x-account-id", "alice"),
-        charge("an account in the header and another in the body", Who::Service, (422, "E1005")).header("x-account-id", "bob"),
+        charge("an account in the header and another in the body", Who::Service, (422, "E1005"))
+            .header("x-account-id", "bob"),
         charge("two accounts of a customer", Who::Alice, (422, "E1005")).header("x-account-id", "bob"),
         case("somebody else's account in the header", Who::Alice, Method::POST, CHARGE, (403, "E2006"))
             .header("x-account-id", "bob")
             .body(r#"{"amount": 1}"#),
         case("somebody else's account in the body", Who::Alice, Method::POST, CHARGE, (403, "E2006"))
             .body(r#"{"account": "bob", "amount": 1}"#),
-        case("somebody else's credits", Who::Alice, Method::GET, "/api/v1/user/credits", (403, "E2006")).header("x-account-id", "bob"),
+        case("somebody else's credits", Who::Alice, Method::GET, "/api/v1/user/credits", (403, "E2006"))
+            .header("x-account-id", "bob"),
     ]
 }

@@ -31,7 +31,11 @@ fn credits() -> Vec<Case> {
         adjust("credits of minus nothing", (422, "E4002"), json!({"amount": "-0", "reason": "r"})),
         adjust("credits of a ten millionth", (422, "E1005"), json!({"amount": "0.0000001", "reason": "r"})),
         adjust("credits beyond counting", (422, "E1005"), json!({"amount": "9223372036855", "reason": "r"})),
-        adjust("credits that no longer add up", (422, "E4003"), json!({"amount": "9223372036854.775807", "reason": "r"})),
+        adjust(
+            "credits that no longer add up",
+            (422, "E4003"),
+            json!({"amount": "9223372036854.775807", "reason": "r"}),
+        ),
         adjust("credits with two signs", (422, "E1005"), json!({"amount": "--1", "reason": "r"})),
         adjust("credits taken that are not there", (402, "E4001"), json!({"amount": "-1000000", "reason": "r"})),
         adjust("credits without a reason", (422, "E1003"), json!({"amount": "1"})),
@@ -39,10 +43,26 @@ fn credits() -> Vec<Case> {
         adjust("credits for an endless reason", (422, "E4005"), json!({"amount": "1", "reason": "r".repeat(5_000)})),
         adjust("credits for a NUL", (422, "E4005"), json!({"amount": "1", "reason": "r\0"})),
         adjust("credits without an amount", (422, "E1003"), json!({"reason": "r"})),
-        adjust("credits that have expired", (422, "E4011"), json!({"amount": "1", "reason": "r", "expires_at": "2001-01-01T00:00:00Z"})),
-        adjust("credits until tomorrow", (422, "E1005"), json!({"amount": "1", "reason": "r", "expires_at": "tomorrow"})),
-        adjust("credits until the end of time", (422, "E4012"), json!({"amount": "1", "reason": "r", "expires_at": "+262142-12-31T23:59:59Z"})),
-        adjust("credits taken until a day", (422, "E1005"), json!({"amount": "-1", "reason": "r", "expires_at": "2099-01-01T00:00:00Z"})),
+        adjust(
+            "credits that have expired",
+            (422, "E4011"),
+            json!({"amount": "1", "reason": "r", "expires_at": "2001-01-01T00:00:00Z"}),
+        ),
+        adjust(
+            "credits until tomorrow",
+            (422, "E1005"),
+            json!({"amount": "1", "reason": "r", "expires_at": "tomorrow"}),
+        ),
+        adjust(
+            "credits until the end of time",
+            (422, "E4012"),
+            json!({"amount": "1", "reason": "r", "expires_at": "+262142-12-31T23:59:59Z"}),
+        ),
+        adjust(
+            "credits taken until a day",
+            (422, "E1005"),
+            json!({"amount": "-1", "reason": "r", "expires_at": "2099-01-01T00:00:00Z"}),
+        ),
         of("credits for the system", "system", (400, "E1011")),
         of("credits for a NUL account", "%00", (400, "E1011")),
         of("credits for bytes that are no text", "%ff", (400, "E1011")),
@@ -64,7 +84,13 @@ fn deliveries(scene: &Scene) -> Vec<Case> {
         retry("a retry of what is done", Who::Admin, &scene.delivery, (409, "E4074")),
         retry("a retry by a customer", Who::Alice, &scene.delivery, (403, "E2005")),
         retry("a retry by an auditor", Who::Auditor, &scene.delivery, (403, "E2005")),
-        case("a look at no delivery", Who::Admin, Method::GET, format!("/api/v1/admin/deliveries/{nobodys}"), (404, "E3003")),
+        case(
+            "a look at no delivery",
+            Who::Admin,
+            Method::GET,
+            format!("/api/v1/admin/deliveries/{nobodys}"),
+            (404, "E3003"),
+        ),
         case("deliveries for a customer", Who::Alice, Method::GET, "/api/v1/admin/deliveries", (403, "E2005")),
         case("all orders for a customer", Who::Alice, Method::GET, "/api/v1/admin/orders", (403, "E2005")),
         case("mismatches for a service", Who::Service, Method::GET, "/api/v1/admin/orders/mismatches", (403, "E2005")),
@@ -72,7 +98,8 @@ fn deliveries(scene: &Scene) -> Vec<Case> {
 }
 
 fn clock() -> Vec<Case> {
-    let set = |name: &str, refused, body: Value| case(name, Who::Admin, Method::PUT, CLOCK, refused).body(body.to_string());
+    let set =
+        |name: &str, refused, body: Value| case(name, Who::Admin, Method::PUT, CLOCK, refused).body(body.to_string());
     vec![
         set("a clock without a time", (422, "E1003"), json!({})),
         set("a clock at nonsense", (422, "E1005"), json!({"now": "soon"})),

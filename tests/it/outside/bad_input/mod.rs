@@ -55,7 +55,13 @@ struct Case {
     code: &'static str,
 }
 
-fn case(name: impl Into<String>, who: Who, method: Method, path: impl Into<String>, refused: (u16, &'static str)) -> Case {
+fn case(
+    name: impl Into<String>,
+    who: Who,
+    method: Method,
+    path: impl Into<String>,
+    refused: (u16, &'static str),
+) -> Case {
     let (status, code) = refused;
     Case { name: name.into(), who, method, path: path.into(), headers: Vec::new(), body: None, status, code }
 }
@@ -118,7 +124,8 @@ async fn set_up(ledger: &Instance) -> Scene {
     let order = ledger.ordered("bob").await;
     // Alice's order and package have timers, her key and mail are done; Bob's order has a timer.
     eventually("the processes to have asked for everything", async || {
-        let jobs: i64 = sqlx::query_scalar("SELECT count(*) FROM jobs.jobs").fetch_one(&ledger.pool).await.expect("jobs");
+        let jobs: i64 =
+            sqlx::query_scalar("SELECT count(*) FROM jobs.jobs").fetch_one(&ledger.pool).await.expect("jobs");
         (jobs == 5).then_some(())
     })
     .await;

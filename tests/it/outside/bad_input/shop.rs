@@ -70,8 +70,10 @@ fn packages() -> Vec<Case> {
         by("a package by a customer", Who::Alice),
         by("a package by a service", Who::Service),
         by("a package by an auditor", Who::Auditor),
-        case("a change of no package", Who::Admin, Method::PUT, format!("{PACKAGES}/999"), (404, "E4040")).body(good.clone()),
-        case("a change of package 0", Who::Admin, Method::PUT, format!("{PACKAGES}/0"), (404, "E4040")).body(good.clone()),
+        case("a change of no package", Who::Admin, Method::PUT, format!("{PACKAGES}/999"), (404, "E4040"))
+            .body(good.clone()),
+        case("a change of package 0", Who::Admin, Method::PUT, format!("{PACKAGES}/0"), (404, "E4040"))
+            .body(good.clone()),
         case("a change of package x", Who::Admin, Method::PUT, format!("{PACKAGES}/x"), (400, "E1011")).body(good),
         case("the end of no package", Who::Admin, Method::DELETE, format!("{PACKAGES}/999"), (404, "E4040")),
         case("the end of package -1", Who::Admin, Method::DELETE, format!("{PACKAGES}/-1"), (400, "E1011")),

@@ -41,7 +41,11 @@ pub(super) fn cases() -> Vec<Case> {
         bearer("alg None", &format!("{}.{claims}.", none("None")), "E2002"),
         bearer("alg none with a signature", &format!("{}.{claims}.{signature}", none("none")), "E2002"),
         bearer("alg RS256 over our secret", &format!("{}.{claims}.{signature}", none("RS256")), "E2002"),
-        bearer("a token signed by somebody else", &signed(Algorithm::HS256, "another-secret-0123456789-0123456789", &good), "E2002"),
+        bearer(
+            "a token signed by somebody else",
+            &signed(Algorithm::HS256, "another-secret-0123456789-0123456789", &good),
+            "E2002",
+        ),
         bearer("a token signed otherwise", &signed(Algorithm::HS512, JWT_SECRET, &good), "E2002"),
         bearer("an expired token", &with("exp", json!(now - HOUR)), "E2003"),
         bearer("a token that expired in 1970", &with("exp", json!(0)), "E2003"),

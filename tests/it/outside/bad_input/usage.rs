@@ -103,7 +103,13 @@ fn bodies() -> Vec<Case> {
     let good = r#"{"account": "alice", "amount": 1}"#;
     let mut huge = good.as_bytes().to_vec();
     huge.resize(MEBIBYTE + 1, b' ');
-    let deep = |levels: usize| format!(r#"{{"account": "alice", "amount": 1, "metadata": {{"a": {}{}}}}}"#, "[".repeat(levels), "]".repeat(levels));
+    let deep = |levels: usize| {
+        format!(
+            r#"{{"account": "alice", "amount": 1, "metadata": {{"a": {}{}}}}}"#,
+            "[".repeat(levels),
+            "]".repeat(levels)
+        )
+    };
     let kind = |name: &str, kind: &str| charge(name, (415, "E1010"), good).header("content-type", kind);
     vec![
         charge("no body", (400, "E1001"), ""),
@@ -119,7 +125,11 @@ fn bodies() -> Vec<Case> {
         charge("a text", (422, "E1004"), r#""alice""#),
         charge("null", (422, "E1004"), "null"),
         charge("bytes that are no text", (400, "E1009"), b"{\"account\": \"\xff\xfe\", \"amount\": 1}".as_slice()),
-        charge("text longer than UTF-8 allows", (400, "E1009"), b"{\"account\": \"\xc0\xaf\", \"amount\": 1}".as_slice()),
+        charge(
+            "text longer than UTF-8 allows",
+            (400, "E1009"),
+            b"{\"account\": \"\xc0\xaf\", \"amount\": 1}".as_slice(),
+        ),
         charge("UTF-16", (400, "E1009"), b"\xff\xfe{\0}\0".as_slice()),
         charge("more than a mebibyte", (413, "E1007"), huge),
         charge("nested too deep", (400, "E1008"), deep(40)),
@@ -142,8 +152,17 @@ fn batches() -> Vec<Case> {
         batch("a batch of 1001", (422, "E1005"), many),
         batch("a batch that is no list", (422, "E1004"), format!(r#"{{"items": {item}}}"#)),
         batch("a batch with a field nobody knows", (422, "E1002"), format!(r#"{{"items": [{item}], "atomic": true}}"#)),
-        batch("an item with a field nobody knows", (422, "E1002"), r#"{"items": [{"account": "alice", "amount": 1, "x": 1}]}"#.to_owned()),
-        batch("an item with a bad amount", (422, "E1005"), format!(r#"{{"items": [{item}, {{"account": "alice", "amount": -1}}]}}"#)),
-        case("a batch of a customer", Who::Alice, Method::POST, BATCH, (403, "E2005")).body(format!(r#"{{"items": [{item}]}}"#)),
+        batch(
+            "an item with a field nobody knows",
+            (422, "E1002"),
+            r#"{"items": [{"account": "alice", "amount": 1, "x": 1}]}"#.to_owned(),
+        ),
+        batch(
+            "an item with a bad amount",
+            (422, "E1005"),
+            format!(r#"{{"items": [{item}, {{"account": "alice", "amount": -1}}]}}"#),
+        ),
+        case("a batch of a customer", Who::Alice, Method::POST, BATCH, (403, "E2005"))
+            .body(format!(r#"{{"items": [{item}]}}"#)),
     ]
 }
