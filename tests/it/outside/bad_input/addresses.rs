@@ -108,6 +108,7 @@ fn headers() -> Vec<Case> {
         after("a position in partition 256", "256.1"),
         after("a negative position", "17.-1"),
         after("a position beyond counting", "17.9223372036854775808"),
+        after("a position nobody has written yet", "17.9223372036854775807"),
         after("a position twice", "17.1").header("ledger-position", "17.2"),
         account("an empty account in the header", b""),
         account("an account in the header that is no text", b"\xff"),
