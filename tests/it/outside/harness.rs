@@ -105,10 +105,6 @@ impl Instance {
         run_well(arguments, &self.env).await
     }
 
-    pub(crate) fn database_env(&self) -> &Env {
-        &self.env
-    }
-
     pub(crate) async fn token(&self, arguments: &[&str]) -> String {
         let key = arguments.join(" ");
         if let Some(known) = self.tokens.lock().expect("no panic").get(&key) {
@@ -152,11 +148,6 @@ impl Instance {
 
     pub(crate) fn servers(&self) -> usize {
         self.servers.len()
-    }
-
-    /// host:port of a server, for those who speak raw bytes.
-    pub(crate) fn address(&self, server: usize) -> String {
-        self.servers[server].base.trim_start_matches("http://").to_owned()
     }
 
     /// Moves the business clock of the instance.
@@ -241,16 +232,6 @@ impl Instance {
             Some(self.order(sub, order).await).filter(|order| order["status"] == status)
         })
         .await
-    }
-
-    /// How many events of a kind there are, in the whole log.
-    pub(crate) async fn events(&self, aggregate: &str, event: &str) -> i64 {
-        sqlx::query_scalar("SELECT count(*) FROM ledger.events WHERE aggregate_type = $1 AND event_type = $2")
-            .bind(aggregate)
-            .bind(event)
-            .fetch_one(&self.pool)
-            .await
-            .expect("the log")
     }
 
     /// How many events of a kind an account has.

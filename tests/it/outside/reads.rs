@@ -138,7 +138,8 @@ async fn a_reference_is_charged_once_and_other_content_under_it_is_refused() {
     let ledger = Instance::start().await;
     adjust(&ledger.admin().await, json!({"amount": "10", "reason": "to have some"})).await.ok();
     let service = ledger.service().await;
-    let usage = json!({"account": "alice", "amount": "1.5", "reference": "r-1", "meter": "tokens", "metadata": {"model": "m"}});
+    let usage =
+        json!({"account": "alice", "amount": "1.5", "reference": "r-1", "meter": "tokens", "metadata": {"model": "m"}});
     let first = service.post("/api/v1/usage", usage.clone()).await.expect(200);
     let again = service.post("/api/v1/usage", usage.clone()).await.expect(200);
     assert_replay(&first, &again);
@@ -150,7 +151,11 @@ async fn a_reference_is_charged_once_and_other_content_under_it_is_refused() {
         let mut other = usage.clone();
         other[field] = value;
         let refused = service.post("/api/v1/usage", other).await.expect(409);
-        assert!(refused.problem()["detail"].as_str().is_some_and(|detail| detail.contains("reference")), "{}", refused.text());
+        assert!(
+            refused.problem()["detail"].as_str().is_some_and(|detail| detail.contains("reference")),
+            "{}",
+            refused.text()
+        );
     }
     // In another account it is another reference.
     adjust_for(&ledger, "bob").await;
