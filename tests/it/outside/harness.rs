@@ -222,8 +222,14 @@ impl Instance {
         .await
     }
 
+    /// As its customer sees it, once they do.
     pub(crate) async fn order(&self, sub: &str, order: &str) -> Value {
-        self.user(sub).await.get(&format!("/api/v1/payments/orders/{order}")).await.ok().json()
+        let user = self.user(sub).await;
+        eventually("an order to be seen", async || {
+            let answer = user.get(&format!("/api/v1/payments/orders/{order}")).await;
+            (answer.status != 404).then(|| answer.ok().json())
+        })
+        .await
     }
 
     /// Waits until an order has a status.
