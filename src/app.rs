@@ -1,5 +1,8 @@
 //! What the parts of a running server share.
 
+use std::ops::Deref;
+use std::sync::Arc;
+
 use aggregates::Currency;
 use chrono_tz::Tz;
 use sqlx::PgPool;
@@ -9,9 +12,26 @@ use crate::dispatch::Dispatcher;
 use crate::providers::sandbox::Sandbox;
 use crate::workers::read_gate::ReadGate;
 
-/// A running instance, as edges and workers see it; clones share it.
+/// A running instance, as edges and workers see it. Every request takes a clone, so it is one counter and no more.
 #[derive(Clone)]
-pub struct App {
+pub struct App(Arc<Parts>);
+
+impl App {
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+}
+
+impl Deref for App {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+pub struct Parts {
     /// The one door for writes.
     pub dispatch: Dispatcher,
     /// For reads.

@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use url::Url;
 
-use crate::app::App;
+use crate::app::{App, Parts};
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::dispatch::{Dispatcher, Rules};
@@ -146,7 +146,7 @@ impl Server {
     }
 
     fn work(&self, settings: &Settings, mailbox: Mailbox, vault: Vault) -> anyhow::Result<()> {
-        let App { dispatch, pool, clock, .. } = &self.app;
+        let Parts { dispatch, pool, clock, .. } = &*self.app;
         let mailer = Mailer::try_new(&MailOptions {
             via: match (&settings.mail.smtp_url, mailbox) {
                 (Some(url), _) => Via::Smtp(url.clone()),
@@ -172,6 +172,7 @@ impl Server {
         tasks.spawn(workers::processes::run(pool.clone(), news, runner.wake(), stop.clone()));
         tasks.spawn(runner.run(stop.clone()));
         tasks.spawn(workers::timers::run(pool.clone(), stop.clone()));
+        tasks.spawn(workers::meters::jobs(pool.clone(), stop.clone()));
         if self.app.sandbox.is_some() {
             tasks.spawn(sandbox::clock::follow(pool.clone(), clock.clone(), stop.clone()));
         }
@@ -186,6 +187,7 @@ impl Server {
         let readiness = readiness(&self.app, stop.clone());
         let router = web::assemble(web::api::routes(&self.app), edge.clone(), readiness, metrics.clone())?;
         tasks.spawn(edge.upkeep(metrics, stop.clone()));
+        tasks.spawn(workers::meters::store(self.app.dispatch.store().clone(), stop.clone()));
         tasks.spawn(web::serve(listener, router, stop.clone()));
         Ok(())
     }
@@ -220,7 +222,7 @@ async fn app(
         order_ttl: chrono::TimeDelta::seconds(settings.order_ttl_seconds.into()),
     };
     let dispatch = Dispatcher::new(store, clock.clone(), vault, Providers::new(list), rules);
-    Ok(App {
+    Ok(App::new(Parts {
         dispatch,
         reads: ReadGate::new(pool.clone(), followed),
         pool,
@@ -228,7 +230,7 @@ async fn app(
         sandbox,
         currency: settings.currency,
         time_zone: settings.time_zone,
-    })
+    }))
 }
 
 /// What must hold before this server should be sent requests.
