@@ -4,7 +4,9 @@ use chrono::{DateTime, Days, TimeDelta, TimeZone, Utc};
 use chrono_tz::Asia::Shanghai;
 use serde_json::{Value, json};
 
-use super::harness::{ADMIN_TOKEN, Instance, PUBLIC_URL, SEED_PACKAGE, SIGNING_SECRET, email_of, name_of, order_no};
+use super::harness::{
+    ADMIN_TOKEN, Instance, JWT_SECRET, PUBLIC_URL, SEED_PACKAGE, SIGNING_SECRET, email_of, name_of, order_no,
+};
 use super::http::{Answer, Caller};
 use super::{books, secrets};
 use crate::support::eventually;
@@ -60,7 +62,8 @@ async fn a_package_is_bought_paid_delivered_used_up_renewed_at_midnight_and_expi
     books::agree(&ledger, &[ALICE]).await;
     assert_verifies(&ledger.database.url()).await;
     ledger.stop().await;
-    let forbidden = [key, email_of(ALICE), name_of(ALICE), ADMIN_TOKEN.to_owned()];
+    let settings = [ADMIN_TOKEN, SIGNING_SECRET, JWT_SECRET].map(str::to_owned);
+    let forbidden: Vec<String> = [key, email_of(ALICE), name_of(ALICE)].into_iter().chain(settings).collect();
     secrets::assert_nowhere(&ledger, &forbidden).await;
 }
 
