@@ -33,7 +33,7 @@ use crate::processes::{self, MailLinks};
 use crate::providers::sandbox::{self, Sandbox};
 use crate::providers::{Provider, Providers};
 use crate::store::{self, Store, StoreError, StoreOptions};
-use crate::vault::Vault;
+use crate::vault::{Vault, VaultError};
 use crate::web;
 use crate::workers::jobs::{JobOptions, JobRunner};
 use crate::workers::read_gate::ReadGate;
@@ -108,7 +108,12 @@ impl Server {
         store::check_migrated(store.pool()).await?;
         let pool = store::pool(store::as_writer(connect.clone()), workers::CONNECTIONS).await?;
         let vault = Vault::try_new(*settings.master_key.expose(), store.pool().clone())?;
-        vault.check_master_key().await.context("LEDGER_MASTER_KEY")?;
+        vault.check_master_key().await.map_err(|error| match error {
+            VaultError::WrongMasterKey => {
+                anyhow::anyhow!("LEDGER_MASTER_KEY is not the key that this database was begun with")
+            }
+            error => anyhow::Error::new(error).context("the vault cannot be read"),
+        })?;
         let follower = projections::Options { clock: clock.clone(), ..projections::Options::default() };
         let (follower, followed) = projections::Loop::new(connect, follower);
         let does_work = only != Some(Part::Web);
@@ -152,8 +157,10 @@ impl Server {
     pub async fn stop(self) {
         self.web.end("the web").await;
         self.workers.end("the workers").await;
-        within_bound("the workers' pool", self.pool.close()).await;
-        within_bound("the store", self.app.dispatch.store().close()).await;
+        let closing = async {
+            tokio::join!(self.pool.close(), self.app.dispatch.store().close());
+        };
+        within_bound("the store", closing).await;
     }
 
     /// The read models have a thread of their own: folding a big batch holds up nobody's sockets.

@@ -112,7 +112,7 @@ pub async fn advance(pool: &PgPool, events_max: i64) -> Result<Advanced, Process
     if news.is_empty() {
         return Ok(advanced);
     }
-    // Not under a `select!`: sqlx 0.8 cannot be cut off while it begins a transaction.
+    // Cut off only where the database is silent: the pool closes a connection that comes back in a transaction.
     let mut transaction = pool.begin().await?;
     advanced.asks = answer(&mut transaction, &news).await?;
     transaction.commit().await?;

@@ -23,7 +23,7 @@ pub async fn run(pool: PgPool, wake_jobs: Arc<Notify>, shutdown: CancellationTok
     let mut trouble = Trouble::default();
     let mut stuck = Vec::new();
     while !shutdown.is_cancelled() {
-        // A step is never cut off in the middle: shutdown waits for it, within its bound.
+        // A shutdown waits for the step, within its bound.
         let pause = match within(advance(&pool, EVENTS_MAX)).await {
             Ok(advanced) => {
                 trouble.is_over(CANNOT);
