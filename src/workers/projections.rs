@@ -83,8 +83,11 @@ pub struct Loop {
     said: Option<String>,
 }
 
-/// The first wait while another process is at work, or after an error; it doubles.
+/// The first wait after an error; it doubles.
 const FIRST_WAIT: Duration = Duration::from_millis(50);
+/// The first wait while another process is at work; it doubles. Longer than that one lets the checkpoints rest between two
+/// looks of its own, or both would take turns at being overtaken.
+const FIRST_STANDBY: Duration = Duration::from_millis(200);
 
 /// What one turn came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -135,7 +138,7 @@ impl Loop {
     async fn follow(&mut self, shutdown: &CancellationToken, wait: &mut Duration) -> Result<(), Trouble> {
         let mut follower = Follower::connect(&self.connect, self.options.clone()).await?;
         self.publish(follower.written());
-        let mut standby = FIRST_WAIT;
+        let mut standby = FIRST_STANDBY;
         while !shutdown.is_cancelled() {
             let turn = follower.turn().await?;
             self.publish(follower.written());
@@ -148,7 +151,7 @@ impl Loop {
             }
             standby = match turn {
                 Turn::StandBy | Turn::Overtaken => (standby * 2).min(self.options.standby_max),
-                Turn::Done | Turn::More => FIRST_WAIT,
+                Turn::Done | Turn::More => FIRST_STANDBY,
             };
         }
         follower.close().await
@@ -277,7 +280,7 @@ pub async fn catch_up(connect: PgConnectOptions) -> Result<u64, Trouble> {
         match follower.turn().await? {
             Turn::Done => break,
             Turn::More => (),
-            Turn::StandBy | Turn::Overtaken => tokio::time::sleep(FIRST_WAIT).await,
+            Turn::StandBy | Turn::Overtaken => tokio::time::sleep(FIRST_STANDBY).await,
         }
     }
     let events = total(follower.written()).abs_diff(before);
