@@ -51,9 +51,6 @@ CREATE TABLE read.packages (
     PRIMARY KEY (account, package)
 ) WITH (fillfactor = 70);
 
--- For the job that records what has ended.
-CREATE INDEX packages_running ON read.packages (ends_at) WHERE status = 'active';
-
 CREATE TABLE read.daily_usage (
     account   uuid NOT NULL,
     package   uuid NOT NULL,

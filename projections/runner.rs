@@ -97,6 +97,19 @@ impl Runner {
         Ok(Self { generation, projections, written, folded: BTreeMap::new(), events: 0 })
     }
 
+    /// Gives up what was folded and stands where the checkpoints are now. Answers whether another process has moved them
+    /// since this one looked last.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub async fn reload(&mut self, connection: &mut PgConnection) -> Result<bool, RunnerError> {
+        self.give_up();
+        let now = checkpoints::load(connection, self.generation.schema()).await?;
+        let moved = now != self.written;
+        self.written = now;
+        Ok(moved)
+    }
+
     /// What is in the read models.
     #[must_use]
     pub fn written(&self) -> &Checkpoints {
@@ -162,8 +175,7 @@ impl Runner {
             Ok(Written::Moved) => Ok(tx.commit().await.map(|()| Written::Moved)?),
             Ok(Written::Overtaken) => {
                 tx.rollback().await?;
-                self.give_up();
-                self.written = checkpoints::load(connection, self.generation.schema()).await?;
+                self.reload(connection).await?;
                 Ok(Written::Overtaken)
             }
             Err(error) => {

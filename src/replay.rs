@@ -9,9 +9,10 @@ use aggregates::{AccountId, AccountKey, AggregateId, AggregateKind, Event, LogPa
 use sqlx::{PgPool, Row};
 
 use crate::store::StoreError;
-use crate::store::stream::{Cursor, StoredCommit, StoredEvent, read};
+use crate::store::stream::{Cursor, StoredCommit, StoredEvent, Window, read_windows};
 
-const COMMITS_MAX: i64 = 500;
+/// Events read at once, and what the last commit has more: a hot partition puts a thousand into one.
+const EVENTS_MAX: i64 = 10_000;
 
 /// What to read. `None`: all there is.
 #[derive(Debug, Clone, Default)]
@@ -58,7 +59,7 @@ pub async fn events<E: From<StoreError>>(
     let mut done = 0;
     for Part { mut cursor, to } in parts {
         while cursor.position < to {
-            let commits = read(pool, &[cursor], COMMITS_MAX).await?;
+            let commits = read_windows(pool, &[Window { cursor, events: EVENTS_MAX }]).await?;
             if commits.is_empty() {
                 let what = format!("a hole: the head is at {to}, but no commit follows");
                 return Err(StoreError::Hole { log_part: cursor.log_part, position: cursor.position + 1, what }.into());

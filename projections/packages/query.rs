@@ -1,6 +1,6 @@
-//! What customers hold, and what has ended without anybody having recorded it.
+//! What customers hold.
 
-use aggregates::{AccountId, AccountKey, DayRule, ProductId, UserPackageId};
+use aggregates::{AccountKey, DayRule, ProductId};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use sqlx::{PgPool, Row};
@@ -67,56 +67,6 @@ pub async fn of_account(
                 remaining: credits(row.try_get("left_over")?)?.to_string(),
                 time_zone: row.try_get("time_zone")?,
                 day: from_word(row.try_get("day_rule")?)?,
-            })
-        })
-        .collect()
-}
-
-/// The numbers of the products that an account holds a running package of.
-///
-/// # Errors
-/// When the database cannot be read.
-pub async fn products_held(pool: &PgPool, account: AccountKey, now: DateTime<Utc>) -> Result<Vec<u32>, sqlx::Error> {
-    let products: Vec<Uuid> = sqlx::query_scalar(
-        "SELECT DISTINCT product FROM read.packages
-          WHERE account = $1 AND status = 'active' AND starts_at <= $2 AND ends_at > $2 ORDER BY product",
-    )
-    .bind(account.uuid())
-    .bind(now)
-    .fetch_all(pool)
-    .await?;
-    Ok(products.into_iter().filter_map(|product| ProductId::from_uuid(product).number()).collect())
-}
-
-/// A package that has ended and that nobody has marked so.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ended {
-    pub account: AccountId,
-    pub package: UserPackageId,
-}
-
-/// The first `limit` of them, longest ended first.
-///
-/// # Errors
-/// When the database cannot be read.
-pub async fn ended(pool: &PgPool, now: DateTime<Utc>, limit: i64) -> Result<Vec<Ended>, sqlx::Error> {
-    let rows = sqlx::query(
-        "SELECT a.account_id, p.package
-           FROM (SELECT account, package, ends_at FROM read.packages
-                  WHERE status = 'active' AND ends_at <= $1 ORDER BY ends_at, account, package LIMIT $2) p
-           JOIN ledger.accounts a ON a.log_part = get_byte(uuid_send(p.account), 1)::int2 AND a.account = p.account
-          ORDER BY p.ends_at, p.account, p.package",
-    )
-    .bind(now)
-    .bind(limit)
-    .fetch_all(pool)
-    .await?;
-    rows.iter()
-        .map(|row| {
-            let account = AccountId::try_new(row.try_get("account_id")?);
-            Ok(Ended {
-                account: account.map_err(|error| sqlx::Error::Decode(error.into()))?,
-                package: UserPackageId::from_uuid(row.try_get("package")?),
             })
         })
         .collect()

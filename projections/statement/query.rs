@@ -13,7 +13,7 @@ pub const LINES_MAX: i64 = 1_000;
 /// One movement.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct LineView {
-    /// `TXN`, the time of the commit, and the first digits of what proves the event: the same for ever.
+    /// `TXN`, the second of the commit, and sixteen digits of what proves the event: the same for ever.
     pub transaction: String,
     /// `grant`, `spend` or `deduct`.
     #[serde(rename = "type")]
@@ -88,10 +88,10 @@ fn line(row: &PgRow) -> Result<LineView, sqlx::Error> {
     Ok(said(event, blank))
 }
 
-/// `TXN20260105060000` and eight hexadecimal digits.
+/// `TXN20260105060000` and all sixteen hexadecimal digits of what the log keeps of the leaf: with fewer, two of the many
+/// movements of one busy second would sooner or later have the same number.
 pub(super) fn transaction(at: DateTime<Utc>, leaf: i64) -> String {
-    let [a, b, c, d, ..] = leaf.to_be_bytes();
-    format!("TXN{}{a:02x}{b:02x}{c:02x}{d:02x}", at.format("%Y%m%d%H%M%S"))
+    format!("TXN{}{leaf:016x}", at.format("%Y%m%d%H%M%S"))
 }
 
 fn said(event: CreditAccountEvent, line: LineView) -> LineView {

@@ -7,8 +7,9 @@
 //! ```
 //!
 //! It aims at where the live read models are, not at the end of the log: both generations are then of the same moment
-//! and can be compared row by row. The live loop goes on meanwhile and is only held up for the last steps; queries are
-//! only held up for the swap itself, which gives way to a query that takes long, and comes back.
+//! and can be compared row by row. The live loop goes on meanwhile. It is held up once for the last stretch and the
+//! comparison, which reads both copies of every table twice; queries are only held up for the swap itself, which gives way
+//! to a query that takes long, and comes back: the live loop goes on in between and is then held up for the locks alone.
 
 mod source;
 mod tables;
@@ -167,37 +168,41 @@ fn missing(from: &Checkpoints, to: &Checkpoints) -> i64 {
     missing.map(|events| events.max(0)).sum()
 }
 
-/// Until the swap gets through, or there was nothing to swap.
+/// Until the swap gets through, or there was nothing to swap. The rows are compared once, at the first try; whoever feeds
+/// the live read models goes on between two tries, and at a later one waits for little more than the locks are waited for.
 async fn finish(
     connect: &PgConnectOptions,
     connection: &mut PgConnection,
     options: &Options,
     names: &[&str],
 ) -> Result<(Vec<Difference>, u64), RebuildError> {
+    let (mut compared, mut late) = (None, 0);
     for _ in 0..SWAPS_MAX {
         let mut tx = connection.begin().await?;
-        let compared = catch_up_and_compare(connect, &mut tx, options, names).await?;
+        late += catch_up(connect, &mut tx, options).await?;
+        let differences = match compared.take() {
+            Some(differences) => differences,
+            None => tables::compare(&mut tx, names).await?,
+        };
         if options.check {
             tx.rollback().await?;
-            return Ok(compared);
+            return Ok((differences, late));
         }
-        if tables::swap(&mut tx, names).await? {
-            tx.commit().await?;
-            return Ok(compared);
+        let swapped = tables::swap(&mut tx, names).await?;
+        // Not swapped, what was caught up is kept, and the next try has only to do the rest.
+        tx.commit().await?;
+        if swapped {
+            return Ok((differences, late));
         }
-        tx.rollback().await?;
+        compared = Some(differences);
         tokio::time::sleep(BETWEEN_SWAPS).await;
     }
     Err(RebuildError::Busy)
 }
 
-/// Holds the live checkpoints, and with them every writer of the live tables, until the transaction ends.
-async fn catch_up_and_compare(
-    connect: &PgConnectOptions,
-    tx: &mut PgConnection,
-    options: &Options,
-    names: &[&str],
-) -> Result<(Vec<Difference>, u64), RebuildError> {
+/// Brings the next generation to exactly where the live one is, and answers how many events that took. Holds the live
+/// checkpoints, and with them every writer of the live tables, until the transaction ends.
+async fn catch_up(connect: &PgConnectOptions, tx: &mut PgConnection, options: &Options) -> Result<u64, RebuildError> {
     tables::hold_live(tx).await?;
     let target = load_checkpoints(tx).await?;
     let mut runner = Runner::load(tx, Generation::Next, select(&options.only)?).await?;
@@ -212,8 +217,8 @@ async fn catch_up_and_compare(
             return Err(RebuildError::UnderWay);
         }
     }
-    if let Some((log_part, _)) = target.iter().find(|(log_part, at)| runner.written().get(log_part) != Some(at)) {
-        return Err(RebuildError::OtherLog(*log_part));
+    match target.iter().find(|(log_part, at)| runner.written().get(log_part) != Some(at)) {
+        Some((log_part, _)) => Err(RebuildError::OtherLog(*log_part)),
+        None => Ok(late),
     }
-    Ok((tables::compare(tx, names).await?, late))
 }

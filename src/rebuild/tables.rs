@@ -119,9 +119,28 @@ pub(super) async fn compare(tx: &mut PgConnection, names: &[&str]) -> Result<Vec
     Ok(differences)
 }
 
-/// Puts the new tables in the place of the old ones. `false`: a query holds one of them, and comes first; a query that
-/// waits for one table while it holds another must not be the one that the server breaks off.
+/// Puts the new tables in the place of the old ones. `false`: a query holds one of them, and comes first. The transaction
+/// is then as it was before, and holds none of them.
 pub(super) async fn swap(tx: &mut PgConnection, names: &[&str]) -> Result<bool, RebuildError> {
+    let mut locks = tx.begin().await?;
+    if !lock(&mut locks, names).await? {
+        locks.rollback().await?;
+        return Ok(false);
+    }
+    locks.commit().await?;
+    for name in names {
+        let grants = grants(tx, name).await?;
+        execute(tx, &format!("DROP TABLE read.{name}; ALTER TABLE read_next.{name} SET SCHEMA read")).await?;
+        for grant in grants {
+            execute(tx, &grant).await?;
+        }
+    }
+    Ok(true)
+}
+
+/// Keeps everybody from the live tables. Gives up soon: a query that waits for one table while it holds another must not be
+/// the one that the server breaks off.
+async fn lock(tx: &mut PgConnection, names: &[&str]) -> Result<bool, RebuildError> {
     execute(tx, "SET LOCAL lock_timeout = '300ms'").await?;
     for name in names {
         match tx.execute(format!("LOCK TABLE read.{name} IN ACCESS EXCLUSIVE MODE").as_str()).await {
@@ -130,13 +149,6 @@ pub(super) async fn swap(tx: &mut PgConnection, names: &[&str]) -> Result<bool, 
                 return Ok(false);
             }
             Err(error) => return Err(error.into()),
-        }
-    }
-    for name in names {
-        let grants = grants(tx, name).await?;
-        execute(tx, &format!("DROP TABLE read.{name}; ALTER TABLE read_next.{name} SET SCHEMA read")).await?;
-        for grant in grants {
-            execute(tx, &grant).await?;
         }
     }
     Ok(true)

@@ -14,7 +14,7 @@
 //!   cache.rs       aggregates that stay in memory
 //!   snapshots.rs   disposable copies of state
 //! hash.rs        leaves, Merkle roots and the chain
-//! stream.rs      reading forward
+//! stream/        reading forward
 //! connection.rs  connections, and a pool that is safe to cancel
 //! stats.rs       counters
 //! ```

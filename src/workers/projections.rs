@@ -1,10 +1,12 @@
 //! Keeps the read models up with the log: reads on from the checkpoints, folds, writes; one loop feeds all of them.
 //!
-//! Any number of processes may run it. Whoever moves the checkpoints first has done the work, the others stand by: each
-//! time one is overtaken it looks away for a little longer, so it costs next to nothing and takes over within a second.
+//! Any number of processes may run it. Whoever moves the checkpoints does the work, the others stand by: one that has not
+//! moved them itself looks where they are before it reads anything. Have they moved since it looked last, somebody is at
+//! work, and it looks away for a little longer; have they not, and there is something to read, it takes over. So standing
+//! by costs two small queries at a time, and a process that ends is replaced within about a second.
 //!
 //! Between two batches it pauses: under load there is more to fold then, and a thousand charges of one account are one
-//! row. Idle, it looks at the heads now and then, and at once when a writer of this process says so.
+//! row. Idle, it looks at the heads now and then, and at once when a read of this process waits for what was written.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,7 +31,7 @@ pub struct Options {
     pub idle: Duration,
     /// Between two transactions while there is more.
     pub pause: Duration,
-    /// A process that is overtaken looks away for so long at most…
+    /// A process that stands by looks away for so long at most; it needs two looks to see that nobody is at work…
     pub standby_max: Duration,
     /// …and one in trouble for so long.
     pub trouble_max: Duration,
@@ -43,7 +45,7 @@ impl Default for Options {
             events_max: 20_000,
             idle: Duration::from_millis(50),
             pause: Duration::from_millis(10),
-            standby_max: Duration::from_secs(1),
+            standby_max: Duration::from_millis(500),
             trouble_max: Duration::from_secs(5),
             clock: Clock::system(),
         }
@@ -61,7 +63,7 @@ pub struct Handle {
 }
 
 impl Handle {
-    /// Says that something was written. Cheap, and safe to forget: the loop looks by itself.
+    /// Says that somebody waits for what was written. Cheap, and safe to forget: the loop looks by itself.
     pub fn poke(&self) {
         self.wake.notify_one();
     }
@@ -81,16 +83,22 @@ pub struct Loop {
     said: Option<String>,
 }
 
-/// The first wait after a lost race or an error; it doubles.
+/// The first wait after an error; it doubles.
 const FIRST_WAIT: Duration = Duration::from_millis(50);
+/// The first wait while another process is at work; it doubles. Longer than that one lets the checkpoints rest between two
+/// looks of its own, or both would take turns at being overtaken.
+const FIRST_STANDBY: Duration = Duration::from_millis(200);
 
-/// What one turn of the loop came to.
-enum Turn {
+/// What one turn came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
     /// Everything that was there when it looked is in the read models.
     Done,
     /// There is more.
     More,
-    /// Another process was faster.
+    /// Another process is at work. Nothing was read.
+    StandBy,
+    /// Another process was faster. What was read and folded was for nothing.
     Overtaken,
 }
 
@@ -111,7 +119,7 @@ impl Loop {
         let (positions, seen) = watch::channel(vec![0; usize::from(aggregates::LOG_PARTS)]);
         let wake = Arc::new(Notify::new());
         let handle = Handle { wake: wake.clone(), positions: seen };
-        (Self { connect: as_writer(connect), options, wake, positions, said: None }, handle)
+        (Self { connect, options, wake, positions, said: None }, handle)
     }
 
     /// Runs until `shutdown`. A batch that has begun is finished.
@@ -128,54 +136,28 @@ impl Loop {
 
     /// Turn after turn on one connection, until it fails.
     async fn follow(&mut self, shutdown: &CancellationToken, wait: &mut Duration) -> Result<(), Trouble> {
-        let mut connection = PgConnection::connect_with(&self.connect).await?;
-        let mut runner = Runner::load(&mut connection, Generation::Live, projections::all()).await?;
-        self.publish(runner.written());
-        let mut standby = FIRST_WAIT;
+        let mut follower = Follower::connect(&self.connect, self.options.clone()).await?;
+        self.publish(follower.written());
+        let mut standby = FIRST_STANDBY;
         while !shutdown.is_cancelled() {
-            let turn = self.turn(&mut connection, &mut runner).await?;
-            self.publish(runner.written());
+            let turn = follower.turn().await?;
+            self.publish(follower.written());
             self.recovered();
             *wait = FIRST_WAIT;
             match turn {
                 Turn::Done => self.until_woken(shutdown).await,
                 Turn::More => sleep(shutdown, self.options.pause).await,
-                Turn::Overtaken => sleep(shutdown, standby).await,
+                Turn::StandBy | Turn::Overtaken => sleep(shutdown, standby).await,
             }
             standby = match turn {
-                Turn::Overtaken => (standby * 2).min(self.options.standby_max),
-                Turn::Done | Turn::More => FIRST_WAIT,
+                Turn::StandBy | Turn::Overtaken => (standby * 2).min(self.options.standby_max),
+                Turn::Done | Turn::More => FIRST_STANDBY,
             };
         }
-        Ok(connection.close().await?)
+        follower.close().await
     }
 
-    async fn turn(&self, connection: &mut PgConnection, runner: &mut Runner) -> Result<Turn, Trouble> {
-        let behind = behind(connection, &cursors(runner.written())).await?;
-        let left = lag(&behind);
-        if behind.is_empty() {
-            metrics::gauge!("ledger_projection_lag_seconds").set(0.0);
-            return Ok(Turn::Done);
-        }
-        let commits = read_decoded(connection, &share(&behind, self.options.events_max)).await?;
-        if let Some(oldest) = commits.iter().map(|commit| commit.at).min() {
-            let age = self.options.clock.now().signed_duration_since(oldest).to_std().unwrap_or_default();
-            metrics::gauge!("ledger_projection_lag_seconds").set(age);
-        }
-        for commit in &commits {
-            fold(runner, commit)?;
-        }
-        let folded = i64::try_from(runner.pending()).unwrap_or(i64::MAX);
-        Ok(match runner.write(connection).await? {
-            Written::Overtaken => Turn::Overtaken,
-            Written::Moved => {
-                metrics::counter!("ledger_projection_events_total").increment(folded.unsigned_abs());
-                if left > folded { Turn::More } else { Turn::Done }
-            }
-        })
-    }
-
-    /// After a write of this process, a while, or the end.
+    /// Until a read of this process waits, a while has passed, or the end.
     async fn until_woken(&self, shutdown: &CancellationToken) {
         // Not at once, even if poked: see above.
         sleep(shutdown, self.options.pause.min(self.options.idle)).await;
@@ -212,18 +194,98 @@ impl Loop {
     }
 }
 
+/// One connection that follows the log, turn by turn.
+pub struct Follower {
+    connection: PgConnection,
+    runner: Runner,
+    options: Options,
+    /// The turn before moved the checkpoints, so nobody else is expected to have moved them since.
+    leads: bool,
+}
+
+impl Follower {
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn connect(connect: &PgConnectOptions, options: Options) -> Result<Self, Trouble> {
+        let mut connection = PgConnection::connect_with(&as_writer(connect.clone())).await?;
+        let runner = Runner::load(&mut connection, Generation::Live, projections::all()).await?;
+        Ok(Self { connection, runner, options, leads: false })
+    }
+
+    /// How far the read models were when it looked last.
+    #[must_use]
+    pub fn written(&self) -> &Checkpoints {
+        self.runner.written()
+    }
+
+    /// Looks for more, and folds and writes a batch of it unless another process does.
+    ///
+    /// # Errors
+    /// See [`Trouble`]. What was folded is given up; follow on with a new connection.
+    pub async fn turn(&mut self) -> Result<Turn, Trouble> {
+        let led = std::mem::take(&mut self.leads);
+        let behind = behind(&mut self.connection, &cursors(self.runner.written())).await?;
+        if behind.is_empty() {
+            no_lag();
+            return Ok(Turn::Done);
+        }
+        if !led && self.runner.reload(&mut self.connection).await? {
+            // How far behind the read models are is said by whoever is at work.
+            no_lag();
+            return Ok(Turn::StandBy);
+        }
+        let left = lag(&behind);
+        let folded = self.fold(&behind).await?;
+        match self.runner.write(&mut self.connection).await? {
+            Written::Overtaken => {
+                metrics::counter!("ledger_projection_overtaken_total").increment(1);
+                Ok(Turn::Overtaken)
+            }
+            Written::Moved => {
+                self.leads = true;
+                metrics::counter!("ledger_projection_events_total").increment(folded.unsigned_abs());
+                Ok(if left > folded { Turn::More } else { Turn::Done })
+            }
+        }
+    }
+
+    /// Reads and folds one batch, and answers how many events it has.
+    async fn fold(&mut self, behind: &[Behind]) -> Result<i64, Trouble> {
+        let commits = read_decoded(&mut self.connection, &share(behind, self.options.events_max)).await?;
+        if let Some(oldest) = commits.iter().map(|commit| commit.at).min() {
+            let age = self.options.clock.now().signed_duration_since(oldest).to_std().unwrap_or_default();
+            metrics::gauge!("ledger_projection_lag_seconds").set(age);
+        }
+        for commit in &commits {
+            fold(&mut self.runner, commit)?;
+        }
+        Ok(i64::try_from(self.runner.pending()).unwrap_or(i64::MAX))
+    }
+
+    /// # Errors
+    /// When the connection is already gone.
+    pub async fn close(self) -> Result<(), Trouble> {
+        Ok(self.connection.close().await?)
+    }
+}
+
 /// Brings the read models up to where the log is now, once, and answers how many events that took.
 ///
 /// # Errors
 /// When the log cannot be read or the read models cannot be written.
 pub async fn catch_up(connect: PgConnectOptions) -> Result<u64, Trouble> {
-    let (once, _) = Loop::new(connect, Options::default());
-    let mut connection = PgConnection::connect_with(&once.connect).await?;
-    let mut runner = Runner::load(&mut connection, Generation::Live, projections::all()).await?;
-    let before = total(runner.written());
-    while !matches!(once.turn(&mut connection, &mut runner).await?, Turn::Done) {}
-    connection.close().await?;
-    Ok(total(runner.written()).abs_diff(before))
+    let mut follower = Follower::connect(&connect, Options::default()).await?;
+    let before = total(follower.written());
+    loop {
+        match follower.turn().await? {
+            Turn::Done => break,
+            Turn::More => (),
+            Turn::StandBy | Turn::Overtaken => tokio::time::sleep(FIRST_STANDBY).await,
+        }
+    }
+    let events = total(follower.written()).abs_diff(before);
+    follower.close().await?;
+    Ok(events)
 }
 
 fn total(written: &Checkpoints) -> i64 {
@@ -235,6 +297,11 @@ fn lag(behind: &[Behind]) -> i64 {
     let left: i64 = behind.iter().map(Behind::events).sum();
     metrics::gauge!("ledger_projection_lag_events").set(u32::try_from(left).unwrap_or(u32::MAX));
     left
+}
+
+fn no_lag() {
+    metrics::gauge!("ledger_projection_lag_events").set(0);
+    metrics::gauge!("ledger_projection_lag_seconds").set(0.0);
 }
 
 /// Where the next read starts.

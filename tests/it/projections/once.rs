@@ -2,7 +2,7 @@
 
 use aggregates::{AccountId, DayRule};
 use billing_ledger::store::stream::{Window, behind, read_decoded, share};
-use billing_ledger::workers::projections::{Loop, Options, cursors, fold};
+use billing_ledger::workers::projections::{Follower, Loop, Options, Turn, cursors, fold};
 use projections::{Generation, Runner, RunnerError, Written};
 use sqlx::{Connection, Executor, PgConnection};
 use tokio_util::sync::CancellationToken;
@@ -115,6 +115,38 @@ async fn a_commit_that_does_not_follow_is_refused() {
     assert!(matches!(refused, RunnerError::Broken { .. }), "{refused}");
     fold(&mut hand.runner, &commits[0]).expect("the first one");
     assert!(fold(&mut hand.runner, &commits[0]).is_err(), "once is enough");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_stands_by_reads_nothing_while_another_is_at_work_and_takes_over_once_it_is_not() {
+    let scene = Scene::new().await;
+    let told = some_use(&scene, 3).await;
+    let now = time("2026-01-05T06:00:00Z");
+    let follower = async || Follower::connect(&scene.database.connect_options(), Options::default()).await;
+    let (mut first, mut second) = (follower().await.expect("connected"), follower().await.expect("connected"));
+    for round in 0..20 {
+        scene.tell(&told[round % told.len()], now, vec![grant(100 + round as u128, "0.01", None)]).await;
+        assert_eq!(first.turn().await.expect("written"), Turn::Done);
+        // New events or none: what counts is whether the checkpoints have moved.
+        if round % 2 == 0 {
+            scene.tell(&told[0], now, vec![grant(200 + round as u128, "0.01", None)]).await;
+        }
+        assert_eq!(second.turn().await.expect("looked"), Turn::StandBy, "round {round}");
+        let known: Vec<i64> = second.written().values().map(|checkpoint| checkpoint.position).collect();
+        assert_eq!(known, checkpoint_positions(&scene).await, "it knows how far the other one is");
+    }
+    // Nobody is at work any more.
+    scene.tell(&told[0], now, vec![grant(300, "0.01", None)]).await;
+    assert_eq!(second.turn().await.expect("written"), Turn::Done);
+    assert_agree(&scene).await;
+    // The first one could not know: it reads once for nothing, and then stands by.
+    scene.tell(&told[0], now, vec![grant(301, "0.01", None)]).await;
+    assert_eq!(first.turn().await.expect("overtaken"), Turn::Overtaken);
+    assert_eq!(second.turn().await.expect("written"), Turn::Done);
+    scene.tell(&told[0], now, vec![grant(302, "0.01", None)]).await;
+    assert_eq!(first.turn().await.expect("looked"), Turn::StandBy);
+    assert_eq!(second.turn().await.expect("written"), Turn::Done);
+    assert_agree(&scene).await;
 }
 
 async fn checkpoint_positions(scene: &Scene) -> Vec<i64> {

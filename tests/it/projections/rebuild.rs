@@ -2,6 +2,7 @@
 
 use aggregates::DayRule;
 use billing_ledger::rebuild::{self, Options, RebuildError};
+use billing_ledger::store::stream::{Cursor, Window, read_windows};
 use billing_ledger::store::{as_writer, pool};
 use billing_ledger::workers::projections::{Loop, Options as LoopOptions};
 use billing_ledger::workers::read_gate::ReadGate;
@@ -14,8 +15,9 @@ use super::agree::assert_agree;
 use super::scene::{
     Scene, activate, charge, create_product, credits, grant, monthly_card, package, pay, place, spend, time,
 };
+use crate::support::log::waiting_for_locks;
 use crate::support::units::account;
-use crate::support::{PATIENCE, process};
+use crate::support::{PATIENCE, eventually, process};
 
 async fn a_bit_of_everything() -> Scene {
     let scene = Scene::new().await;
@@ -159,6 +161,34 @@ async fn a_live_loop_and_prepared_queries_do_not_notice_a_swap() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_query_that_takes_long_comes_first_and_the_live_read_models_go_on_meanwhile() {
+    let scene = a_bit_of_everything().await;
+    let mut query = scene.pool.begin().await.expect("begun");
+    query.execute("SELECT FROM read.balances").await.expect("rows");
+    let connect = scene.database.connect_options();
+    let rebuilding =
+        tokio::spawn(async move { rebuild::run(&connect, &Options::default(), |_, _| ()).await.expect("rebuilt") });
+    let gives_way = async || {
+        eventually("the swap to wait for the query", async || {
+            (waiting_for_locks(&scene.pool, "LOCK TABLE").await > 0).then_some(())
+        })
+        .await;
+    };
+    gives_way().await;
+    let now = time("2026-01-05T06:00:00Z");
+    scene.tell(&account("user-1"), now, vec![grant(77, "0.07", None)]).await;
+    assert_eq!(scene.catch_up().await, 1, "nobody holds the checkpoints between two tries");
+    gives_way().await;
+    query.rollback().await.expect("done");
+    let rebuilt = rebuilding.await.expect("no panic");
+    assert!(rebuilt.is_same() && rebuilt.swapped, "{rebuilt:?}");
+    let events: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM ledger.events").fetch_one(&scene.pool).await.expect("a count");
+    assert_eq!(i64::try_from(rebuilt.events), Ok(events), "every event is read once, however often it tries");
+    assert_agree(&scene).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn rows_of_another_log_and_a_name_that_nothing_has_are_refused() {
     let scene = a_bit_of_everything().await;
     let unknown = Options { only: vec!["balance".to_owned()], check: false };
@@ -174,6 +204,24 @@ async fn rows_of_another_log_and_a_name_that_nothing_has_are_refused() {
     let rows: i64 =
         sqlx::query_scalar("SELECT count(*) FROM read.balances").fetch_one(&scene.pool).await.expect("a count");
     assert_eq!(rows, 12, "the live rows are as they were");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replay_reads_commits_to_their_ends_and_none_that_begins_beyond_its_window() {
+    let scene = Scene::new().await;
+    let (alice, now) = (account("alice"), time("2026-01-05T06:00:00Z"));
+    for n in 0..3 {
+        scene.tell(&alice, now, (0..3).map(|m| grant(n * 3 + m, "0.01", None)).collect()).await;
+    }
+    let read = async |position, events| -> Vec<i64> {
+        let window = Window { cursor: Cursor { log_part: alice.key().log_part(), position }, events };
+        let commits = read_windows(&scene.pool, &[window]).await.expect("commits");
+        commits.iter().flat_map(|commit| commit.events.iter().map(|event| event.position)).collect()
+    };
+    assert_eq!(read(0, 3).await, [1, 2, 3]);
+    assert_eq!(read(0, 4).await, [1, 2, 3, 4, 5, 6], "the one that begins within");
+    assert_eq!(read(6, 1_000).await, [7, 8, 9]);
+    assert!(read(9, 1_000).await.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
