@@ -25,6 +25,7 @@ pub enum Command {
     Delivery(DeliveryId, DeliveryCommand),
     Customer(CustomerCommand),
     Charge(Charge),
+    /// Money is never taken without delivering what it is for.
     TakePayment(TakePayment),
 }
 
@@ -36,10 +37,6 @@ impl Decide for Command {
             }
             Self::UserPackage(package, command) => ask_package(view, *package, command),
             Self::Product(product, command) => view.ask::<Product>(AggregateId::product(*product), command),
-            // Money is never taken without delivering what it is for.
-            Self::Order(order, OrderCommand::Pay(payment)) => {
-                TakePayment { order: *order, payment: payment.clone() }.decide(view)
-            }
             Self::Order(order, command) => view.ask::<Order>(AggregateId::order(*order), command),
             Self::Delivery(delivery, command) => view.ask::<Delivery>(AggregateId::delivery(*delivery), command),
             Self::Customer(command) => view.ask::<Customer>(AggregateId::customer(view.account()), command),

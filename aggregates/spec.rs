@@ -48,6 +48,12 @@ impl<A: Decider> Given<A> {
         When { state: self.state, answer }
     }
 
+    /// As [`Given::when`], for what is asked without being a command of its own.
+    pub fn when_asked(self, ask: impl FnOnce(&A) -> Result<Vec<A::Event>, A::Error>) -> When<A> {
+        let answer = ask(&self.state);
+        When { state: self.state, answer }
+    }
+
     pub fn state(self) -> A {
         self.state
     }

@@ -6,13 +6,13 @@ use serde::{Deserialize, Serialize};
 
 use super::error::OrderError;
 use super::number::OrderNumber;
-use super::payment::Payment;
 use crate::ids::ProductId;
 use crate::money::Money;
 use crate::product::ProductKind;
 
 pub const CHECKOUT_BYTES_MAX: usize = 4_096;
 
+/// Money that arrives is none of these: it is `TakePayment`, which also delivers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum OrderCommand {
@@ -20,8 +20,6 @@ pub enum OrderCommand {
     Place(PlaceOrder),
     /// Where the customer pays, once the provider has said so.
     OpenCheckout(Checkout),
-    /// What becomes of money that arrived. As a `Command` it is `TakePayment`, which also delivers.
-    Pay(Payment),
     Expire,
     Cancel,
     Fail {

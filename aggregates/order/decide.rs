@@ -1,4 +1,4 @@
-//! One function per command.
+//! One function per command, and two for `TakePayment`.
 
 use chrono::{DateTime, Utc};
 
@@ -19,7 +19,6 @@ impl Order {
         match command {
             OrderCommand::Place(place) => self.place(at, place),
             OrderCommand::OpenCheckout(checkout) => self.bought()?.open_checkout(checkout),
-            OrderCommand::Pay(payment) => self.bought()?.pay(at, payment),
             OrderCommand::Expire => self.bought()?.expire(at),
             OrderCommand::Cancel => self.bought()?.cancel(at),
             OrderCommand::Fail { reason } => self.bought()?.fail(at, reason),
@@ -46,6 +45,11 @@ impl Order {
         product::check_name(&placed.name)?;
         product::check_kind(&placed.kind)?;
         Ok(vec![OrderEvent::Placed(placed)])
+    }
+
+    /// What becomes of money that arrived: asked by `TakePayment` alone, which also delivers.
+    pub(crate) fn pay(&self, at: DateTime<Utc>, payment: &Payment) -> Decision {
+        self.bought()?.pay(at, payment)
     }
 
     /// The order has what was bought for it: recorded with the payment, by `TakePayment` alone.

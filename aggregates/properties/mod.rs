@@ -105,14 +105,11 @@ fn order_command() -> impl Strategy<Value = Command> {
         };
         Command::Order(order, OrderCommand::Place(place))
     });
-    let pay = (order(), 0..4_u32, 1..4_i64, prop::sample::select(&["one", "other"][..]), any::<bool>()).prop_map(
-        |(order, payment_id, amount, provider, plainly)| {
+    let pay = (order(), 0..4_u32, 1..4_i64, prop::sample::select(&["one", "other"][..])).prop_map(
+        |(order, payment_id, amount, provider)| {
             let (provider, payment_id) = (provider.to_owned(), payment_id.to_string());
             let payment = Payment { provider, payment_id, amount: yuan(amount), method: None };
-            match plainly {
-                true => Command::Order(order, OrderCommand::Pay(payment)),
-                false => Command::TakePayment(TakePayment { order, payment }),
-            }
+            Command::TakePayment(TakePayment { order, payment })
         },
     );
     prop_oneof![

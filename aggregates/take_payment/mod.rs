@@ -14,7 +14,7 @@ use crate::command::ask_package;
 use crate::delivery::{Delivery, DeliveryCommand};
 use crate::desk::{Decide, Halt, View};
 use crate::ids::{AggregateId, DeliveryId, OrderId, UserPackageId};
-use crate::order::{Delivered, Order, OrderCommand, OrderStatus, Payment};
+use crate::order::{Delivered, Order, OrderStatus, Payment};
 use crate::product::{PackageTerms, ProductKind};
 use crate::user_package::UserPackageCommand;
 
@@ -31,7 +31,9 @@ impl Decide for TakePayment {
         let package = UserPackageId::of_order(self.order);
         let delivery = AggregateId::delivery(DeliveryId::of_order(self.order));
         view.need([id, AggregateId::user_package(package), AggregateId::holdings(view.account()), delivery])?;
-        view.ask::<Order>(id, &OrderCommand::Pay(self.payment.clone()))?;
+        for event in view.read::<Order>(id)?.pay(view.at(), &self.payment)? {
+            view.record(id, event.into())?;
+        }
 
         let order = view.read::<Order>(id)?;
         if order.status()? != OrderStatus::Paid {

@@ -11,7 +11,7 @@ use crate::holdings::{HoldingsEvent, PackageAdded};
 use crate::ids::ProductId;
 use crate::kinds::AggregateKind;
 use crate::money::{Currency, Money};
-use crate::order::{Fulfilled, OrderError, OrderEvent, Paid, PlaceOrder};
+use crate::order::{Fulfilled, OrderCommand, OrderError, OrderEvent, Paid, PlaceOrder};
 use crate::refusal::Refusal;
 use crate::spec::{ACCOUNT, id, time};
 use crate::state::State;
@@ -120,12 +120,6 @@ fn what_was_bought_pays_for_the_next_charge() {
     desk.decide_with(now(), &pay(payment("p-1", 3_000))).unwrap();
     let charge = Charge { amount: Credits::whole(5), meter: None, reference: None };
     assert_eq!(names(&desk.decide_with(now(), &charge).unwrap()), ["user_package.consumed"]);
-}
-
-#[test]
-fn a_plain_payment_of_an_order_delivers_as_well() {
-    let recorded = desk().decide(now(), &[Command::Order(order(), OrderCommand::Pay(payment("p-1", 3_000)))]);
-    assert_eq!(names(&recorded.unwrap()), WHOLE);
 }
 
 #[test]

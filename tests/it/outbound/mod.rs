@@ -8,9 +8,11 @@
 //! mail.rs       SMTP and the folder
 //! expiry.rs     a provider in trouble, and an order whose time is over
 //! delivery.rs   bought, paid, key created, mailed: whatever happens on the way
+//! apart.rs      a process of workers alone, and a master key that is another one
 //! scene.rs      a ledger with its workers, a forward service and a mail server
 //! ```
 
+mod apart;
 mod delivery;
 mod expiry;
 mod forward;
