@@ -35,8 +35,8 @@ CREATE TABLE jobs.jobs (
     CHECK ((state = 'running') = (lease IS NOT NULL AND lease_until IS NOT NULL))
 ) WITH (fillfactor = 80);
 
-CREATE INDEX jobs_ready  ON jobs.jobs (by_business_clock, run_at) WHERE state = 'queued';
-CREATE INDEX jobs_leased ON jobs.jobs (lease_until) WHERE state = 'running';
+CREATE INDEX jobs_ready  ON jobs.jobs (kind, by_business_clock, run_at) WHERE state = 'queued';
+CREATE INDEX jobs_leased ON jobs.jobs (kind, lease_until) WHERE state = 'running';
 CREATE INDEX jobs_done   ON jobs.jobs (updated_at) WHERE state = 'done';
 CREATE INDEX jobs_dead   ON jobs.jobs (updated_at) WHERE state = 'dead';
 

@@ -2,23 +2,26 @@
 //!
 //! ```text
 //!   settings ──► store, vault, providers ──► app ──► workers: read models, processes, jobs, timers
-//!                                              └───► web: one listener
+//!                                              └───► web: one listener, in a process of workers for its health alone
 //!   stop ──► the listener closes, open requests are answered ──► the workers finish ──► the store closes
 //! ```
+//!
+//! Workers have connections of their own. Each part of stopping has a bound: what does not end by then is left behind.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use secrecy::ExposeSecret;
 use sqlx::PgPool;
 use sqlx::postgres::PgConnectOptions;
 use tokio::net::TcpListener;
-use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use url::Url;
+use utoipa_axum::router::OpenApiRouter;
 
 use crate::app::{App, Parts};
 use crate::clock::Clock;
@@ -29,8 +32,8 @@ use crate::mail::{MailOptions, Mailer, Via};
 use crate::processes::{self, MailLinks};
 use crate::providers::sandbox::{self, Sandbox};
 use crate::providers::{Provider, Providers};
-use crate::store::{Store, StoreOptions};
-use crate::vault::Vault;
+use crate::store::{self, Store, StoreError, StoreOptions};
+use crate::vault::{Vault, VaultError};
 use crate::web;
 use crate::workers::jobs::{JobOptions, JobRunner};
 use crate::workers::read_gate::ReadGate;
@@ -41,7 +44,7 @@ use crate::workers::{self, projections};
 pub enum Part {
     /// Answers requests; workers run elsewhere.
     Web,
-    /// Follows the log and does what it asks for; requests are answered elsewhere.
+    /// Follows the log and does what it asks for; requests are answered elsewhere, but for health and metrics.
     Workers,
 }
 
@@ -53,11 +56,16 @@ pub enum Mailbox {
     Folder(PathBuf),
 }
 
+/// Longer than a socket's and a worker's own wait: those say what they leave behind.
+const STOP_WAIT: Duration = Duration::from_secs(60);
+
 /// Started and answering.
 pub struct Server {
     app: App,
-    address: Option<SocketAddr>,
+    address: SocketAddr,
     public_url: Url,
+    /// The workers' own connections.
+    pool: PgPool,
     web: Loops,
     workers: Loops,
 }
@@ -70,10 +78,16 @@ struct Loops {
 }
 
 impl Loops {
-    async fn end(&self) {
+    async fn end(&self, what: &'static str) {
         self.stop.cancel();
         self.tasks.close();
-        self.tasks.wait().await;
+        within_bound(what, self.tasks.wait()).await;
+    }
+}
+
+async fn within_bound(what: &'static str, ending: impl Future<Output = ()>) {
+    if tokio::time::timeout(STOP_WAIT, ending).await.is_err() {
+        tracing::warn!("{what} did not end within {} s and is left behind", STOP_WAIT.as_secs());
     }
 }
 
@@ -83,7 +97,7 @@ impl Server {
     /// # Errors
     /// One sentence about what is missing, malformed or out of reach.
     pub async fn start(mut settings: Settings, mailbox: Mailbox, only: Option<Part>) -> anyhow::Result<Self> {
-        let listener = if only == Some(Part::Workers) { None } else { Some(listen(&mut settings).await?) };
+        let listener = listen(&mut settings).await?;
         let url = settings.database_url.expose_secret();
         // The address may hold a password, so it is not repeated.
         let connect: PgConnectOptions =
@@ -91,22 +105,34 @@ impl Server {
         let clock = Clock::system();
         let options = StoreOptions { clock: clock.clone(), ..StoreOptions::default() };
         let store = Store::open(connect.clone(), options).await.context("the database cannot be reached")?;
-        crate::store::check_migrated(store.pool()).await?;
+        store::check_migrated(store.pool()).await?;
+        let pool = store::pool(store::as_writer(connect.clone()), workers::CONNECTIONS).await?;
         let vault = Vault::try_new(*settings.master_key.expose(), store.pool().clone())?;
+        vault.check_master_key().await.map_err(|error| match error {
+            VaultError::WrongMasterKey => {
+                anyhow::anyhow!("LEDGER_MASTER_KEY is not the key that this database was begun with")
+            }
+            error => anyhow::Error::new(error).context("the vault cannot be read"),
+        })?;
         let follower = projections::Options { clock: clock.clone(), ..projections::Options::default() };
         let (follower, followed) = projections::Loop::new(connect, follower);
         let does_work = only != Some(Part::Web);
         let app = app(&settings, store, vault.clone(), clock, does_work.then_some(followed)).await?;
 
         let public_url = settings.public_url.clone();
-        let mut server = Self { app, address: None, public_url, web: Loops::default(), workers: Loops::default() };
+        let address = listener.local_addr()?;
+        let (web, workers) = (Loops::default(), Loops::default());
+        let server = Self { app, address, public_url, pool, web, workers };
         if does_work {
             server.work(&settings, mailbox, vault)?;
             server.follow(follower)?;
         }
-        if let Some(listener) = listener {
-            server.answer(&settings, listener)?;
+        if server.app.sandbox.is_some() {
+            let following =
+                sandbox::clock::follow(server.pool.clone(), server.app.clock.clone(), server.web.stop.clone());
+            server.web.tasks.spawn(following);
         }
+        server.answer(&settings, listener, only)?;
         Ok(server)
     }
 
@@ -115,10 +141,10 @@ impl Server {
         &self.app
     }
 
-    /// Where it listens; `None`: it does not.
+    /// Where it listens.
     #[must_use]
     pub fn address(&self) -> Option<SocketAddr> {
-        self.address
+        Some(self.address)
     }
 
     /// How customers and providers reach it.
@@ -129,9 +155,12 @@ impl Server {
 
     /// Stops what was started, last things first. What was begun is finished, within each part's bound.
     pub async fn stop(self) {
-        self.web.end().await;
-        self.workers.end().await;
-        self.app.dispatch.store().close().await;
+        self.web.end("the web").await;
+        self.workers.end("the workers").await;
+        let closing = async {
+            tokio::join!(self.pool.close(), self.app.dispatch.store().close());
+        };
+        within_bound("the store", closing).await;
     }
 
     /// The read models have a thread of their own: folding a big batch holds up nobody's sockets.
@@ -146,7 +175,8 @@ impl Server {
     }
 
     fn work(&self, settings: &Settings, mailbox: Mailbox, vault: Vault) -> anyhow::Result<()> {
-        let Parts { dispatch, pool, clock, .. } = &*self.app;
+        let Parts { dispatch, clock, .. } = &*self.app;
+        let pool = &self.pool;
         let mailer = Mailer::try_new(&MailOptions {
             via: match (&settings.mail.smtp_url, mailbox) {
                 (Some(url), _) => Via::Smtp(url.clone()),
@@ -168,24 +198,21 @@ impl Server {
         let handlers = processes::handlers(dispatch, &vault, forward, mailer, links);
         let runner = JobRunner::new(pool.clone(), clock.clone(), handlers, JobOptions::default());
         let Loops { stop, tasks } = &self.workers;
-        let news = Arc::new(Notify::new());
-        tasks.spawn(workers::processes::run(pool.clone(), news, runner.wake(), stop.clone()));
+        tasks.spawn(workers::processes::run(pool.clone(), runner.wake(), stop.clone()));
         tasks.spawn(runner.run(stop.clone()));
         tasks.spawn(workers::timers::run(pool.clone(), stop.clone()));
         tasks.spawn(workers::meters::jobs(pool.clone(), stop.clone()));
-        if self.app.sandbox.is_some() {
-            tasks.spawn(sandbox::clock::follow(pool.clone(), clock.clone(), stop.clone()));
-        }
+        tasks.spawn(workers::meters::processes(pool.clone(), stop.clone()));
         Ok(())
     }
 
-    fn answer(&mut self, settings: &Settings, listener: TcpListener) -> anyhow::Result<()> {
-        self.address = Some(listener.local_addr()?);
+    fn answer(&self, settings: &Settings, listener: TcpListener, only: Option<Part>) -> anyhow::Result<()> {
         let metrics = web::metrics::install()?;
         let edge = web::Edge::new(settings);
         let Loops { stop, tasks } = &self.web;
         let readiness = readiness(&self.app, stop.clone());
-        let router = web::assemble(web::api::routes(&self.app), edge.clone(), readiness, metrics.clone())?;
+        let api = if only == Some(Part::Workers) { OpenApiRouter::new() } else { web::api::routes(&self.app) };
+        let router = web::assemble(api, edge.clone(), readiness, metrics.clone())?;
         tasks.spawn(edge.upkeep(metrics, stop.clone()));
         tasks.spawn(workers::meters::store(self.app.dispatch.store().clone(), stop.clone()));
         tasks.spawn(web::serve(listener, router, stop.clone()));
@@ -239,7 +266,12 @@ fn readiness(app: &App, stopping: CancellationToken) -> web::Readiness {
     web::Readiness::new(stopping)
         .with("database", move || {
             let pool = asked.clone();
-            async move { crate::store::check_migrated(&pool).await.map_err(|error| error.to_string()) }
+            async move {
+                store::check_migrated(&pool).await.map_err(|error| match error {
+                    StoreError::NotMigrated => error.to_string(),
+                    error => unanswered(&error),
+                })
+            }
         })
         .with("read_models", move || {
             let pool = lagging.clone();
@@ -255,6 +287,12 @@ async fn read_models_keep_up(pool: &PgPool) -> Result<(), String> {
     )
     .fetch_one(pool)
     .await
-    .map_err(|error| error.to_string())?;
+    .map_err(|error| unanswered(&error))?;
     if behind > BEHIND_MAX { Err(format!("the read models are {behind} events behind")) } else { Ok(()) }
+}
+
+/// Anybody may read what is not ready; why is for the log.
+fn unanswered(error: &dyn std::fmt::Display) -> String {
+    tracing::warn!(%error, "not ready: the database cannot be asked");
+    "the database cannot be asked".to_owned()
 }

@@ -8,7 +8,7 @@
 //! grant is worth nothing from the moment it expires, whether or not anybody has recorded that. `balance` counts what
 //! is on the books, expired grants included; `available` is what can be spent.
 //!
-//! The state holds only grants that have something left, so it stays as small as what a customer really has. That
+//! The state holds only grants that have something left; those that expired with something left stay among them. That
 //! bounds what `grant` can recognise as said before: a grant that is used up is forgotten here, and from then on the
 //! repeat is stopped by the log's record of command results, or by the order or period that asked for it.
 

@@ -19,8 +19,8 @@ pub enum DeliveryCommand {
     MailSent {
         message_id: String,
     },
-    /// `attempt` counts from 1, anew with each step and after each retry by hand; one that is known already changes
-    /// nothing.
+    /// `attempt` counts from 1 over the whole life of a step, retries by hand included; numbers may be missing. One that
+    /// is known already changes nothing.
     AttemptFailed {
         step: DeliveryStep,
         attempt: u32,

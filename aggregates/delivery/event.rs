@@ -71,6 +71,7 @@ pub struct AttemptFailed {
 #[serde(deny_unknown_fields)]
 pub struct GivenUp {
     pub step: DeliveryStep,
+    /// The number of the last one that failed.
     pub attempts: u32,
     pub at: DateTime<Utc>,
 }

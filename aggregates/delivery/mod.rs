@@ -41,7 +41,7 @@ pub struct Progress {
     /// What is to be done next; `None`: all is done.
     pub next: Option<DeliveryStep>,
     pub key: Option<KeyCreated>,
-    /// Attempts at `next` that failed, since it was last tried by hand.
+    /// The number of the last attempt at `next` that failed, since it was last tried by hand.
     pub failed: u32,
     pub given_up: bool,
 }

@@ -9,9 +9,10 @@ use anyhow::Context;
 use secrecy::ExposeSecret;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use url::Url;
 
 use super::demo;
-use super::serve::{announce, stop_asked_for};
+use super::serve::{announce, stop_token};
 use crate::config::{Layers, Settings, TokenKey};
 use crate::embedded_postgres::{Durability, EmbeddedPostgres, Options};
 use crate::forward::simulator::{Simulator, SimulatorOptions};
@@ -38,14 +39,7 @@ pub(super) struct Arguments {
 
 pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     // From here on: whoever stops it while it starts gets a clean end too.
-    let stop = CancellationToken::new();
-    let asked = stop.clone();
-    tokio::spawn(async move {
-        if let Err(error) = stop_asked_for().await {
-            tracing::error!(%error, "signals cannot be heard");
-        }
-        asked.cancel();
-    });
+    let stop = stop_token();
     std::fs::create_dir_all(&arguments.data_dir)
         .with_context(|| format!("{} cannot be made", arguments.data_dir.display()))?;
     let folder = arguments.data_dir.canonicalize()?;
@@ -71,15 +65,15 @@ async fn serve(
     let connect = postgres.connect_options(DATABASE);
     crate::store::migrate(&connect).await?;
     let (simulator, tasks) = (CancellationToken::new(), TaskTracker::new());
-    let settings = settings(arguments, folder, postgres.url(DATABASE), &simulator, &tasks).await?;
+    let (settings, around) = settings(arguments, folder, postgres.url(DATABASE), &simulator, &tasks).await?;
     let mail = folder.join("mail");
     std::fs::create_dir_all(&mail)?;
-    let server = Server::start(settings.clone(), Mailbox::Folder(mail.clone()), None).await?;
+    let server = Server::start(settings.clone(), Mailbox::Folder(mail), None).await?;
     let ready = async {
         if !arguments.no_demo {
             demo::set_up(server.app()).await?;
         }
-        introduce(server.public_url(), &settings, &mail)
+        introduce(server.public_url(), &settings, &around)
     };
     let outcome = ready.await;
     if outcome.is_ok() {
@@ -99,14 +93,17 @@ async fn settings(
     database_url: String,
     stop: &CancellationToken,
     tasks: &TaskTracker,
-) -> anyhow::Result<Settings> {
+) -> anyhow::Result<(Settings, Around)> {
     let mut layers: Layers = Settings::layers(None)?;
     layers.over("LISTEN", arguments.listen.map(|address| address.to_string()));
     let mut settings = Settings::for_dev(folder, database_url, layers.clone())?;
+    let mut around =
+        Around { forward: without_credentials(settings.forward.url.clone()), mail: mail(folder, &settings) };
     if !layers.has("FORWARD_API_URL") {
         let simulator = bind_simulator(&settings).await?;
         let address = simulator.address();
         settings.forward.url = format!("http://{address}").parse()?;
+        around.forward = format!("{} (a stand-in)", settings.forward.url);
         let stop = stop.clone();
         tasks.spawn(async move {
             if let Err(error) = simulator.serve(stop).await {
@@ -114,7 +111,29 @@ async fn settings(
             }
         });
     }
-    Ok(settings)
+    Ok((settings, around))
+}
+
+/// The services around the ledger, as somebody at a terminal is told of them: a stand-in, or the real ones.
+struct Around {
+    forward: String,
+    mail: String,
+}
+
+fn mail(folder: &Path, settings: &Settings) -> String {
+    match &settings.mail.smtp_url {
+        None => folder.join("mail").display().to_string(),
+        Some(url) => match Url::parse(url.expose_secret()) {
+            Ok(url) => format!("{} (mail leaves for real)", without_credentials(url)),
+            Err(_) => "SMTP_URL (mail leaves for real)".to_owned(),
+        },
+    }
+}
+
+/// An address that cannot be rid of its credentials is not shown.
+fn without_credentials(mut url: Url) -> String {
+    let hidden = url.set_username("").is_ok() && url.set_password(None).is_ok();
+    if hidden { url.to_string() } else { "as set".to_owned() }
 }
 
 /// On its usual port if nobody else is there.
@@ -132,11 +151,11 @@ async fn bind_simulator(settings: &Settings) -> anyhow::Result<Simulator> {
 }
 
 /// What somebody at a terminal needs to begin.
-fn introduce(public_url: &url::Url, settings: &Settings, mail: &Path) -> anyhow::Result<()> {
+fn introduce(public_url: &Url, settings: &Settings, around: &Around) -> anyhow::Result<()> {
     println!("address          {public_url}");
     println!("documentation    {}", public_url.join("api/docs")?);
-    println!("forward service  {} (a stand-in)", settings.forward.url);
-    println!("mail             {}", mail.display());
+    println!("forward service  {}", around.forward);
+    println!("mail             {}", around.mail);
     println!();
     println!("export LEDGER={}", public_url.as_str().trim_end_matches('/'));
     for (name, role) in [("admin", Role::Admin), ("alice", Role::User), ("gateway", Role::Service)] {

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use tokio_util::sync::CancellationToken;
+
 use crate::config::Settings;
 use crate::server::{Mailbox, Part, Server};
 
@@ -23,6 +25,7 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let mut layers = Settings::layers(arguments.config.as_deref())?;
     layers.over("LISTEN", arguments.listen.map(|address| address.to_string()));
     let settings = Settings::for_serve(&layers)?;
+    warn_about_payments(&settings);
     let server = Server::start(settings, Mailbox::None, arguments.only).await?;
     announce(&server);
     stop_asked_for().await?;
@@ -31,16 +34,37 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The one line that says it is ready, for people and for whoever started it.
-pub(super) fn announce(server: &Server) {
-    match server.address() {
-        Some(address) => println!("listening on http://{address}"),
-        None => println!("working"),
+/// Both are fine for a trial, and neither is for a business.
+fn warn_about_payments(settings: &Settings) {
+    if settings.sandbox {
+        tracing::warn!("SANDBOX is on: whoever reaches this server can pay without money and move its clock");
+    } else {
+        tracing::warn!("no payment provider is configured: nothing can be bought here");
     }
 }
 
+/// The one line that says it is ready, for people and for whoever started it.
+pub(super) fn announce(server: &Server) {
+    if let Some(address) = server.address() {
+        println!("listening on http://{address}");
+    }
+}
+
+/// Cancelled by [`stop_asked_for`].
+pub(super) fn stop_token() -> CancellationToken {
+    let stop = CancellationToken::new();
+    let asked = stop.clone();
+    tokio::spawn(async move {
+        if let Err(error) = stop_asked_for().await {
+            tracing::error!(%error, "signals cannot be heard");
+        }
+        asked.cancel();
+    });
+    stop
+}
+
 /// Ctrl-C, or what a service manager sends.
-pub(super) async fn stop_asked_for() -> anyhow::Result<()> {
+async fn stop_asked_for() -> anyhow::Result<()> {
     let mut terminated = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
     tokio::select! {
         interrupted = tokio::signal::ctrl_c() => interrupted?,

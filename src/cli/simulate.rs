@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use secrecy::SecretString;
-use tokio_util::sync::CancellationToken;
 
+use super::serve::stop_token;
 use crate::forward::simulator::fault::Faults;
 use crate::forward::simulator::{Simulator, SimulatorOptions};
 
@@ -49,14 +49,6 @@ pub(super) async fn run(command: Command) -> anyhow::Result<ExitCode> {
     let mut out = std::io::stdout();
     writeln!(out, "listening on http://{}", simulator.address())?;
     out.flush()?;
-    let shutdown = CancellationToken::new();
-    let stop = shutdown.clone();
-    tokio::spawn(async move {
-        match tokio::signal::ctrl_c().await {
-            Ok(()) => stop.cancel(),
-            Err(error) => tracing::warn!(%error, "Ctrl-C will not be noticed"),
-        }
-    });
-    simulator.serve(shutdown).await?;
+    simulator.serve(stop_token()).await?;
     Ok(ExitCode::SUCCESS)
 }

@@ -7,8 +7,13 @@ use serde::{Deserialize, Serialize};
 use super::{ForwardError, IssuedKey, KeyRequest};
 
 const KEY_NAME: &str = "Auto-generated on package purchase";
-const KEY_BYTES: std::ops::RangeInclusive<usize> = 8..=512;
+/// Long enough that the four characters shown later say nothing of the rest.
+const KEY_BYTES: std::ops::RangeInclusive<usize> = 16..=512;
 const KEY_ID_BYTES: std::ops::RangeInclusive<usize> = 1..=128;
+/// What is longer without a break is taken for a secret in what the service says…
+const RUN_MAX: usize = 23;
+/// …and what has digits in it, from the shortest key on.
+const RUN_WITH_DIGITS_MAX: usize = 15;
 /// Of what the service says about a failure.
 const SAID_CHARS_MAX: usize = 200;
 
@@ -79,12 +84,12 @@ fn leniently<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option
 pub(super) fn read(status: StatusCode, body: &[u8], request: &KeyRequest<'_>) -> Result<IssuedKey, ForwardError> {
     let answer = serde_json::from_slice::<Answer>(body);
     if !status.is_success() {
-        let said = answer.ok().and_then(|answer| said(answer.error, request));
+        let said = answer.ok().and_then(|answer| said(answer, request));
         return Err(ForwardError::Status { status, said });
     }
     let answer = answer.map_err(|_| ForwardError::NotJson { what: looks_like(body) })?;
     if answer.success != Some(true) {
-        return Err(ForwardError::Refused { said: said(answer.error, request) });
+        return Err(ForwardError::Refused { said: said(answer, request) });
     }
     let key = answer.api_key.and_then(Scalar::into_string).filter(|key| is_plausible(key, &KEY_BYTES));
     let key = key.ok_or(ForwardError::Implausible { field: "apiKey" })?;
@@ -106,11 +111,12 @@ fn looks_like(body: &[u8]) -> &'static str {
 }
 
 /// What the service says may quote the customer's name and address, or a key: those stay out of the log.
-fn said(error: Option<Scalar>, request: &KeyRequest<'_>) -> Option<String> {
-    let mut text = error?.into_string()?;
-    for personal in [request.email, request.username] {
-        if !personal.trim().is_empty() {
-            text = text.replace(personal, "…");
+fn said(answer: Answer, request: &KeyRequest<'_>) -> Option<String> {
+    let key = answer.api_key.and_then(Scalar::into_string).unwrap_or_default();
+    let mut text = answer.error?.into_string()?;
+    for secret in [key.as_str(), request.email, request.username] {
+        if !secret.trim().is_empty() {
+            text = text.replace(secret, "…");
         }
     }
     let words = text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
@@ -120,7 +126,15 @@ fn said(error: Option<Scalar>, request: &KeyRequest<'_>) -> Option<String> {
 }
 
 fn is_telling(word: &str) -> bool {
-    word.contains('@') || word.contains("sk-")
+    word.contains('@') || word.contains("sk-") || word.split(|c| !is_of_a_token(c)).any(is_like_a_token)
+}
+
+fn is_of_a_token(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '+' | '/' | '=')
+}
+
+fn is_like_a_token(run: &str) -> bool {
+    run.len() > RUN_MAX || (run.len() > RUN_WITH_DIGITS_MAX && run.bytes().any(|byte| byte.is_ascii_digit()))
 }
 
 #[cfg(test)]
@@ -146,7 +160,7 @@ mod tests {
 
     #[test]
     fn a_key_id_may_be_a_text_or_a_number() {
-        let key = "sk-0123456789";
+        let key = "sk-0123456789abcdef";
         for (id, expected) in [(r#""key-id""#, "key-id"), ("17", "17")] {
             let body = format!(r#"{{"success":true,"apiKey":"{key}","keyId":{id},"extra":[1]}}"#);
             assert_eq!(answered(200, &body), Ok((expected.to_owned(), key.to_owned())));
@@ -157,7 +171,7 @@ mod tests {
     fn only_plain_success_is_success() {
         let refused = |said: &str| Err(ForwardError::Refused { said: Some(said.to_owned()) });
         assert_eq!(answered(200, r#"{"success":false,"error":"额度 不足"}"#), refused("额度 不足"));
-        let key = r#""apiKey":"sk-0123456789","keyId":"k""#;
+        let key = r#""apiKey":"sk-0123456789abcdef","keyId":"k""#;
         for body in
             [format!("{{{key}}}"), format!(r#"{{"success":null,{key}}}"#), format!(r#"{{"success":false,{key}}}"#)]
         {
@@ -171,13 +185,22 @@ mod tests {
     #[test]
     fn a_key_must_look_like_one() {
         let long = format!("\"{}\"", "k".repeat(513));
-        for key in ["\"\"", "\"short\"", "null", "{}", "\"with a space\"", "\"line\\nbreak\"", "\"schlüssel-ä\"", &long]
-        {
+        for key in [
+            "\"\"",
+            "\"short\"",
+            "\"fifteen-letters\"",
+            "null",
+            "{}",
+            "\"with a space\"",
+            "\"line\\nbreak\"",
+            "\"schlüssel-ä\"",
+            &long,
+        ] {
             let body = format!(r#"{{"success":true,"apiKey":{key},"keyId":"k"}}"#);
             assert_eq!(answered(200, &body), Err(ForwardError::Implausible { field: "apiKey" }), "{key}");
         }
         for id in ["\"\"", "null", "[]", "{\"a\":1}", "true", "\"a b\""] {
-            let body = format!(r#"{{"success":true,"apiKey":"sk-0123456789","keyId":{id}}}"#);
+            let body = format!(r#"{{"success":true,"apiKey":"sk-0123456789abcdef","keyId":{id}}}"#);
             assert_eq!(answered(200, &body), Err(ForwardError::Implausible { field: "keyId" }), "{id}");
         }
     }
@@ -196,6 +219,17 @@ mod tests {
         let body = r#"{"success":false,"error":"user-name <other@example.com> user@example.com has sk-abc\r\nSet: x"}"#;
         let error = answered(200, body).unwrap_err().to_string();
         assert_eq!(error, "the forward service refused: … … … has … Set: x");
+        // Also a key without any mark of one, and the one that came with the refusal.
+        for token in ["0f3c9a77d1e84b52", "AbCdEfGhIjKlMnOpQrStUvWxYz", "key=0f3c9a77d1e84b52,", "(0f3c9a77-d1e84b52)"]
+        {
+            let body = format!(r#"{{"success":false,"error":"exists: {token} 已存在"}}"#);
+            assert_eq!(
+                answered(409, &body).unwrap_err().to_string(),
+                "the forward service answered HTTP 409: exists: … 已存在"
+            );
+        }
+        let body = r#"{"success":false,"apiKey":"hunter2 hunter","error":"has hunter2 hunter"}"#;
+        assert_eq!(answered(200, body).unwrap_err().to_string(), "the forward service refused: has …");
         let body = format!(r#"{{"success":false,"error":"{}"}}"#, "long ".repeat(1_000));
         assert!(answered(200, &body).unwrap_err().to_string().chars().count() < 250);
     }

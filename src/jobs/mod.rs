@@ -14,7 +14,8 @@
 //!
 //! A claimed job carries a lease; its runner (`workers/jobs.rs`) renews it while it works and stops working when it
 //! cannot. What a killed process held is claimed by another once the lease is out. So a handler must be safe to begin
-//! again at any point, and may be dropped at any `await`: it holds no transaction open across one of its own.
+//! again at any point, and may be dropped at any `await`: it holds no transaction open across one of its own, and nothing it
+//! has begun goes on without it.
 
 pub mod policy;
 mod table;
@@ -22,7 +23,9 @@ mod table;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
-pub use table::{Claimed, Count, Lease, Settled, claim, counts, enqueue_in_tx, extend, prune_done, retry_now, settle};
+pub use table::{
+    Claimed, Count, Lease, Room, Settled, claim, counts, enqueue_in_tx, extend, prune_done, retry_now, settle,
+};
 
 /// A job to be done; said again with the same kind and key it is the same job.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,8 +55,13 @@ pub struct Job {
     pub key: String,
     pub account_id: Option<String>,
     pub payload: serde_json::Value,
-    /// From 1, over the whole life of the job; numbers may be missing (a killed process), none comes twice.
+    /// From 1, over the whole life of the job; numbers may be missing (a killed process, a shutdown, a timer that was
+    /// early), none comes twice.
     pub attempt: i32,
+    /// This one included, of this round: since the last retry by hand, and without those that were no attempt.
+    pub tries: u32,
+    /// Why the attempt before failed.
+    pub last_error: Option<String>,
 }
 
 /// What became of one attempt. Reasons are short, and fit for an admin's eyes: no personal data, no secrets.

@@ -62,54 +62,68 @@ pub struct Lease {
 pub struct Claimed {
     pub job: Job,
     pub lease: Lease,
-    /// This one included, of this round.
-    pub tries: u32,
     /// Since the round's first attempt.
     pub trying_for: TimeDelta,
 }
 
-/// Takes up to `most` jobs of `kinds`: those that are ready, and those whose runner has fallen silent. Two callers
-/// never get the same one.
+/// How many jobs of a kind may be taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    pub kind: &'static str,
+    pub places: u32,
+}
+
+/// Takes jobs, of each kind as many as there is room for: timers that are due, then those whose runner has fallen
+/// silent, then those that are ready. Two callers never get the same one.
 ///
 /// # Errors
 /// When the database cannot be asked.
 pub async fn claim(
     pool: &PgPool,
-    kinds: &[&str],
+    rooms: &[Room],
     owner: &str,
     lease: Duration,
     business_now: DateTime<Utc>,
-    most: i64,
 ) -> Result<Vec<Claimed>, sqlx::Error> {
-    // Three range scans of two small indexes. What is locked by another claimer is passed over, not waited for.
+    let kinds: Vec<&str> = rooms.iter().map(|room| room.kind).collect();
+    let places: Vec<i64> = rooms.iter().map(|room| i64::from(room.places)).collect();
+    // Three range scans of two small indexes for each kind. What is locked by another claimer is passed over, not
+    // waited for.
     let rows = sqlx::query(
-        "WITH lapsed AS (
-             SELECT id FROM jobs.jobs WHERE state = 'running' AND lease_until < clock_timestamp() AND kind = ANY ($1)
-              ORDER BY lease_until LIMIT $5 FOR UPDATE SKIP LOCKED),
-         ready AS (
-             SELECT id FROM jobs.jobs
-              WHERE state = 'queued' AND NOT by_business_clock AND run_at <= clock_timestamp() AND kind = ANY ($1)
-              ORDER BY run_at LIMIT $5 FOR UPDATE SKIP LOCKED),
+        "WITH rooms AS (SELECT r.kind, r.places FROM unnest($1::text[], $5::int8[]) AS r (kind, places)),
          due AS (
-             SELECT id FROM jobs.jobs
-              WHERE state = 'queued' AND by_business_clock AND run_at <= $4 AND kind = ANY ($1)
-              ORDER BY run_at LIMIT $5 FOR UPDATE SKIP LOCKED),
-         chosen AS (
-             SELECT id FROM lapsed UNION ALL SELECT id FROM ready UNION ALL SELECT id FROM due LIMIT $5)
+             SELECT r.kind, 1 AS turn, j.run_at AS since, j.id FROM rooms r CROSS JOIN LATERAL (
+                 SELECT id, run_at FROM jobs.jobs
+                  WHERE state = 'queued' AND kind = r.kind AND by_business_clock AND run_at <= $4
+                  ORDER BY run_at LIMIT r.places FOR UPDATE SKIP LOCKED) j),
+         lapsed AS (
+             SELECT r.kind, 2 AS turn, j.lease_until AS since, j.id FROM rooms r CROSS JOIN LATERAL (
+                 SELECT id, lease_until FROM jobs.jobs
+                  WHERE state = 'running' AND kind = r.kind AND lease_until < clock_timestamp()
+                  ORDER BY lease_until LIMIT r.places FOR UPDATE SKIP LOCKED) j),
+         ready AS (
+             SELECT r.kind, 3 AS turn, j.run_at AS since, j.id FROM rooms r CROSS JOIN LATERAL (
+                 SELECT id, run_at FROM jobs.jobs
+                  WHERE state = 'queued' AND kind = r.kind AND NOT by_business_clock AND run_at <= clock_timestamp()
+                  ORDER BY run_at LIMIT r.places FOR UPDATE SKIP LOCKED) j),
+         queue AS (
+             SELECT id, kind, row_number() OVER (PARTITION BY kind ORDER BY turn, since, id) AS place
+               FROM (TABLE due UNION ALL TABLE lapsed UNION ALL TABLE ready) all_of_them),
+         chosen AS (SELECT q.id FROM queue q JOIN rooms r USING (kind) WHERE q.place <= r.places)
          UPDATE jobs.jobs j
             SET state = 'running', lease = gen_random_uuid(), lease_owner = $2,
                 lease_until = clock_timestamp() + $3 * interval '1 millisecond',
                 attempts = j.attempts + 1, tries = j.tries + 1,
                 round_began_at = coalesce(j.round_began_at, clock_timestamp()), updated_at = clock_timestamp()
            FROM chosen WHERE j.id = chosen.id
-         RETURNING j.id, j.kind, j.key, j.account_id, j.payload, j.attempts, j.lease, j.tries,
+         RETURNING j.id, j.kind, j.key, j.account_id, j.payload, j.attempts, j.lease, j.tries, j.last_error,
                    (extract(epoch FROM clock_timestamp() - j.round_began_at) * 1000)::int8 AS trying_for_ms",
     )
     .bind(kinds)
     .bind(owner)
     .bind(millis(lease))
     .bind(business_now)
-    .bind(most)
+    .bind(places)
     .fetch_all(pool)
     .await?;
     rows.iter().map(claimed).collect()
@@ -123,10 +137,11 @@ fn claimed(row: &sqlx::postgres::PgRow) -> Result<Claimed, sqlx::Error> {
         account_id: row.try_get("account_id")?,
         payload: row.try_get("payload")?,
         attempt: row.try_get("attempts")?,
+        tries: u32::try_from(row.try_get::<i32, _>("tries")?).unwrap_or(1),
+        last_error: row.try_get("last_error")?,
     };
     let lease = Lease { job: job.id, token: row.try_get("lease")? };
-    let tries = u32::try_from(row.try_get::<i32, _>("tries")?).unwrap_or(1);
-    Ok(Claimed { job, lease, tries, trying_for: TimeDelta::milliseconds(row.try_get("trying_for_ms")?) })
+    Ok(Claimed { job, lease, trying_for: TimeDelta::milliseconds(row.try_get("trying_for_ms")?) })
 }
 
 /// Keeps a lease for another while; `false` when it is somebody else's by now.
@@ -159,9 +174,10 @@ pub enum Settled {
         after: Duration,
         reason: String,
     },
-    /// Too early by the business clock; that was no attempt.
+    /// Too early by the business clock: that was no try. Its number is used up.
     NotBefore(DateTime<Utc>),
-    /// Not finished and nobody's fault (a shutdown): no attempt, and free for whoever comes next.
+    /// Not finished and nobody's fault (a shutdown): no try, and free for whoever comes next. Its number is used up: a
+    /// failure may have been told under it.
     Released,
     Dead {
         reason: String,
@@ -174,7 +190,7 @@ pub enum Settled {
 /// # Errors
 /// When the database cannot be asked.
 pub async fn settle(pool: &PgPool, lease: Lease, settled: Settled) -> Result<bool, sqlx::Error> {
-    let (state, pause, timer, no_attempt, reason) = match settled {
+    let (state, pause, timer, no_try, reason) = match settled {
         Settled::Done => ("done", Duration::ZERO, None, false, None),
         Settled::Again { after, reason } => ("queued", after, None, false, Some(short(&reason))),
         Settled::NotBefore(time) => ("queued", Duration::ZERO, Some(time), true, None),
@@ -187,7 +203,6 @@ pub async fn settle(pool: &PgPool, lease: Lease, settled: Settled) -> Result<boo
                 run_at = CASE WHEN retry_asked THEN clock_timestamp()
                               ELSE coalesce($5, clock_timestamp() + $4 * interval '1 millisecond') END,
                 by_business_clock = $5 IS NOT NULL AND NOT retry_asked,
-                attempts = attempts - $6::int4,
                 tries = CASE WHEN retry_asked THEN 0 ELSE tries - $6::int4 END,
                 round_began_at = CASE WHEN retry_asked OR tries - $6::int4 = 0 THEN NULL ELSE round_began_at END,
                 last_error = CASE WHEN $3 = 'done' THEN NULL ELSE coalesce($7, last_error) END,
@@ -200,7 +215,7 @@ pub async fn settle(pool: &PgPool, lease: Lease, settled: Settled) -> Result<boo
     .bind(state)
     .bind(millis(pause))
     .bind(timer)
-    .bind(i32::from(no_attempt))
+    .bind(i32::from(no_try))
     .bind(reason)
     .execute(pool)
     .await?;

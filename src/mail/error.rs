@@ -19,7 +19,7 @@ pub enum MailError {
     PutOff { code: String },
     #[error("the mail server does not let us send, with code {code}")]
     NotLetIn { code: String },
-    #[error("the mail server refused the mail or its recipient for good with code {code}")]
+    #[error("the mail server refused the recipient for good with code {code}")]
     RefusedForGood { code: String },
     #[error("the customer's e-mail address is not one")]
     BadAddress,
@@ -57,6 +57,10 @@ pub enum MailSetupError {
     From,
     #[error("SMTP_URL must look like smtp://user:password@host:587?tls=required or smtps://user:password@host")]
     SmtpUrl,
+    #[error(
+        "SMTP_URL would send its password unencrypted: use smtps://, or add ?tls=required; only on this machine it may"
+    )]
+    SmtpReadable,
     #[error("the mail folder {path} cannot be made: {source}")]
     Folder { path: PathBuf, source: std::io::Error },
 }

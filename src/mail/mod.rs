@@ -26,7 +26,7 @@ pub use error::{MailError, MailSetupError};
 pub use templates::{Locale, PackageReady, Rendered, TemplateError, Templates};
 use transport::Transport;
 
-/// How long a conversation with a mail server may take.
+/// How long a conversation with a mail server may take. Shutting down waits longer than this.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Where mail goes, who it is from, and what replaces our templates.

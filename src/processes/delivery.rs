@@ -65,7 +65,7 @@ pub(super) enum Trouble {
     NobodyKnown,
     #[error("what the vault keeps of this delivery cannot be read")]
     KeptUnreadable,
-    #[error("the API key is no longer kept; have a new one made")]
+    #[error("the API key is no longer kept, so it cannot be mailed: give the customer another one by hand")]
     KeyGone,
     #[error(transparent)]
     Forward(#[from] crate::forward::ForwardError),

@@ -1,7 +1,8 @@
 //! Ends an order that was not paid in time, after asking its provider once more.
 //!
 //! A provider that cannot be asked gets a few chances; then the order expires all the same. Money that arrives later is
-//! still money: the order takes it.
+//! still money: the order takes it. An order that its provider calls paid never expires: taking the payment is tried
+//! again, and somebody is told where it cannot be.
 
 use aggregates::{AccountId, AggregateId, OrderId, OrderNumber, OrderStatus, State};
 use anyhow::Context;
@@ -10,10 +11,12 @@ use async_trait::async_trait;
 use super::kinds;
 use crate::dispatch::Dispatcher;
 use crate::jobs::{Handler, Job, Outcome};
-use crate::providers::{PaymentState, Provider};
+use crate::providers::PaymentState;
 
 /// About twenty seconds of a provider's silence.
-const ATTEMPTS_ASKING_MAX: i32 = 3;
+const TRIES_ASKING_MAX: u32 = 3;
+/// How failures begin once the provider has said that it was paid: the next try reads it, also in another process.
+const PAID: &str = "the provider says that it was paid";
 
 pub struct ExpireOrder {
     dispatcher: Dispatcher,
@@ -37,34 +40,29 @@ impl ExpireOrder {
         if self.dispatcher.clock().now() < placed.expires_at {
             return Ok(Outcome::NotBefore(placed.expires_at));
         }
-        let Some(provider) = self.dispatcher.providers().get(&placed.provider) else {
-            return self.end(&account, order, job.attempt, "its provider is not configured here").await;
-        };
-        match self.was_paid(provider.as_ref(), &placed.number).await {
-            Ok(true) => Ok(Outcome::Done),
-            Ok(false) => self.now(&account, order).await,
-            Err(why) => self.end(&account, order, job.attempt, &why).await,
+        match self.payment(&placed.provider, &placed.number).await {
+            Ok(PaymentState::Pending) => self.now(&account, order).await,
+            Ok(PaymentState::Paid(notice)) => match self.dispatcher.take_payment(notice).await {
+                // A payment for review pays for nothing.
+                Ok(taken) if taken.for_review => self.now(&account, order).await,
+                Ok(_) => Ok(Outcome::Done),
+                Err(error) => {
+                    tracing::warn!(%order, %error, "a payment could not be taken");
+                    Ok(Outcome::failed(format!("{PAID}, and the ledger could not take the payment")))
+                }
+            },
+            Err(why) if is_known_to_be_paid(job) => Ok(Outcome::failed(why)),
+            // Wait a little, but not for ever.
+            Err(why) if job.tries <= TRIES_ASKING_MAX => Ok(Outcome::failed(why)),
+            Err(_) => self.now(&account, order).await,
         }
     }
 
-    /// Asks the provider, and takes what was paid. A payment for review pays for nothing.
-    async fn was_paid(&self, provider: &dyn Provider, number: &OrderNumber) -> Result<bool, String> {
-        match provider.query(number).await {
-            Ok(PaymentState::Paid(notice)) => {
-                let taken = self.dispatcher.take_payment(notice).await;
-                taken.map(|taken| !taken.for_review).map_err(|error| error.to_string())
-            }
-            Ok(PaymentState::Pending) => Ok(false),
-            Err(error) => Err(error.to_string()),
-        }
-    }
-
-    /// Nobody can be asked: wait a little, but not for ever.
-    async fn end(&self, account: &AccountId, order: OrderId, attempt: i32, why: &str) -> anyhow::Result<Outcome> {
-        if attempt <= ATTEMPTS_ASKING_MAX {
-            return Ok(Outcome::failed(why));
-        }
-        self.now(account, order).await
+    /// What the provider knows, or why it cannot be asked.
+    async fn payment(&self, provider: &str, number: &OrderNumber) -> Result<PaymentState, String> {
+        let provider = self.dispatcher.providers().get(provider);
+        let provider = provider.ok_or_else(|| "its provider is not configured here".to_owned())?;
+        provider.query(number).await.map_err(|error| error.to_string())
     }
 
     async fn now(&self, account: &AccountId, order: OrderId) -> anyhow::Result<Outcome> {
@@ -75,6 +73,10 @@ impl ExpireOrder {
             Err(error) => Err(error.into()),
         }
     }
+}
+
+fn is_known_to_be_paid(job: &Job) -> bool {
+    job.last_error.as_deref().is_some_and(|last| last.starts_with(PAID))
 }
 
 pub(super) fn is_refusal(error: &crate::dispatch::DispatchError) -> bool {
@@ -96,7 +98,13 @@ impl Handler for ExpireOrder {
     }
 
     async fn run(&self, job: &Job) -> Outcome {
-        settle(self.expire(job).await)
+        match settle(self.expire(job).await) {
+            // Whatever fails now, this is not forgotten.
+            Outcome::Failed { reason } if is_known_to_be_paid(job) && !reason.starts_with(PAID) => {
+                Outcome::failed(format!("{PAID}; since then: {reason}"))
+            }
+            outcome => outcome,
+        }
     }
 
     /// The runner has logged it, and the job shows it: the order's own history has nothing to say about it.

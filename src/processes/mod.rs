@@ -33,7 +33,7 @@ use uuid::Uuid;
 pub use create_api_key::CreateApiKey;
 pub use expire_order::ExpireOrder;
 pub use expire_package::ExpirePackage;
-pub use runner::{Advanced, ProcessError, advance};
+pub use runner::{Advanced, ProcessError, Stuck, advance, lag};
 pub use send_mail::{MailLinks, SendMail};
 
 use crate::dispatch::Dispatcher;

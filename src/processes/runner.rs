@@ -3,6 +3,8 @@
 //! Any number of processes may do this at once: the checkpoints are compared and moved under their locks, in the
 //! transaction that writes the jobs, so one of them answers each event. Positions are gapless and a commit becomes
 //! visible as a whole, so what lies between two events of interest can be passed over without looking at it.
+//!
+//! An event that cannot be read is not passed over: its partition waits there for a release that can. The others go on.
 
 use std::collections::HashMap;
 
@@ -28,23 +30,50 @@ SELECT c.log_part, c.position AS checkpoint, e.position, e.schema_version, e.agg
   LEFT JOIN ledger.accounts a ON a.log_part = c.log_part AND a.account = e.account
  ORDER BY c.log_part, e.position";
 
+/// With the same condition. Counted no further than it takes to be alarmed.
+const LAG: &str = "
+SELECT count(*) FROM (
+       SELECT 1
+         FROM jobs.process_checkpoints c
+         JOIN ledger.events e ON e.log_part = c.log_part AND e.position > c.position
+        WHERE (e.aggregate_type IN ('order', 'delivery') OR e.event_type = 'activated')
+        LIMIT 10000) behind";
+
 /// What one step did.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Advanced {
-    /// Events of interest that were there to be read; none: everything is answered.
+    /// Events of interest that could be read; none: everything that can be is answered.
     pub events: usize,
     /// Jobs and retries that were asked for.
     pub asks: usize,
+    /// Partitions that stand still.
+    pub stuck: Vec<Stuck>,
+}
+
+/// A partition whose next event cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stuck {
+    pub log_part: i16,
+    pub position: i64,
+    pub why: String,
+}
+
+/// How many events the processes have not answered yet, up to ten thousand.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn lag(pool: &PgPool) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar(LAG).fetch_one(pool).await
 }
 
 #[derive(Debug, thiserror::Error)]
 pub enum ProcessError {
     #[error("database: {0}")]
     Database(#[from] sqlx::Error),
-    #[error("partition {log_part}, position {position}: {source}")]
-    Event { log_part: i16, position: i64, source: EventError },
-    #[error("partition {log_part}, position {position}: {what}")]
-    Corrupt { log_part: i16, position: i64, what: &'static str },
+    #[error(transparent)]
+    Event(#[from] EventError),
+    #[error("{0}")]
+    Corrupt(&'static str),
 }
 
 /// One partition's news.
@@ -58,41 +87,50 @@ struct News {
 /// Answers up to `events_max` events of each partition.
 ///
 /// # Errors
-/// When the database is in trouble, or an event cannot be read: it is not passed over.
+/// When the database is in trouble.
 pub async fn advance(pool: &PgPool, events_max: i64) -> Result<Advanced, ProcessError> {
     let rows = sqlx::query(READ).bind(events_max).fetch_all(pool).await?;
-    if rows.is_empty() {
-        return Ok(Advanced::default());
-    }
+    let mut advanced = Advanced::default();
     let mut news: HashMap<i16, News> = HashMap::new();
     for row in &rows {
-        let log_part: i16 = row.try_get("log_part")?;
-        let part = news.entry(log_part).or_default();
-        part.checkpoint = row.try_get("checkpoint")?;
-        part.position = row.try_get("position")?;
-        part.asks.extend(asks_of(&happened(row, log_part, part.position)?));
+        let (log_part, position) = (row.try_get("log_part")?, row.try_get("position")?);
+        if advanced.stuck.last().is_some_and(|stuck| stuck.log_part == log_part) {
+            continue;
+        }
+        match happened(row) {
+            Ok(happened) => {
+                let part = news.entry(log_part).or_default();
+                part.checkpoint = row.try_get("checkpoint")?;
+                part.position = position;
+                part.asks.extend(asks_of(&happened));
+                advanced.events += 1;
+            }
+            Err(ProcessError::Database(error)) => return Err(error.into()),
+            Err(error) => advanced.stuck.push(Stuck { log_part, position, why: error.to_string() }),
+        }
     }
-    // Not under a `select!`: sqlx 0.8 cannot be cut off while it begins a transaction.
+    if news.is_empty() {
+        return Ok(advanced);
+    }
+    // Cut off only where the database is silent: the pool closes a connection that comes back in a transaction.
     let mut transaction = pool.begin().await?;
-    let asks = answer(&mut transaction, &news).await?;
+    advanced.asks = answer(&mut transaction, &news).await?;
     transaction.commit().await?;
-    Ok(Advanced { events: rows.len(), asks })
+    Ok(advanced)
 }
 
-fn happened(row: &PgRow, log_part: i16, position: i64) -> Result<Happened, ProcessError> {
-    let corrupt = |what| ProcessError::Corrupt { log_part, position, what };
+fn happened(row: &PgRow) -> Result<Happened, ProcessError> {
     let kind = AggregateKind::from_name(row.try_get("aggregate_type")?);
-    let kind = kind.ok_or_else(|| corrupt("an aggregate that this release does not know"))?;
+    let kind = kind.ok_or(ProcessError::Corrupt("an aggregate that this release does not know"))?;
     let event = Event::from_parts(
         kind,
         row.try_get("event_type")?,
         row.try_get("schema_version")?,
         row.try_get::<&str, _>("payload")?,
-    );
-    let event = event.map_err(|source| ProcessError::Event { log_part, position, source })?;
+    )?;
     let account: Option<&str> = row.try_get("account_id")?;
     let account = account.and_then(|account| AccountId::try_new(account).ok());
-    let account = account.ok_or_else(|| corrupt("an account without a name"))?;
+    let account = account.ok_or(ProcessError::Corrupt("an account without a name"))?;
     Ok(Happened { account, aggregate: row.try_get("aggregate_id")?, event })
 }
 

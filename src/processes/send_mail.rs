@@ -33,7 +33,7 @@ const RECORD_PAUSE: Duration = Duration::from_millis(200);
 /// The addresses a mail shows.
 #[derive(Debug, Clone)]
 pub struct MailLinks {
-    /// Where the API key is used: `FORWARD_API_URL`, unless customers see another one.
+    /// Where the API key is used: `FORWARD_API_URL`, so customers must be able to reach that address too.
     pub api_url: String,
     pub dashboard_url: String,
 }

@@ -78,6 +78,19 @@ impl Vault {
         Ok(Self { inner: Arc::new(Inner { master, pool, cache }) })
     }
 
+    /// Whether the master key opens what is here: one account's key stands for all. A vault that is empty takes any.
+    ///
+    /// # Errors
+    /// When it does not, or the database cannot be asked.
+    pub async fn check_master_key(&self) -> Result<(), VaultError> {
+        let any: Option<(uuid::Uuid, Vec<u8>)> =
+            sqlx::query_as("SELECT account, wrapped FROM vault.account_keys WHERE wrapped IS NOT NULL LIMIT 1")
+                .fetch_optional(&self.inner.pool)
+                .await?;
+        let Some((account, wrapped)) = any else { return Ok(()) };
+        self.inner.master.unwrap(AccountKey::from_uuid(account), &wrapped).map(drop)
+    }
+
     /// Encrypts `plaintext` for this account and purpose; only the same two open it.
     ///
     /// # Errors

@@ -1,8 +1,9 @@
-//! Runs jobs: claims what is ready, a bounded number at a time, keeps each lease while its handler works, and settles
-//! what became of it.
+//! Runs jobs: claims what is ready, a bounded number of each kind at a time, keeps each lease while its handler works,
+//! and settles what became of it. Each kind has places of its own: a service that hangs holds up nobody else's jobs.
 //!
 //! Killed at any point, nothing is lost: the lease runs out and somebody else begins again. A runner that cannot renew
-//! a lease in time stops that handler before the lease is over, so two never work on one job at once.
+//! a lease in time drops that handler before the lease is over, and a handler leaves nothing running when it is dropped
+//! (`jobs::Handler`): so two never work on one job at once. What it had sent by then may still have its effect.
 
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
@@ -19,34 +20,39 @@ use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
 use crate::jobs::policy::{Next, after_failure};
-use crate::jobs::{self, Claimed, Handler, Lease, Outcome, Settled};
+use crate::jobs::{self, Claimed, Handler, Lease, Outcome, Room, Settled};
+use crate::workers::{Trouble, within};
 
 /// How jobs are run.
 #[derive(Debug, Clone)]
 pub struct JobOptions {
-    /// Jobs at once, in this process.
-    pub concurrency: usize,
+    /// Jobs of one kind at once, in this process.
+    pub places: usize,
     /// How often to look when nobody wakes us.
     pub poll: Duration,
     /// How long a silent runner keeps a job from the others. Renewed every third of it.
     pub lease: Duration,
     /// No attempt takes longer.
     pub attempt_max: Duration,
-    /// How long a shutdown waits for running jobs; what is not done by then is given back.
+    /// How long a shutdown waits for running jobs; what is not done by then is dropped and given back. Longer than a
+    /// mail may take: one that is broken off may have been taken, and leaves again.
     pub shutdown_wait: Duration,
 }
 
 impl Default for JobOptions {
     fn default() -> Self {
         Self {
-            concurrency: 8,
+            places: 4,
             poll: Duration::from_millis(200),
             lease: Duration::from_secs(15),
             attempt_max: Duration::from_secs(120),
-            shutdown_wait: Duration::from_secs(10),
+            shutdown_wait: Duration::from_secs(35),
         }
     }
 }
+
+/// After trouble, so that a database that is down is not hammered.
+const AFTER_TROUBLE: Duration = Duration::from_secs(2);
 
 /// Runs the jobs its handlers know. Jobs of other kinds stay for processes that know them.
 pub struct JobRunner {
@@ -54,15 +60,18 @@ pub struct JobRunner {
     clock: Clock,
     options: JobOptions,
     handlers: HashMap<&'static str, Arc<dyn Handler>>,
+    places: HashMap<&'static str, Arc<Semaphore>>,
     wake: Arc<Notify>,
     owner: String,
 }
 
 impl JobRunner {
     pub fn new(pool: PgPool, clock: Clock, handlers: Vec<Arc<dyn Handler>>, options: JobOptions) -> Self {
-        let handlers = handlers.into_iter().map(|handler| (handler.kind(), handler)).collect();
+        let handlers: HashMap<_, _> = handlers.into_iter().map(|handler| (handler.kind(), handler)).collect();
+        let places = |kind: &&'static str| (*kind, Arc::new(Semaphore::new(options.places.max(1))));
+        let places = handlers.keys().map(places).collect();
         let owner = format!("{}-{}", std::process::id(), uuid::Uuid::new_v4().simple());
-        Self { pool, clock, options, handlers, wake: Arc::new(Notify::new()), owner }
+        Self { pool, clock, options, handlers, places, wake: Arc::new(Notify::new()), owner }
     }
 
     /// `notify_one` on this has the runner look at once.
@@ -73,18 +82,26 @@ impl JobRunner {
 
     /// Runs until `shutdown`, then waits for what is running, within bounds.
     pub async fn run(self, shutdown: CancellationToken) {
+        const CANNOT: &str = "jobs cannot be claimed";
         let runner = Arc::new(self);
-        let places = Arc::new(Semaphore::new(runner.options.concurrency.max(1)));
         let running = TaskTracker::new();
         let abandon = CancellationToken::new();
+        let mut trouble = Trouble::default();
         while !shutdown.is_cancelled() {
-            let more = runner.start_some(&places, &running, &abandon).await;
-            if !more {
-                tokio::select! {
-                    () = shutdown.cancelled() => {}
-                    () = runner.wake.notified() => {}
-                    () = tokio::time::sleep(runner.options.poll) => {}
+            let (pause, may_wake) = match runner.start_some(&running, &abandon).await {
+                Ok(()) => {
+                    trouble.is_over(CANNOT);
+                    (runner.options.poll, true)
                 }
+                Err(error) => {
+                    trouble.is(CANNOT, &error);
+                    (AFTER_TROUBLE, false)
+                }
+            };
+            tokio::select! {
+                () = shutdown.cancelled() => {}
+                () = runner.wake.notified(), if may_wake => {}
+                () = tokio::time::sleep(pause) => {}
             }
         }
         running.close();
@@ -94,30 +111,30 @@ impl JobRunner {
         }
     }
 
-    /// Claims as many jobs as there is room for; whether it may be worth looking again at once.
+    /// Claims as many jobs of each kind as there is room for. There may be more: who ends one wakes us.
     async fn start_some(
         self: &Arc<Self>,
-        places: &Arc<Semaphore>,
         running: &TaskTracker,
         abandon: &CancellationToken,
-    ) -> bool {
-        let room = u32::try_from(places.available_permits()).unwrap_or(u32::MAX);
+    ) -> Result<(), sqlx::Error> {
         // Places first, jobs second: what is claimed starts at once.
-        let Ok(mut reserved) = places.clone().try_acquire_many_owned(room) else { return false };
-        if room == 0 {
-            return false;
+        let mut reserved = HashMap::new();
+        let mut rooms = Vec::new();
+        for (kind, places) in &self.places {
+            let room = u32::try_from(places.available_permits()).unwrap_or(u32::MAX);
+            if let (1.., Ok(permits)) = (room, places.clone().try_acquire_many_owned(room)) {
+                reserved.insert(*kind, permits);
+                rooms.push(Room { kind, places: room });
+            }
         }
-        let kinds: Vec<&str> = self.handlers.keys().copied().collect();
-        let began = Instant::now();
-        let now = self.clock.now();
-        let claimed = jobs::claim(&self.pool, &kinds, &self.owner, self.options.lease, now, i64::from(room)).await;
-        let claimed = claimed.unwrap_or_else(|error| {
-            tracing::warn!(%error, "jobs cannot be claimed");
-            Vec::new()
-        });
-        let full = u32::try_from(claimed.len()).is_ok_and(|claimed| claimed == room);
+        if rooms.is_empty() {
+            return Ok(());
+        }
+        let (began, now) = (Instant::now(), self.clock.now());
+        let claimed = within(jobs::claim(&self.pool, &rooms, &self.owner, self.options.lease, now)).await?;
         for claimed in claimed {
-            let Some(place) = reserved.split(1) else { break };
+            let place = reserved.get_mut(claimed.job.kind.as_str()).and_then(|permits| permits.split(1));
+            let Some(place) = place else { continue };
             let (runner, abandon) = (self.clone(), abandon.clone());
             running.spawn(async move {
                 runner.work(claimed, began, &abandon).await;
@@ -125,7 +142,7 @@ impl JobRunner {
                 runner.wake.notify_one();
             });
         }
-        full
+        Ok(())
     }
 
     /// One attempt, from claim to settlement. `began` is from before the claim, so its lease is over no earlier.
@@ -139,7 +156,7 @@ impl JobRunner {
             }
             () = abandon.cancelled() => Settled::Released,
         };
-        match jobs::settle(&self.pool, lease, settled).await {
+        match within(jobs::settle(&self.pool, lease, settled)).await {
             Ok(true) => {}
             Ok(false) => tracing::warn!(job = lease.job, "a lease had run out before its job was settled"),
             Err(error) => tracing::warn!(job = lease.job, %error, "a job could not be settled; it will be run again"),
@@ -185,7 +202,7 @@ impl JobRunner {
             Outcome::Failed { reason } => {
                 self.tell(claimed, &reason).await;
                 let trying_for = claimed.trying_for + TimeDelta::from_std(began.elapsed()).unwrap_or(TimeDelta::MAX);
-                match after_failure(claimed.tries, trying_for, rand::random()) {
+                match after_failure(job.tries, trying_for, rand::random()) {
                     Next::After(after) => Settled::Again { after, reason },
                     Next::Dead => self.bury(claimed, reason).await,
                 }

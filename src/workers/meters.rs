@@ -6,8 +6,9 @@ use metrics::{counter, gauge};
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
-use crate::jobs;
+use super::within;
 use crate::store::Store;
+use crate::{jobs, processes};
 
 const EVERY: Duration = Duration::from_secs(5);
 
@@ -24,7 +25,7 @@ pub async fn store(store: Store, stop: CancellationToken) {
 pub async fn jobs(pool: PgPool, stop: CancellationToken) {
     let mut shown: Vec<(String, String)> = Vec::new();
     while wait(&stop).await {
-        let counts = match jobs::counts(&pool).await {
+        let counts = match within(jobs::counts(&pool)).await {
             Ok(counts) => counts,
             Err(error) => {
                 tracing::debug!(%error, "jobs cannot be counted");
@@ -39,6 +40,16 @@ pub async fn jobs(pool: PgPool, stop: CancellationToken) {
             let jobs = u32::try_from(count.jobs).unwrap_or(u32::MAX);
             gauge!("ledger_jobs", "kind" => count.kind.clone(), "state" => count.state.clone()).set(jobs);
             shown.push((count.kind, count.state));
+        }
+    }
+}
+
+/// Shows how many events the process managers have still to answer, as `ledger_processes_lag_events`, until `stop`.
+pub async fn processes(pool: PgPool, stop: CancellationToken) {
+    while wait(&stop).await {
+        match within(processes::lag(&pool)).await {
+            Ok(events) => gauge!("ledger_processes_lag_events").set(u32::try_from(events).unwrap_or(u32::MAX)),
+            Err(error) => tracing::debug!(%error, "what waits for the process managers cannot be counted"),
         }
     }
 }

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use metrics::gauge;
 use sqlx::PgPool;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use crate::processes::advance;
+use super::{Trouble, within};
+use crate::processes::{Stuck, advance};
 
 /// Of each partition, in one step.
 const EVENTS_MAX: i64 = 100;
@@ -15,25 +17,48 @@ const POLL: Duration = Duration::from_millis(200);
 /// After trouble, so that a database that is down is not hammered.
 const AFTER_TROUBLE: Duration = Duration::from_secs(2);
 
-/// Runs until `shutdown`. `news` may be notified when something was committed; polling is the truth.
-pub async fn run(pool: PgPool, news: Arc<Notify>, wake_jobs: Arc<Notify>, shutdown: CancellationToken) {
+/// Runs until `shutdown`.
+pub async fn run(pool: PgPool, wake_jobs: Arc<Notify>, shutdown: CancellationToken) {
+    const CANNOT: &str = "the process managers cannot go on";
+    let mut trouble = Trouble::default();
+    let mut stuck = Vec::new();
     while !shutdown.is_cancelled() {
-        // A step is never cut off in the middle: shutdown waits for it.
-        let pause = match advance(&pool, EVENTS_MAX).await {
-            Ok(advanced) if advanced.events > 0 => {
-                wake_jobs.notify_one();
-                continue;
+        // A shutdown waits for the step, within its bound.
+        let pause = match within(advance(&pool, EVENTS_MAX)).await {
+            Ok(advanced) => {
+                trouble.is_over(CANNOT);
+                tell(&mut stuck, advanced.stuck);
+                if advanced.events > 0 {
+                    wake_jobs.notify_one();
+                    continue;
+                }
+                POLL
             }
-            Ok(_) => POLL,
             Err(error) => {
-                tracing::warn!(%error, "the process managers cannot go on");
+                trouble.is(CANNOT, &error);
                 AFTER_TROUBLE
             }
         };
         tokio::select! {
             () = shutdown.cancelled() => {}
-            () = news.notified() => {}
             () = tokio::time::sleep(pause) => {}
         }
     }
+}
+
+/// A partition that stands still is said once, and shown for as long as it does.
+fn tell(known: &mut Vec<Stuck>, now: Vec<Stuck>) {
+    if *known == now {
+        return;
+    }
+    for new in now.iter().filter(|stuck| !known.contains(stuck)) {
+        tracing::error!(
+            log_part = new.log_part,
+            position = new.position,
+            why = new.why,
+            "an event cannot be read: the process managers leave its partition out"
+        );
+    }
+    gauge!("ledger_processes_stuck_partitions").set(u32::try_from(now.len()).unwrap_or(u32::MAX));
+    *known = now;
 }

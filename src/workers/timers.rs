@@ -8,6 +8,7 @@ use chrono::{TimeDelta, Utc};
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
+use super::within;
 use crate::jobs;
 
 const EVERY: Duration = Duration::from_secs(3_600);
@@ -30,6 +31,6 @@ pub async fn run(pool: PgPool, shutdown: CancellationToken) {
 
 async fn prune(pool: &PgPool, shutdown: &CancellationToken) -> Result<(), sqlx::Error> {
     let before = Utc::now() - DONE_KEPT;
-    while !shutdown.is_cancelled() && jobs::prune_done(pool, before, PRUNED_AT_ONCE).await? > 0 {}
+    while !shutdown.is_cancelled() && within(jobs::prune_done(pool, before, PRUNED_AT_ONCE)).await? > 0 {}
     Ok(())
 }

@@ -70,11 +70,15 @@ impl Books {
         Ok(())
     }
 
-    /// The payment that came first, if there is one.
+    /// The payment that came first, if there is one; one of the right amount before all others.
     pub(super) async fn paid(&self, order: &OrderNumber) -> Result<Option<PaymentNotice>, sqlx::Error> {
         let row = sqlx::query(
-            "SELECT payment_id, amount_minor, currency, method FROM sandbox.payments
-              WHERE order_number = $1 ORDER BY entered_at, payment_id LIMIT 1",
+            "SELECT p.payment_id, p.amount_minor, p.currency, p.method
+               FROM sandbox.payments p LEFT JOIN sandbox.orders o USING (order_number)
+              WHERE order_number = $1
+              ORDER BY ((p.amount_minor, p.currency) = (o.amount_minor, o.currency)) DESC NULLS LAST,
+                       p.entered_at, p.payment_id
+              LIMIT 1",
         )
         .bind(order.as_str())
         .fetch_optional(&self.pool)

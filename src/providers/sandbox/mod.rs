@@ -53,19 +53,18 @@ impl Sandbox {
         let Some(open) = self.books.open_payment(order).await? else {
             return Ok(None);
         };
+        if let Some(paid) = self.books.paid(order).await?.filter(|paid| paid.payment.amount == open.amount) {
+            return Ok(Some(paid));
+        }
+        // Of two clicks on the button the first one pays, also where they come at once: they make the same payment.
         let payment = Payment {
             provider: NAME.to_owned(),
-            payment_id: format!("SBX{}", uuid::Uuid::new_v4().simple()),
+            payment_id: format!("SBX-{order}"),
             amount: open.amount,
             method: Some(method.to_owned()),
         };
-        // Of two clicks on the button, the first one pays.
-        if let Some(paid) = self.books.paid(order).await? {
-            return Ok(Some(paid));
-        }
-        let notice = PaymentNotice { order: order.clone(), payment };
-        self.books.enter(&notice).await?;
-        Ok(Some(notice))
+        self.books.enter(&PaymentNotice { order: order.clone(), payment }).await?;
+        self.books.paid(order).await
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use billing_ledger::clock::Clock;
 use billing_ledger::embedded_postgres::shared::TestDatabase;
-use billing_ledger::jobs::{self, Handler, Job, NewJob, Outcome, Settled, When};
+use billing_ledger::jobs::{self, Handler, Job, NewJob, Outcome, Room, Settled, When};
 use billing_ledger::store::{as_writer, pool};
 use billing_ledger::workers::jobs::{JobOptions, JobRunner};
 use chrono::{TimeDelta, Utc};
@@ -37,19 +37,28 @@ impl House {
     }
 
     async fn enqueue(&self, key: &str, when: When) -> u64 {
-        let job = NewJob { kind: KIND, key: key.to_owned(), account_id: None, payload: json!({"n": 1}), when };
+        self.enqueue_kind(KIND, key, when).await
+    }
+
+    async fn enqueue_kind(&self, kind: &'static str, key: &str, when: When) -> u64 {
+        let job = NewJob { kind, key: key.to_owned(), account_id: None, payload: json!({"n": 1}), when };
         let mut connection = self.pool.acquire().await.expect("a connection");
         jobs::enqueue_in_tx(&mut connection, &[job]).await.expect("enqueued")
     }
 
     /// As a process that is killed right after would.
-    async fn claim(&self, most: i64) -> Vec<jobs::Claimed> {
-        jobs::claim(&self.pool, &[KIND], "somebody", LEASE, self.clock.now(), most).await.expect("claimed")
+    async fn claim(&self, places: u32) -> Vec<jobs::Claimed> {
+        let rooms = [Room { kind: KIND, places }];
+        jobs::claim(&self.pool, &rooms, "somebody", LEASE, self.clock.now()).await.expect("claimed")
     }
 
     fn run(&self, handler: &Arc<Script>) -> CancellationToken {
+        self.run_all(vec![handler.clone()])
+    }
+
+    fn run_all(&self, handlers: Vec<Arc<dyn Handler>>) -> CancellationToken {
         let options = JobOptions { lease: LEASE, shutdown_wait: Duration::from_millis(50), ..JobOptions::default() };
-        let runner = JobRunner::new(self.pool.clone(), self.clock.clone(), vec![handler.clone()], options);
+        let runner = JobRunner::new(self.pool.clone(), self.clock.clone(), handlers, options);
         let shutdown = CancellationToken::new();
         tokio::spawn(runner.run(shutdown.clone()));
         shutdown
@@ -78,6 +87,7 @@ impl House {
 /// Answers as it is told, one answer for each attempt and `Done` after the last; remembers what it was told.
 #[derive(Default)]
 struct Script {
+    other_kind: Option<&'static str>,
     answers: Mutex<Vec<Outcome>>,
     runs: Mutex<HashMap<String, usize>>,
     at_once: Mutex<HashMap<String, usize>>,
@@ -119,7 +129,7 @@ impl Drop for Inside<'_> {
 #[async_trait]
 impl Handler for Script {
     fn kind(&self) -> &'static str {
-        KIND
+        self.other_kind.unwrap_or(KIND)
     }
 
     async fn run(&self, job: &Job) -> Outcome {
@@ -318,7 +328,7 @@ async fn a_retry_asked_for_while_it_runs_is_not_lost() {
     assert!(jobs::settle(&house.pool, claimed.lease, Settled::Dead { reason: "r".to_owned() }).await.unwrap());
     assert_eq!(house.row("a").await.0, "queued");
     let again = house.claim(1).await.remove(0);
-    assert_eq!((again.job.attempt, again.tries), (2, 1));
+    assert_eq!((again.job.attempt, again.job.tries), (2, 1));
     let later = Settled::Again { after: LONG, reason: "r".to_owned() };
     assert!(jobs::settle(&house.pool, again.lease, later).await.unwrap());
     assert!(house.claim(1).await.is_empty(), "what was asked for once is tried once");
@@ -336,11 +346,11 @@ async fn a_timer_goes_by_the_business_clock_and_being_early_is_no_attempt() {
     let early = house.claim(1).await.remove(0);
     let moved = due + TimeDelta::days(10);
     assert!(jobs::settle(&house.pool, early.lease, Settled::NotBefore(moved)).await.unwrap());
-    assert_eq!((house.row("a").await.1, house.row("a").await.2), (0, 0));
+    assert_eq!(house.row("a").await.2, 0, "it was no try");
     assert!(house.claim(1).await.is_empty());
     house.clock.advance(TimeDelta::days(10));
     let late = house.claim(1).await.remove(0);
-    assert_eq!(late.job.attempt, 1);
+    assert_eq!((late.job.attempt, late.job.tries), (2, 1), "no number comes twice");
     assert!(late.trying_for < TimeDelta::minutes(1), "waiting is not trying");
     // A failure of a timer pauses by the clock that nobody moves.
     let again = Settled::Again { after: LONG, reason: "r".to_owned() };
@@ -362,14 +372,16 @@ async fn a_shutdown_gives_back_what_is_not_done() {
     shutdown.cancel();
     running.await.unwrap();
     assert_eq!(house.row("a").await.0, "queued");
-    assert_eq!(house.claim(1).await.remove(0).job.attempt, 1, "it was no attempt");
+    let again = house.claim(1).await.remove(0).job;
+    assert_eq!((again.attempt, again.tries), (2, 1), "it was no try, and no number comes twice");
 }
 
 #[tokio::test]
 async fn jobs_of_kinds_that_nobody_here_knows_stay_for_others() {
     let house = House::open().await;
     house.enqueue("a", When::Now).await;
-    let others = jobs::claim(&house.pool, &["other"], "me", LEASE, Utc::now(), 10).await.unwrap();
+    let rooms = [Room { kind: "other", places: 10 }];
+    let others = jobs::claim(&house.pool, &rooms, "me", LEASE, Utc::now()).await.unwrap();
     assert!(others.is_empty());
     assert_eq!(house.claim(10).await.len(), 1);
 }
@@ -387,4 +399,38 @@ async fn what_was_done_long_ago_is_removed_and_nothing_else() {
     assert_eq!(jobs::prune_done(&house.pool, Utc::now() + TimeDelta::days(1), 10).await.unwrap(), 1);
     let left: i64 = sqlx::query_scalar("SELECT count(*) FROM jobs.jobs").fetch_one(&house.pool).await.unwrap();
     assert_eq!(left, 2);
+}
+
+#[tokio::test]
+async fn a_kind_that_hangs_holds_up_no_other() {
+    let house = House::open().await;
+    let hanging = Arc::new(Script { hold: Some(Arc::new(Notify::new())), ..Script::default() });
+    let timer = Arc::new(Script { other_kind: Some("timer"), ..Script::default() });
+    for n in 0..20 {
+        house.enqueue(&n.to_string(), When::Now).await;
+    }
+    let _running = house.run_all(vec![hanging.clone(), timer.clone()]).drop_guard();
+    let places = JobOptions::default().places;
+    let hangs = || (0..20).map(|n| hanging.runs(&n.to_string())).sum::<usize>();
+    eventually("every place of it to be taken", async || (hangs() == places).then_some(())).await;
+    house.enqueue_kind("timer", "t", When::At(Utc::now())).await;
+    house.is("t", "done").await;
+    assert_eq!(hangs(), places, "and it takes no more than its own");
+}
+
+#[tokio::test]
+async fn timers_that_are_due_come_before_what_is_ready_and_no_kind_takes_more_than_its_places() {
+    let house = House::open().await;
+    for n in 0..3 {
+        house.enqueue(&format!("ready-{n}"), When::Now).await;
+        house.enqueue_kind("other", &format!("other-{n}"), When::Now).await;
+    }
+    for n in 0..2 {
+        house.enqueue(&format!("due-{n}"), When::At(Utc::now())).await;
+    }
+    let rooms = [Room { kind: KIND, places: 3 }, Room { kind: "other", places: 1 }];
+    let claimed = jobs::claim(&house.pool, &rooms, "me", LEASE, Utc::now() + TimeDelta::minutes(1)).await.unwrap();
+    let mut keys: Vec<&str> = claimed.iter().map(|claimed| claimed.job.key.as_str()).collect();
+    keys.sort_unstable();
+    assert_eq!(keys, ["due-0", "due-1", "other-0", "ready-0"]);
 }

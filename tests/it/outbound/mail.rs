@@ -6,6 +6,7 @@ use secrecy::SecretString;
 use uuid::Uuid;
 
 use super::scene::{EMAIL, NAME, mailer};
+use crate::support::eventually;
 use crate::support::smtp::{Accident, SmtpServer, read};
 
 const DELIVERY: Uuid = Uuid::from_u128(7);
@@ -53,7 +54,10 @@ async fn trouble_that_passes_is_told_from_a_refusal_for_good() {
         (Accident::AtSender("530 authentication required"), false),
         (Accident::AtRecipient("452 full wang@example.com"), false),
         (Accident::AtRecipient("550 no such user wang@example.com"), true),
-        (Accident::AtData("554 looks like spam to wang@example.com"), true),
+        (Accident::AtRecipient("554 5.1.1 wang@example.com does not exist"), true),
+        (Accident::AtRecipient("554 5.7.1 wang@example.com: relay access denied"), false),
+        (Accident::AtSender("550 sender rejected"), false),
+        (Accident::AtData("554 looks like spam to wang@example.com"), false),
         (Accident::DropsBeforeData, false),
         (Accident::DropsAfterData, false),
         (Accident::Silent, false),
@@ -66,6 +70,24 @@ async fn trouble_that_passes_is_told_from_a_refusal_for_good() {
         assert_eq!(smtp.accidents_left(), 0, "{accident:?}");
     }
     send(&mailer(&smtp)).await.unwrap();
+}
+
+/// What a job's runner does to a handler whose lease is lost.
+#[tokio::test]
+async fn a_mail_that_nobody_waits_for_any_more_is_broken_off_and_harms_no_other() {
+    let smtp = SmtpServer::start().await;
+    let mailer = mailer(&smtp);
+    send(&mailer).await.unwrap();
+    smtp.plan(&[Accident::Silent]);
+    let sending = tokio::spawn({
+        let mailer = mailer.clone();
+        async move { send(&mailer).await }
+    });
+    eventually("the conversation to stand still", async || (smtp.accidents_left() == 0).then_some(())).await;
+    sending.abort();
+    assert!(sending.await.unwrap_err().is_cancelled());
+    send(&mailer).await.unwrap();
+    assert_eq!(smtp.mails().len(), 2);
 }
 
 #[tokio::test]
@@ -102,6 +124,7 @@ fn a_setting_that_cannot_work_is_named_without_its_value() {
         (options(smtp("http://hidden@host"), "a@example.com"), "SMTP_URL"),
         (options(smtp("hidden"), "a@example.com"), "SMTP_URL"),
         (options(smtp("smtp://host"), "hidden"), "MAIL_FROM"),
+        (options(smtp("smtp://me:hidden@mail.example.com:587"), "a@example.com"), "SMTP_URL"),
     ] {
         let error = Mailer::try_new(&options).err().unwrap().to_string();
         assert!(error.contains(names) && !error.contains("hidden"), "{error}");

@@ -6,11 +6,13 @@
 //! processes.rs  each event is answered once; orders and packages end by themselves
 //! forward.rs    the forward service's client against its stand-in
 //! mail.rs       SMTP and the folder
+//! expiry.rs     a provider in trouble, and an order whose time is over
 //! delivery.rs   bought, paid, key created, mailed: whatever happens on the way
 //! scene.rs      a ledger with its workers, a forward service and a mail server
 //! ```
 
 mod delivery;
+mod expiry;
 mod forward;
 mod jobs;
 mod mail;

@@ -2,7 +2,7 @@
 
 use aggregates::UserPackageId;
 use billing_ledger::processes::kinds::{EXPIRE_ORDER, EXPIRE_PACKAGE};
-use billing_ledger::processes::{Advanced, advance};
+use billing_ledger::processes::{Advanced, advance, lag};
 use chrono::TimeDelta;
 use futures_util::future::join_all;
 
@@ -47,6 +47,40 @@ async fn a_crash_before_the_commit_loses_nothing() {
     assert!(advance(&scene.pool, 100).await.is_err());
     sqlx::query("ALTER TABLE jobs.gone RENAME TO jobs").execute(&owner(&scene).await).await.unwrap();
     assert_eq!(advance(&scene.pool, 100).await.unwrap().asks, 3);
+    scene.end().await;
+}
+
+/// An event that a later release wrote, say.
+#[tokio::test]
+async fn an_event_that_cannot_be_read_holds_up_its_own_partition_only() {
+    let scene = Scene::set().await;
+    let alice = scene.buy("alice").await;
+    let part = i16::from(alice.account.key().log_part().number());
+    let unreadable = "UPDATE ledger.events SET schema_version = 99 WHERE log_part = $1 AND event_type = 'requested'";
+    let mut owner_session = owner(&scene).await.acquire().await.unwrap();
+    sqlx::query("SET session_replication_role = replica").execute(&mut *owner_session).await.unwrap();
+    sqlx::query(unreadable).bind(part).execute(&mut *owner_session).await.unwrap();
+    let others: Vec<String> = (0..5).map(|n| format!("customer-{n}")).collect();
+    let elsewhere = |name: &&String| {
+        let account = aggregates::AccountId::try_new(name.as_str()).unwrap();
+        i16::from(account.key().log_part().number()) != part
+    };
+    let others: Vec<&String> = others.iter().filter(elsewhere).collect();
+    for name in &others {
+        scene.buy(name).await;
+    }
+    let first = advance(&scene.pool, 100).await.unwrap();
+    // Of Alice's, what came before it: her order and her package will end.
+    assert_eq!(first.asks, 2 + others.len() * 3);
+    let again = advance(&scene.pool, 100).await.unwrap();
+    assert_eq!((again.events, again.asks), (0, 0), "nobody spins on it");
+    assert_eq!(again.stuck.iter().map(|stuck| stuck.log_part).collect::<Vec<_>>(), [part]);
+    assert!(lag(&scene.pool).await.unwrap() > 0);
+
+    let readable = "UPDATE ledger.events SET schema_version = 1 WHERE log_part = $1 AND event_type = 'requested'";
+    sqlx::query(readable).bind(part).execute(&mut *owner_session).await.unwrap();
+    assert_eq!(advance(&scene.pool, 100).await.unwrap().asks, 1);
+    assert_eq!(lag(&scene.pool).await.unwrap(), 0);
     scene.end().await;
 }
 

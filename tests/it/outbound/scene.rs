@@ -24,7 +24,6 @@ use secrecy::SecretString;
 use serde_json::Value;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{PgPool, Row};
-use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -107,8 +106,7 @@ impl Scene {
             JobRunner::new(self.pool.clone(), self.clock.clone(), self.handlers.clone(), JobOptions::default());
         let wake = runner.wake();
         self.workers.spawn(runner.run(self.shutdown.clone()));
-        let news = Arc::new(Notify::new());
-        self.workers.spawn(workers::processes::run(self.pool.clone(), news, wake, self.shutdown.clone()));
+        self.workers.spawn(workers::processes::run(self.pool.clone(), wake, self.shutdown.clone()));
     }
 
     pub(crate) async fn end(self) {
@@ -238,7 +236,8 @@ impl Bought {
     /// A job about its delivery, as a runner would hand it over.
     pub(crate) fn job(&self, kind: &str, attempt: i32) -> Job {
         let (key, account_id) = (self.delivery.to_string(), Some(self.account.to_string()));
-        Job { id: 1, kind: kind.to_owned(), key, account_id, payload: serde_json::json!({}), attempt }
+        let payload = serde_json::json!({});
+        Job { id: 1, kind: kind.to_owned(), key, account_id, payload, attempt, tries: 1, last_error: None }
     }
 }
 

@@ -56,6 +56,8 @@ async fn another_account_purpose_or_master_key_opens_nothing() {
     let other = Vault::try_new([1; 32], pool.clone()).unwrap();
     assert!(matches!(other.open(alice, "profile", &sealed).await, Err(VaultError::WrongMasterKey)));
     assert!(matches!(other.seal(alice, "profile", "x").await, Err(VaultError::WrongMasterKey)));
+    assert!(matches!(other.check_master_key().await, Err(VaultError::WrongMasterKey)));
+    vault(&pool).check_master_key().await.unwrap();
     let keys: i64 = sqlx::query_scalar("SELECT count(*) FROM vault.account_keys").fetch_one(&pool).await.unwrap();
     assert_eq!(keys, 2, "looking makes no key");
 }

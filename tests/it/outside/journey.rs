@@ -51,7 +51,7 @@ async fn a_package_is_bought_paid_delivered_used_up_renewed_at_midnight_and_expi
     charge(&ledger, "0.01", "next-day-more").await.refused(402, "E4001");
     assert_eq!(used_today(&alice, &charged).await, ("5.00".to_owned(), "0.00".to_owned()));
 
-    // Thirty days after it was bought it pays nothing, and the hourly job writes that down.
+    // Thirty days after it was bought it pays nothing, and its timer writes that down.
     ledger.set_clock(morning + TimeDelta::days(30) + TimeDelta::minutes(1)).await;
     charge(&ledger, "0.01", "after-the-end").await.refused(402, "E4001");
     eventually("the end of the package to be recorded", async || {

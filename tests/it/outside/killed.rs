@@ -2,22 +2,30 @@
 //! same as if nothing had happened.
 
 use super::barrier::{Barrier, Write};
-use super::deliveries::came_once;
+use super::deliveries::{came, came_once};
 use super::harness::{Instance, payment};
 use super::mail::Moment;
 use crate::support::process::assert_verifies;
 
-/// What was done, and the write before which the server dies.
-const MOMENTS: [(&str, Write); 9] = [
-    ("paid and delivered, and nobody has read it", insert("jobs.jobs", "NEW.kind = 'create_api_key'")),
-    ("key asked for, and not claimed", update("jobs.jobs", "NEW.kind = 'create_api_key' AND NEW.state = 'running'")),
-    ("key made, and not kept", insert("vault.secrets", "true")),
-    ("key kept, and not recorded", insert("ledger.events", "NEW.event_type = 'key_created'")),
-    ("key recorded, and its job not done", update("jobs.jobs", "NEW.kind = 'create_api_key' AND NEW.state = 'done'")),
-    ("key recorded, and no mail asked for", insert("jobs.jobs", "NEW.kind = 'send_mail'")),
-    ("mail taken, and not recorded", insert("ledger.events", "NEW.event_type = 'mail_sent'")),
-    ("mail recorded, and the key not erased", Write { table: "vault.secrets", operation: "DELETE", rows: "true" }),
-    ("key erased, and its job not done", update("jobs.jobs", "NEW.kind = 'send_mail' AND NEW.state = 'done'")),
+/// What was done, the write before which the server dies, and how often the forward service and the mail server had to be
+/// asked in all.
+const MOMENTS: [(&str, Write, usize, usize); 9] = [
+    ("paid and delivered, and nobody has read it", insert("jobs.jobs", "NEW.kind = 'create_api_key'"), 1, 1),
+    ("key asked for, not claimed", update("jobs.jobs", "NEW.kind = 'create_api_key' AND NEW.state = 'running'"), 1, 1),
+    // Under one idempotency key, so it is one key.
+    ("key made, and not kept", insert("vault.secrets", "true"), 2, 1),
+    ("key kept, and not recorded", insert("ledger.events", "NEW.event_type = 'key_created'"), 1, 1),
+    ("key recorded, job not done", update("jobs.jobs", "NEW.kind = 'create_api_key' AND NEW.state = 'done'"), 1, 1),
+    ("key recorded, and no mail asked for", insert("jobs.jobs", "NEW.kind = 'send_mail'"), 1, 1),
+    // Nobody can know that it was taken.
+    ("mail taken, and not recorded", insert("ledger.events", "NEW.event_type = 'mail_sent'"), 1, 2),
+    (
+        "mail recorded, and the key not erased",
+        Write { table: "vault.secrets", operation: "DELETE", rows: "true" },
+        1,
+        1,
+    ),
+    ("key erased, job not done", update("jobs.jobs", "NEW.kind = 'send_mail' AND NEW.state = 'done'"), 1, 1),
 ];
 
 const fn insert(table: &'static str, rows: &'static str) -> Write {
@@ -32,7 +40,7 @@ const fn update(table: &'static str, rows: &'static str) -> Write {
 async fn killed_between_any_two_steps_of_a_delivery_the_outcome_is_the_same() {
     let mut ledger = Instance::start().await;
     ledger.create_package().await;
-    for (n, (moment, write)) in MOMENTS.into_iter().enumerate() {
+    for (n, (moment, write, requests, mails)) in MOMENTS.into_iter().enumerate() {
         let customer = format!("k{n}");
         eprintln!("killed when: {moment}");
         let barrier = Barrier::before(ledger.database.connect_options(), &ledger.pool, write).await;
@@ -41,7 +49,9 @@ async fn killed_between_any_two_steps_of_a_delivery_the_outcome_is_the_same() {
         ledger.kill().await;
         barrier.cut_and_open().await;
         ledger.add_server().await;
-        came_once(&ledger, &customer, &order).await;
+        came(&ledger, &customer, &order).await;
+        let asked = (ledger.forwarded(&customer).await.len(), ledger.mail_to(&customer).len());
+        assert_eq!(asked, (requests, mails), "{moment}: requests and mails");
     }
     assert_verifies(&ledger.database.url()).await;
 }
@@ -49,7 +59,7 @@ async fn killed_between_any_two_steps_of_a_delivery_the_outcome_is_the_same() {
 #[tokio::test]
 async fn killed_in_the_middle_of_a_mail_the_outcome_is_the_same() {
     let mut ledger = Instance::start().await;
-    for moment in [Moment::BeforeData, Moment::AfterData] {
+    for (moment, mails) in [(Moment::BeforeData, 1), (Moment::AfterData, 2)] {
         let customer = format!("m-{moment:?}").to_lowercase();
         ledger.mail.hold(moment);
         let order = ledger.bought(&customer).await;
@@ -57,7 +67,8 @@ async fn killed_in_the_middle_of_a_mail_the_outcome_is_the_same() {
         ledger.kill().await;
         ledger.mail.release();
         ledger.add_server().await;
-        came_once(&ledger, &customer, &order).await;
+        came(&ledger, &customer, &order).await;
+        assert_eq!(ledger.mail_to(&customer).len(), mails, "{moment:?}");
     }
 }
 

@@ -1,0 +1,142 @@
+//! What a provider in trouble, and a payment that cannot be taken, mean for an order whose time is over.
+
+use std::sync::{Arc, Mutex};
+
+use aggregates::{Checkout, Currency, Money, OrderNumber, Payment};
+use async_trait::async_trait;
+use axum::http::HeaderMap;
+use billing_ledger::dispatch::{Dispatcher, PaymentNotice, Rules};
+use billing_ledger::jobs::{Handler, Job, Outcome};
+use billing_ledger::processes::ExpireOrder;
+use billing_ledger::processes::kinds::EXPIRE_ORDER;
+use billing_ledger::providers::sandbox::Sandbox;
+use billing_ledger::providers::{
+    Acknowledgement, Notice, NoticeError, PaymentRequest, PaymentState, Provider, ProviderError, Providers,
+};
+use chrono::TimeDelta;
+
+use super::scene::{Bought, Scene};
+
+#[derive(Clone)]
+enum Mood {
+    Unreachable,
+    Says(PaymentState),
+}
+
+/// The sandbox, but for what it says when it is asked.
+struct Moody(Sandbox, Arc<Mutex<Mood>>);
+
+#[async_trait]
+impl Provider for Moody {
+    fn name(&self) -> &'static str {
+        self.0.name()
+    }
+
+    fn currency(&self) -> Currency {
+        self.0.currency()
+    }
+
+    async fn create_payment(&self, request: &PaymentRequest) -> Result<Checkout, ProviderError> {
+        self.0.create_payment(request).await
+    }
+
+    async fn verify(&self, headers: &HeaderMap, body: &[u8]) -> Result<Notice, NoticeError> {
+        self.0.verify(headers, body).await
+    }
+
+    async fn query(&self, _order: &OrderNumber) -> Result<PaymentState, ProviderError> {
+        match self.1.lock().unwrap().clone() {
+            Mood::Unreachable => Err(ProviderError::Unreachable("as told".to_owned())),
+            Mood::Says(state) => Ok(state),
+        }
+    }
+
+    fn acknowledge(&self) -> Acknowledgement {
+        self.0.acknowledge()
+    }
+}
+
+struct Late {
+    scene: Scene,
+    bought: Bought,
+    timer: ExpireOrder,
+    mood: Arc<Mutex<Mood>>,
+}
+
+impl Late {
+    /// An order whose time is over, and its timer.
+    async fn set() -> Self {
+        let scene = Scene::set().await;
+        let bought = scene.order("alice").await;
+        scene.clock.advance(TimeDelta::minutes(16));
+        let mood = Arc::new(Mutex::new(Mood::Unreachable));
+        let provider = Arc::new(Moody(scene.sandbox.clone(), mood.clone()));
+        let rules = Rules { time_zone: chrono_tz::Asia::Shanghai, order_ttl: TimeDelta::minutes(15) };
+        let (store, clock, vault) = (scene.dispatcher.store().clone(), scene.clock.clone(), scene.vault.clone());
+        let timer = ExpireOrder::new(Dispatcher::new(store, clock, vault, Providers::new(vec![provider]), rules));
+        Self { scene, bought, timer, mood }
+    }
+
+    async fn run(&self, tries: u32, last_error: Option<String>) -> Outcome {
+        let job = self.bought.job(EXPIRE_ORDER, i32::try_from(tries).unwrap());
+        self.timer.run(&Job { key: self.bought.order.to_string(), tries, last_error, ..job }).await
+    }
+
+    fn becomes(&self, mood: Mood) {
+        *self.mood.lock().unwrap() = mood;
+    }
+
+    fn paid_as(&self, payment_id: &str) -> Mood {
+        let amount = Money::parse("30.00", self.scene.sandbox.currency()).unwrap();
+        let (provider, payment_id) = ("sandbox".to_owned(), payment_id.to_owned());
+        let payment = Payment { provider, payment_id, amount, method: None };
+        let order = self.bought.number.parse().unwrap();
+        Mood::Says(PaymentState::Paid(PaymentNotice { order, payment }))
+    }
+
+    async fn history(&self) -> Vec<String> {
+        self.scene.event_types(self.bought.order.uuid()).await
+    }
+}
+
+fn reason(outcome: Outcome) -> String {
+    match outcome {
+        Outcome::Failed { reason } => reason,
+        other => panic!("not a failure: {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn an_order_whose_provider_stays_silent_expires_after_a_few_tries() {
+    let late = Late::set().await;
+    let mut last = None;
+    for tries in 1..=3 {
+        last = Some(reason(late.run(tries, last).await));
+        assert!(!late.history().await.contains(&"expired".to_owned()), "{tries}");
+    }
+    assert_eq!(late.run(4, last).await, Outcome::Done);
+    assert_eq!(late.history().await.last().map(String::as_str), Some("expired"));
+    late.scene.end().await;
+}
+
+#[tokio::test]
+async fn an_order_known_to_be_paid_never_expires_however_often_its_payment_cannot_be_taken() {
+    let late = Late::set().await;
+    // Refused by the order: no payment has such a name.
+    late.becomes(late.paid_as(""));
+    let mut last = None;
+    for tries in 1..=10 {
+        last = Some(reason(late.run(tries, last).await));
+    }
+    // Nor when its provider falls silent after it has said so.
+    late.becomes(Mood::Unreachable);
+    for tries in 11..=15 {
+        last = Some(reason(late.run(tries, last).await));
+    }
+    assert!(!late.history().await.contains(&"expired".to_owned()));
+
+    late.becomes(late.paid_as("p-1"));
+    assert_eq!(late.run(16, last).await, Outcome::Done);
+    assert_eq!(late.history().await.last().map(String::as_str), Some("fulfilled"));
+    late.scene.end().await;
+}
