@@ -5,8 +5,9 @@
 //! work, and it looks away for a little longer; have they not, and there is something to read, it takes over. So standing
 //! by costs two small queries at a time, and a process that ends is replaced within about a second.
 //!
-//! Between two batches it pauses: under load there is more to fold then, and a thousand charges of one account are one
-//! row. Idle, it looks at the heads now and then, and at once when a read of this process waits for what was written.
+//! Between two batches it pauses, unless the next one is full already: under load there is more to fold then, and a
+//! thousand charges of one account are one row. Idle, it looks at the heads now and then, and at once when a read of this
+//! process waits for what was written.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,7 +30,7 @@ pub struct Options {
     pub events_max: i64,
     /// Between two looks at an idle log.
     pub idle: Duration,
-    /// Between two transactions while there is more.
+    /// Between two transactions while there is more, but not as much as one can take.
     pub pause: Duration,
     /// A process that stands by looks away for so long at most; it needs two looks to see that nobody is at work…
     pub standby_max: Duration,
@@ -96,6 +97,8 @@ pub enum Turn {
     Done,
     /// There is more.
     More,
+    /// There is as much as one batch can take, or more.
+    FullBatch,
     /// Another process is at work. Nothing was read.
     StandBy,
     /// Another process was faster. What was read and folded was for nothing.
@@ -147,11 +150,12 @@ impl Loop {
             match turn {
                 Turn::Done => self.until_woken(shutdown).await,
                 Turn::More => sleep(shutdown, self.options.pause).await,
+                Turn::FullBatch => (),
                 Turn::StandBy | Turn::Overtaken => sleep(shutdown, standby).await,
             }
             standby = match turn {
                 Turn::StandBy | Turn::Overtaken => (standby * 2).min(self.options.standby_max),
-                Turn::Done | Turn::More => FIRST_STANDBY,
+                Turn::Done | Turn::More | Turn::FullBatch => FIRST_STANDBY,
             };
         }
         follower.close().await
@@ -244,7 +248,11 @@ impl Follower {
             Written::Moved => {
                 self.leads = true;
                 metrics::counter!("ledger_projection_events_total").increment(folded.unsigned_abs());
-                Ok(if left > folded { Turn::More } else { Turn::Done })
+                Ok(match left - folded {
+                    ..=0 => Turn::Done,
+                    rest if rest < self.options.events_max => Turn::More,
+                    _ => Turn::FullBatch,
+                })
             }
         }
     }
@@ -279,7 +287,7 @@ pub async fn catch_up(connect: PgConnectOptions) -> Result<u64, Trouble> {
     loop {
         match follower.turn().await? {
             Turn::Done => break,
-            Turn::More => (),
+            Turn::More | Turn::FullBatch => (),
             Turn::StandBy | Turn::Overtaken => tokio::time::sleep(FIRST_STANDBY).await,
         }
     }

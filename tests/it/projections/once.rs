@@ -149,6 +149,21 @@ async fn one_that_stands_by_reads_nothing_while_another_is_at_work_and_takes_ove
     assert_agree(&scene).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_turn_says_whether_waiting_could_make_the_next_batch_any_bigger() {
+    let scene = Scene::new().await;
+    let (alice, now) = (account("alice"), time("2026-01-05T06:00:00Z"));
+    for n in 0..5 {
+        scene.tell(&alice, now, vec![grant(n, "0.01", None)]).await;
+    }
+    let options = Options { events_max: 2, ..Options::default() };
+    let mut follower = Follower::connect(&scene.database.connect_options(), options).await.expect("connected");
+    for expected in [Turn::FullBatch, Turn::More, Turn::Done, Turn::Done] {
+        assert_eq!(follower.turn().await.expect("written"), expected);
+    }
+    assert_agree(&scene).await;
+}
+
 async fn checkpoint_positions(scene: &Scene) -> Vec<i64> {
     sqlx::query_scalar("SELECT position FROM read.checkpoints ORDER BY log_part")
         .fetch_all(&scene.pool)
