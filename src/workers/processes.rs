@@ -22,6 +22,7 @@ pub async fn run(pool: PgPool, wake_jobs: Arc<Notify>, shutdown: CancellationTok
     const CANNOT: &str = "the process managers cannot go on";
     let mut trouble = Trouble::default();
     let mut stuck = Vec::new();
+    gauge!("ledger_processes_stuck_partitions").set(0.0);
     while !shutdown.is_cancelled() {
         // A shutdown waits for the step, within its bound.
         let pause = match within(advance(&pool, EVENTS_MAX)).await {
