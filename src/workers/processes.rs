@@ -11,8 +11,8 @@ use tokio_util::sync::CancellationToken;
 use super::{Trouble, within};
 use crate::processes::{Stuck, advance};
 
-/// Of each partition, in one step.
-const EVENTS_MAX: i64 = 100;
+/// Of each partition, in one step: few enough that a step over all of them ends well within its bound.
+const EVENTS_MAX: i64 = 20;
 const POLL: Duration = Duration::from_millis(200);
 /// After trouble, so that a database that is down is not hammered.
 const AFTER_TROUBLE: Duration = Duration::from_secs(2);
@@ -22,6 +22,7 @@ pub async fn run(pool: PgPool, wake_jobs: Arc<Notify>, shutdown: CancellationTok
     const CANNOT: &str = "the process managers cannot go on";
     let mut trouble = Trouble::default();
     let mut stuck = Vec::new();
+    gauge!("ledger_processes_stuck_partitions").set(0.0);
     while !shutdown.is_cancelled() {
         // A shutdown waits for the step, within its bound.
         let pause = match within(advance(&pool, EVENTS_MAX)).await {

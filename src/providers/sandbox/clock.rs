@@ -49,7 +49,7 @@ pub async fn follow(pool: PgPool, clock: Clock, shutdown: CancellationToken) {
             () = shutdown.cancelled() => return,
             () = tokio::time::sleep(LOOK_EVERY) => {}
         }
-        if let Err(error) = follow_once(&pool, &clock).await {
+        if let Some(Err(error)) = shutdown.run_until_cancelled(follow_once(&pool, &clock)).await {
             tracing::warn!(%error, "the sandbox's clock cannot be read");
         }
     }

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! vault.rs      keys and secrets in the database
+//! job_table.rs  claims, timers, what is kept
 //! jobs.rs       leases, back-off, dead letters, retry by hand
 //! processes.rs  each event is answered once; orders and packages end by themselves
 //! forward.rs    the forward service's client against its stand-in
@@ -16,6 +17,7 @@ mod apart;
 mod delivery;
 mod expiry;
 mod forward;
+mod job_table;
 mod jobs;
 mod mail;
 mod processes;
