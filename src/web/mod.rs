@@ -5,7 +5,7 @@
 //! api/            the routes, one file per resource
 //! auth/           bearer tokens, and authority as extractors
 //! problem.rs      every answer that is not a success, and its code      trouble.rs  what it comes from
-//! json.rs         bodies      query.rs   queries and paths      decimal.rs   amounts in requests
+//! json.rs         bodies      query.rs   queries and paths      decimal.rs   amounts      values.rs  times, days, words
 //! idempotency.rs  asking twice, positions      paging.rs   lists, cursors, CSV
 //! rate_limit.rs   how often
 //! openapi.rs      the document and its viewer
@@ -31,6 +31,7 @@ pub mod query;
 pub mod rate_limit;
 mod server;
 mod trouble;
+pub mod values;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;

@@ -107,7 +107,14 @@ impl From<sqlx::Error> for Problem {
             _ => false,
         };
         if !passes {
-            return Self::internal(error);
+            return match &error {
+                // Data exception: a value that was asked about has no place in its column.
+                sqlx::Error::Database(database) if database.code().is_some_and(|code| code.starts_with("22")) => {
+                    Self::new(Reason::BadQuery, "a value is out of the range of what it is compared with")
+                        .because(error.to_string())
+                }
+                _ => Self::internal(error),
+            };
         }
         Self::new(Reason::NoDatabase, "the database could not be reached")
             .retry_after(RETRY_SOON_SECONDS)

@@ -18,6 +18,7 @@ use super::super::json::{Body, OptionalBody};
 use super::super::paging::{Cursor, Limit, Page, Wants};
 use super::super::problem::Problem;
 use super::super::query::{Named, Params};
+use super::super::values::Moment;
 use super::fresh::{Api, Fresh};
 use super::{actor, order_number, whole};
 use crate::app::App;
@@ -144,9 +145,11 @@ struct OrdersQuery {
     #[param(value_type = Option<String>)]
     status: Option<OrderStatus>,
     /// Placed at or after this time…
-    from: Option<DateTime<Utc>>,
+    #[param(value_type = Option<String>, format = DateTime)]
+    from: Option<Moment>,
     /// …and before this one.
-    to: Option<DateTime<Utc>>,
+    #[param(value_type = Option<String>, format = DateTime)]
+    to: Option<Moment>,
     #[serde(default)]
     #[param(value_type = Option<Limit>)]
     limit: Limit,
@@ -166,6 +169,7 @@ async fn list(
     Params(query): Params<OrdersQuery>,
 ) -> Result<Response, Problem> {
     let OrdersQuery { status, from, to, limit, cursor } = query;
+    let (from, to) = (from.map(|Moment(from)| from), to.map(|Moment(to)| to));
     let filter = OrderFilter { account: Some(user.account.key()), status, from, to };
     page_of_orders(&app, &filter, limit, cursor).await.map(|page| page.answer(wants))
 }
