@@ -146,6 +146,24 @@ impl Dispatcher {
         Ok(self.store.look(account, aggregate).await?)
     }
 
+    /// One aggregate right after what a receipt says of it, however much has happened since: a repeat answers what the
+    /// first request was answered. Now, where nothing was recorded.
+    ///
+    /// # Errors
+    /// When the store cannot say.
+    pub async fn look_after(
+        &self,
+        account: &AccountId,
+        aggregate: AggregateId,
+        receipt: &Receipt,
+    ) -> Result<State, DispatchError> {
+        let last = receipt.events.iter().rev().find(|recorded| recorded.aggregate == aggregate);
+        match last {
+            Some(last) => Ok(self.store.as_of(account, aggregate, last.version).await?),
+            None => self.look(account, aggregate).await,
+        }
+    }
+
     async fn ask(&self, ask: Ask) -> Result<Receipt, DispatchError> {
         let Ask { account, actor, id, hash, decision, claims, about } = ask;
         let mut metadata = actor.metadata(&account);

@@ -187,7 +187,8 @@ async fn change(
     let (id, product) = (key.command_id(admin.account.as_str()), ProductId::numbered(number));
     let dispatch = app.dispatch.clone();
     let receipt = whole(async move { dispatch.change_product(&actor(&admin), id, product, commands).await }).await?;
-    let state = app.dispatch.look(&AccountId::system(), AggregateId::product(product)).await?;
+    let aggregate = AggregateId::product(product);
+    let state = app.dispatch.look_after(&AccountId::system(), aggregate, &receipt).await?;
     let Aggregate::Product(Product::Created { content, on_sale }) = state else {
         return Err(Problem::not_found("package"));
     };
