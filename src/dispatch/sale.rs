@@ -13,7 +13,6 @@ use aggregates::{
     AccountId, AggregateId, Checkout, Command, CommandId, Decide, Event, OrderCommand, OrderEvent, OrderId,
     OrderNumber, PlaceOrder, Product, ProductContent, ProductId, State,
 };
-use serde_json::Map;
 
 use super::{Actor, Ask, DispatchError, Dispatcher, Profile, ids};
 use crate::providers::{PaymentRequest, Provider, ProviderError};
@@ -140,7 +139,7 @@ impl Dispatcher {
             let decision: Arc<dyn Decide + Send + Sync> = Arc::new(commands);
             let (account, actor) = (buyer.account.clone(), buyer.actor.clone());
             let claims = vec![Claim { kind: CLAIM, key, aggregate: AggregateId::order(order) }];
-            let asked = self.ask(Ask { account, actor, id, hash, decision, claims, about: Map::new() }).await;
+            let asked = self.ask(Ask { account, actor, id, hash, decision, claims, about: None }).await;
             tried += 1;
             match asked {
                 Err(DispatchError::Execute(ExecuteError::KeyTaken { .. })) if tried < NUMBERS_TRIED_MAX => {}

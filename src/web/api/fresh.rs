@@ -10,13 +10,12 @@ use std::time::Duration;
 
 use aggregates::{AccountId, LogPart};
 use axum::extract::{FromRef, FromRequestParts, Request, State};
-use axum::http::HeaderMap;
 use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::Response;
 
 use super::super::auth::User;
-use super::super::idempotency::{After, LedgerPosition, POSITION_HEADER};
+use super::super::idempotency::{After, LedgerPosition};
 use super::super::problem::{Problem, Reason};
 use crate::app::App;
 use crate::workers::read_gate::ReadGate;
@@ -68,14 +67,10 @@ impl FromRef<Api> for Written {
 /// Every answer that names a position moves what has been written.
 pub(super) async fn note_writes(State(written): State<Written>, request: Request, next: Next) -> Response {
     let response = next.run(request).await;
-    if let Some(position) = position_in(response.headers()) {
-        written.note(position);
+    if let Some(position) = response.extensions().get::<LedgerPosition>() {
+        written.note(*position);
     }
     response
-}
-
-fn position_in(headers: &HeaderMap) -> Option<LedgerPosition> {
-    headers.get(POSITION_HEADER)?.to_str().ok()?.parse().ok()
 }
 
 /// In a handler's signature: by the time it runs, the read models have seen what the client has. Stands after the

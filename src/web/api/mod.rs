@@ -64,7 +64,7 @@ pub fn routes(app: &App) -> OpenApiRouter {
 
 /// Who asks, for the log.
 fn actor(caller: &Caller) -> Actor {
-    Actor::new(caller.account.as_str(), caller.role.as_str())
+    caller.actor.clone()
 }
 
 /// Runs to its end even if nobody waits for it any more.

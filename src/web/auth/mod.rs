@@ -33,6 +33,7 @@ pub use mint::{Claims, mint};
 
 use super::problem::{Problem, Reason};
 use crate::config::Tokens;
+use crate::dispatch::Actor;
 use cache::Cache;
 use verify::Verifier;
 
@@ -78,6 +79,8 @@ pub struct Caller {
     pub email: Option<String>,
     pub name: Option<String>,
     pub locale: Locale,
+    /// As the log will know them.
+    pub actor: Actor,
 }
 
 impl fmt::Debug for Caller {

@@ -16,6 +16,7 @@ pub(in crate::web) fn caller() -> Caller {
         email: Some("alice@example.com".to_owned()),
         name: Some("Alice".to_owned()),
         locale: Locale::ZhCn,
+        actor: Actor::new("alice", "user"),
     }
 }
 
