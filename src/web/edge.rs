@@ -18,7 +18,9 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::auth::{Authenticator, Identity};
+use super::auth::{Authenticator, FirstSeen, Identity};
+use super::client_address;
+use super::health;
 use super::metrics::Meters;
 use super::openapi::DOCS_PATH;
 use super::problem::{Problem, Reason};
@@ -49,6 +51,7 @@ struct Inner {
     limiter: RateLimiter,
     meters: Meters,
     https: bool,
+    trusted_proxies: Vec<IpAddr>,
 }
 
 /// What the outermost layer needs; clones share it.
@@ -65,6 +68,7 @@ impl Edge {
             limiter: RateLimiter::per_second(settings.rate_limit_per_second),
             meters: Meters::default(),
             https: settings.public_url.scheme() == "https",
+            trusted_proxies: settings.trusted_proxies.clone(),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -78,17 +82,28 @@ impl Edge {
     }
 
     async fn answer(&self, mut request: Request, next: Next) -> Response {
-        let address = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.ip());
-        let identity = self.inner.authenticator.identify(request.headers()).await;
-        if let Err(problem) = self.limit(&identity, address) {
+        let (identity, first_seen) = self.inner.authenticator.identify(request.headers()).await;
+        if let Err(problem) = self.limit(&request, &identity) {
             return problem.into_response();
+        }
+        if first_seen && let Ok(caller) = &identity {
+            request.extensions_mut().insert(FirstSeen(caller.clone()));
         }
         request.extensions_mut().insert::<Identity>(identity);
         next.run(request).await
     }
 
-    fn limit(&self, identity: &Identity, address: Option<IpAddr>) -> Result<(), Problem> {
-        self.inner.limiter.check(identity.as_deref().ok(), address)
+    fn limit(&self, request: &Request, identity: &Identity) -> Result<(), Problem> {
+        let route = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
+        if route.is_some_and(|route| health::PATHS.contains(&route)) {
+            return Ok(());
+        }
+        let caller = identity.as_deref().ok();
+        let address = || {
+            let ConnectInfo(peer) = request.extensions().get::<ConnectInfo<SocketAddr>>()?;
+            Some(client_address::of(peer.ip(), request.headers(), &self.inner.trusted_proxies))
+        };
+        self.inner.limiter.check(caller, if caller.is_none() { address() } else { None })
     }
 }
 

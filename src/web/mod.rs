@@ -7,7 +7,7 @@
 //! problem.rs      every answer that is not a success, and its code      trouble.rs  what it comes from
 //! json.rs         bodies      query.rs   queries and paths      decimal.rs   amounts      values.rs  times, days, words
 //! idempotency.rs  asking twice, positions      paging.rs   lists, cursors, CSV
-//! rate_limit.rs   how often
+//! rate_limit.rs   how often       client_address.rs  who that is, behind a proxy
 //! openapi.rs      the document and its viewer
 //! health.rs       alive, ready, counted        metrics.rs  what is counted
 //! server.rs       sockets
@@ -18,6 +18,7 @@
 
 pub mod api;
 pub mod auth;
+mod client_address;
 pub mod decimal;
 mod edge;
 mod health;
@@ -38,6 +39,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::http::{Extensions, HeaderMap, StatusCode, Version};
 use axum::middleware::from_fn_with_state;
 use metrics_exporter_prometheus::PrometheusHandle;
+use tower::ServiceBuilder;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{DefaultPredicate, Predicate, SizeAbove};
 use utoipa_axum::router::OpenApiRouter;
@@ -65,12 +67,14 @@ pub fn assemble(
     openapi::complete(&mut document);
     Ok(router
         .merge(openapi::routes(&document)?)
-        .layer(DefaultBodyLimit::max(json::BODY_BYTES_MAX))
-        .layer(from_fn_with_state(edge, edge::handle))
+        // One layer of the router, because each boxes every request's future.
         .layer(
-            CompressionLayer::new().compress_when(
-                DefaultPredicate::new().and(SizeAbove::new(COMPRESSED_BYTES_MIN)).and(may_be_compressed),
-            ),
+            ServiceBuilder::new()
+                .layer(CompressionLayer::new().compress_when(
+                    DefaultPredicate::new().and(SizeAbove::new(COMPRESSED_BYTES_MIN)).and(may_be_compressed),
+                ))
+                .layer(from_fn_with_state(edge, edge::handle))
+                .layer(DefaultBodyLimit::max(json::BODY_BYTES_MAX)),
         ))
 }
 

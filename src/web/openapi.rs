@@ -12,6 +12,7 @@ use utoipa::openapi::{Components, Content, OpenApi, Ref, RefOr, Required, Respon
 use utoipa::{Modify, OpenApi as _};
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
+use super::health;
 use super::paging::{Cursor, Limit};
 use super::problem::{self, Content as Problem, FieldError};
 
@@ -80,7 +81,10 @@ pub(super) fn complete(document: &mut OpenApi) {
 fn complete_operation(path: &str, method: &HttpMethod, operation: &mut Operation) {
     let open = operation.security.as_ref().is_some_and(|needed| needed.contains(&SecurityRequirement::default()));
     let writes = !matches!(method, HttpMethod::Get | HttpMethod::Head);
-    let mut statuses = vec![400, 429, 500, 503];
+    let mut statuses = vec![400, 500, 503];
+    if !health::PATHS.contains(&path) {
+        statuses.push(429);
+    }
     if !open {
         statuses.extend([401, 403]);
         add_parameter(operation, if writes { idempotency_key() } else { ledger_position() });

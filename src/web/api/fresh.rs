@@ -14,9 +14,10 @@ use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::Response;
 
-use super::super::auth::User;
+use super::super::auth::{Caller, FirstSeen, Role, User};
 use super::super::idempotency::{After, LedgerPosition};
 use super::super::problem::{Problem, Reason};
+use super::{actor, profile, whole};
 use crate::app::App;
 use crate::workers::read_gate::ReadGate;
 
@@ -64,13 +65,34 @@ impl FromRef<Api> for Written {
     }
 }
 
-/// Every answer that names a position moves what has been written.
-pub(super) async fn note_writes(State(written): State<Written>, request: Request, next: Next) -> Response {
+/// Around every route: a token that is new here may say something new about its customer, and every answer that names
+/// a position moves what has been written.
+pub(super) async fn around(State(Api { app, written }): State<Api>, mut request: Request, next: Next) -> Response {
+    if let Some(FirstSeen(caller)) = request.extensions_mut().remove::<FirstSeen>()
+        && caller.role == Role::User
+    {
+        correct(app, caller).await;
+    }
     let response = next.run(request).await;
     if let Some(position) = response.extensions().get::<LedgerPosition>() {
         written.note(*position);
     }
     response
+}
+
+/// The next mail goes to where the token says. Trouble with that is no reason to refuse the request.
+async fn correct(app: App, caller: Arc<Caller>) {
+    let corrected = async move {
+        let said = profile(&caller, &caller.account);
+        app.dispatch.correct(&caller.account, &actor(&caller), &said).await
+    };
+    if let Err(problem) = whole(corrected).await {
+        tracing::warn!(
+            code = problem.code(),
+            cause = problem.cause(),
+            "what a token says of its customer was not noted"
+        );
+    }
 }
 
 /// In a handler's signature: by the time it runs, the read models have seen what the client has. Stands after the

@@ -35,11 +35,11 @@ use aggregates::{AccountId, OrderNumber};
 use axum::middleware::from_fn_with_state;
 use utoipa_axum::router::OpenApiRouter;
 
-use self::fresh::{Api, Written, note_writes};
+use self::fresh::{Api, Written, around};
 use super::auth::Caller;
 use super::problem::{Problem, Reason};
 use crate::app::App;
-use crate::dispatch::Actor;
+use crate::dispatch::{Actor, Profile};
 
 /// Every route of the API, with its part of the document. What only a sandbox has is not there without one.
 #[must_use]
@@ -59,7 +59,13 @@ pub fn routes(app: &App) -> OpenApiRouter {
         all = all.merge(notices::routes()).merge(checkout::routes()).merge(sandbox::routes());
     }
     let api = Api { app: app.clone(), written: Written::new() };
-    all.layer(from_fn_with_state(api.clone(), note_writes)).with_state(api)
+    all.layer(from_fn_with_state(api.clone(), around)).with_state(api)
+}
+
+/// What a token says is about its own account, not about one that a service acts for.
+fn profile(caller: &Caller, account: &AccountId) -> Profile {
+    let said = |text: &Option<String>| text.clone().filter(|_| caller.account == *account);
+    Profile { name: said(&caller.name), email: said(&caller.email), locale: caller.locale }
 }
 
 /// Who asks, for the log.

@@ -20,9 +20,9 @@ use super::super::problem::Problem;
 use super::super::query::{Named, Params};
 use super::super::values::Moment;
 use super::fresh::{Api, Fresh};
-use super::{actor, order_number, whole};
+use super::{actor, order_number, profile, whole};
 use crate::app::App;
-use crate::dispatch::{Buyer, Profile, Purchase, Sale};
+use crate::dispatch::{Buyer, Purchase, Sale};
 
 /// As exact as read models are, so that the same time looks the same everywhere.
 const MICROS: u16 = 6;
@@ -123,17 +123,10 @@ async fn place(
 
 async fn buy(app: App, user: User, key: IdempotencyKey, wanted: Purchase) -> Result<Written<PlacedOut>, Problem> {
     let id = key.command_id(user.caller.account.as_str());
-    let buyer = Buyer { profile: profile(&user), actor: actor(&user.caller), account: user.account };
+    let buyer =
+        Buyer { profile: profile(&user.caller, &user.account), actor: actor(&user.caller), account: user.account };
     let sale = whole(async move { app.dispatch.purchase(&buyer, id, wanted).await }).await?;
     Ok(Written::created(&sale.receipt, PlacedOut::from(&sale)))
-}
-
-/// What a token says is about its own account, not about one that a service acts for.
-fn profile(user: &User) -> Profile {
-    let caller = &user.caller;
-    let own = caller.account == user.account;
-    let said = |text: &Option<String>| text.clone().filter(|_| own);
-    Profile { name: said(&caller.name), email: said(&caller.email), locale: caller.locale }
 }
 
 /// Which orders.

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::harness::{Instance, SEED_PACKAGE, order_no};
 use super::http::{Answer, Caller};
 use super::journey::items;
+use super::mail::MailFault;
 use crate::support::eventually;
 
 /// Often enough that a read which does not wait would be caught.
@@ -158,14 +159,18 @@ async fn a_repeat_answers_what_was_true_the_first_time() {
 #[tokio::test]
 async fn a_delivery_that_was_tried_again_says_so_after_it_has_arrived() {
     let ledger = Instance::start().await;
-    ledger.forward.misbehave("500").await;
+    ledger.mail.misbehave(MailFault::Refuse, None);
     let order = ledger.bought("alice").await;
-    let delivery = eventually("a delivery that waits", async || ledger.delivery(&order).await).await;
+    let delivery = eventually("it to be given up", async || {
+        ledger.hurry().await;
+        ledger.delivery(&order).await.filter(|delivery| delivery["state"] == "given_up")
+    })
+    .await;
+    ledger.mail.behave();
     let path = format!("/api/v1/admin/deliveries/{}/retry", delivery["id"].as_str().expect("an id"));
     let admin = ledger.admin().await.with("idempotency-key", "again");
     let retried = admin.post_nothing(&path).await.expect(200);
-    assert_eq!(retried.json()["step"], "create_key");
-    ledger.forward.misbehave("").await;
+    assert_eq!(retried.json()["step"], "send_mail");
     ledger.delivered(&order).await;
     assert_replay(&retried, &admin.post_nothing(&path).await.expect(200));
 }
