@@ -6,7 +6,7 @@ use axum::response::Response;
 use chrono::Days;
 use projections::balances::query::{self as balances, CreditsView};
 use projections::daily_usage::query::{self as daily_usage, DayView, TodayView};
-use projections::statement::query::{self as statement, LineView};
+use projections::statement::query::{self as statement, LineFilter, LineKind, LineView};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -16,7 +16,7 @@ use super::super::auth::User;
 use super::super::paging::{Cursor, Limit, Page, Wants};
 use super::super::problem::{Problem, Reason};
 use super::super::query::Params;
-use super::super::values::Day;
+use super::super::values::{Day, Moment};
 use super::fresh::{Api, Fresh};
 use crate::app::App;
 
@@ -86,6 +86,15 @@ async fn credits(user: User, _: Fresh, State(app): State<App>) -> Result<Json<Cr
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct LinesQuery {
+    #[serde(rename = "type")]
+    #[param(inline)]
+    kind: Option<LineKind>,
+    /// At or after this time…
+    #[param(value_type = Option<String>, format = DateTime)]
+    from: Option<Moment>,
+    /// …and before this one.
+    #[param(value_type = Option<String>, format = DateTime)]
+    to: Option<Moment>,
     #[serde(default)]
     #[param(value_type = Option<Limit>)]
     limit: Limit,
@@ -105,6 +114,8 @@ async fn transactions(
     Params(query): Params<LinesQuery>,
 ) -> Result<Response, Problem> {
     let before = query.cursor.map(|cursor| cursor.place()).transpose()?;
-    let items = statement::lines(&app.pool, user.account.key(), before, query.limit.and_one()).await?;
+    let (from, to) = (query.from.map(|Moment(from)| from), query.to.map(|Moment(to)| to));
+    let filter = LineFilter { kind: query.kind, from, to };
+    let items = statement::lines(&app.pool, user.account.key(), &filter, before, query.limit.and_one()).await?;
     Ok(Page::cut(items, query.limit, |last| last.version)?.answer(wants))
 }
