@@ -14,9 +14,9 @@ use super::super::paging::{Cursor, Limit, Page, Wants};
 use super::super::problem::Problem;
 use super::super::query::Params;
 use super::super::values::{Moment, Word};
-use super::account_id;
+use super::account_filter;
 use super::fresh::{Api, Fresh};
-use super::orders::page_of_orders;
+use super::orders::{order_status, page_of_orders};
 use crate::app::App;
 
 pub(super) fn routes() -> OpenApiRouter<Api> {
@@ -30,7 +30,7 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
 struct OrdersQuery {
     account: Option<String>,
     /// `pending`, `paid`, `fulfilled`, `expired`, `cancelled` or `failed`.
-    #[param(value_type = Option<String>)]
+    #[param(schema_with = order_status)]
     status: Option<OrderStatus>,
     /// Placed at or after this time…
     #[param(value_type = Option<String>, format = DateTime)]
@@ -57,7 +57,7 @@ async fn list(
     Params(query): Params<OrdersQuery>,
 ) -> Result<Response, Problem> {
     let OrdersQuery { account, status, from, to, limit, cursor } = query;
-    let account = account.as_deref().map(account_id).transpose()?.map(|account| account.key());
+    let account = account_filter(account.as_deref())?;
     let (from, to) = (from.map(|Moment(from)| from), to.map(|Moment(to)| to));
     let filter = OrderFilter { account, status, from, to };
     page_of_orders(&app, &filter, limit, cursor).await.map(|page| page.answer(wants))

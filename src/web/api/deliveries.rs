@@ -18,7 +18,7 @@ use super::super::problem::Problem;
 use super::super::query::{Named, Params};
 use super::super::values::Moment;
 use super::fresh::{Api, Fresh};
-use super::{account_id, actor, whole};
+use super::{account_filter, account_id, actor, whole};
 use crate::app::App;
 
 pub(super) fn routes() -> OpenApiRouter<Api> {
@@ -50,7 +50,7 @@ async fn list(
     wants: Wants,
     Params(query): Params<DeliveriesQuery>,
 ) -> Result<Response, Problem> {
-    let account = query.account.as_deref().map(account_id).transpose()?.map(|account| account.key());
+    let account = account_filter(query.account.as_deref())?;
     let filter = DeliveryFilter { account, state: query.state };
     let before: Option<(Moment, Uuid)> = query.cursor.map(|cursor| cursor.place()).transpose()?;
     let before = before.map(|(Moment(at), id)| (at, DeliveryId::from_uuid(id)));

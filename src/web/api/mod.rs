@@ -31,7 +31,7 @@ mod orders;
 mod sandbox;
 mod usage;
 
-use aggregates::{AccountId, OrderNumber};
+use aggregates::{AccountId, AccountKey, OrderNumber};
 use axum::middleware::from_fn_with_state;
 use utoipa_axum::router::OpenApiRouter;
 
@@ -85,9 +85,16 @@ where
     }
 }
 
-/// An account that a path or a query names.
+/// An account that a path names.
 fn account_id(text: &str) -> Result<AccountId, Problem> {
     AccountId::of_customer(text).map_err(|error| Problem::parameter(Reason::BadPath, "account", error.to_string()))
+}
+
+/// The account that a query asks for.
+fn account_filter(text: Option<&str>) -> Result<Option<AccountKey>, Problem> {
+    let named = text.map(AccountId::of_customer).transpose();
+    let named = named.map_err(|error| Problem::parameter(Reason::BadQuery, "account", error.to_string()))?;
+    Ok(named.map(|account| account.key()))
 }
 
 /// What is no number names no order.

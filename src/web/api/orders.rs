@@ -8,6 +8,7 @@ use chrono::{DateTime, SubsecRound, Utc};
 use projections::MoneyView;
 use projections::orders::query::{self as orders, OrderFilter, OrderView};
 use serde::{Deserialize, Serialize};
+use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -135,7 +136,7 @@ async fn buy(app: App, user: User, key: IdempotencyKey, wanted: Purchase) -> Res
 #[into_params(parameter_in = Query)]
 struct OrdersQuery {
     /// `pending`, `paid`, `fulfilled`, `expired`, `cancelled` or `failed`.
-    #[param(value_type = Option<String>)]
+    #[param(schema_with = order_status)]
     status: Option<OrderStatus>,
     /// Placed at or after this time…
     #[param(value_type = Option<String>, format = DateTime)]
@@ -147,6 +148,13 @@ struct OrdersQuery {
     #[param(value_type = Option<Limit>)]
     limit: Limit,
     cursor: Option<Cursor>,
+}
+
+/// The words there are for it.
+pub(super) fn order_status() -> Object {
+    use OrderStatus as S;
+    let all = [S::Pending, S::Paid, S::Fulfilled, S::Expired, S::Cancelled, S::Failed];
+    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(all.map(OrderStatus::as_str))).build()
 }
 
 /// The caller's orders, newest first.

@@ -63,6 +63,22 @@ async fn every_operation_documents_what_may_go_wrong() {
     assert_eq!(of_429["application/problem+json"]["schema"]["$ref"], "#/components/schemas/Problem");
 }
 
+#[tokio::test]
+async fn every_operation_documents_its_headers() {
+    let server = Server::start().await;
+    let document = document(&server).await;
+    let sent = |path: &str, method: &str| -> Vec<String> {
+        let parameters = document["paths"][path][method]["parameters"].as_array().expect(path);
+        let headers = parameters.iter().filter(|parameter| parameter["in"] == "header");
+        headers.map(|header| header["name"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(sent("/test/whoami", "get"), ["Ledger-Position", "X-Account-Id"]);
+    assert_eq!(sent("/test/charges", "post"), ["Idempotency-Key", "X-Account-Id"]);
+    let answered = &document["paths"]["/test/charges"]["post"]["responses"]["200"]["headers"];
+    assert!(answered["Ledger-Position"].is_object() && answered["Idempotent-Replayed"].is_object(), "{answered}");
+    assert!(document["paths"]["/test/whoami"]["get"]["responses"]["200"]["headers"].is_null());
+}
+
 /// Not one address of somebody else's in what the page is made of.
 #[tokio::test]
 async fn the_viewer_asks_nobody_but_us() {
