@@ -10,6 +10,7 @@
 //!   append.rs      the one statement that commits
 //!   fence.rs       what became of a commit whose answer was lost
 //!   load.rs        cold aggregates, others' events, earlier answers
+//!   past.rs        what one command recorded, and an aggregate as it was
 //!   head.rs        where partitions end, and whether this build may write them
 //!   cache.rs       aggregates that stay in memory
 //!   snapshots.rs   disposable copies of state
@@ -31,6 +32,7 @@ pub mod hash;
 mod head;
 mod lane;
 mod load;
+mod past;
 mod queue;
 mod snapshots;
 mod stats;
@@ -269,7 +271,7 @@ impl Store {
     /// When the database cannot be asked.
     pub async fn recorded(&self, account: &AccountId, command: CommandId) -> Result<Option<First>, StoreError> {
         let mut connection = self.inner.pool.acquire().await?;
-        load::first(&mut connection, account.key(), command).await
+        past::first(&mut connection, account.key(), command).await
     }
 
     /// One aggregate as it was after its `version`th event: what an answer of that time has to say again.
@@ -278,7 +280,7 @@ impl Store {
     /// When the database cannot be asked, or there is no such event.
     pub async fn as_of(&self, account: &AccountId, aggregate: AggregateId, version: i64) -> Result<State, StoreError> {
         let mut connection = self.inner.pool.acquire().await?;
-        load::as_of(&mut connection, account.key(), aggregate, version).await
+        past::as_of(&mut connection, account.key(), aggregate, version).await
     }
 
     /// The customer's own name for an account; `None`: nothing was ever recorded for it.
