@@ -20,6 +20,7 @@ use uuid::Uuid;
 
 use super::auth::{Authenticator, FirstSeen, Identity};
 use super::client_address;
+use super::compress::compressed;
 use super::health;
 use super::metrics::Meters;
 use super::openapi::DOCS_PATH;
@@ -41,10 +42,6 @@ const DOCS_CSP: HeaderValue = HeaderValue::from_static(
 /// What a request is called in answers and logs.
 #[derive(Clone, Debug)]
 pub struct RequestId(pub Arc<str>);
-
-/// Marks answers that may be compressed.
-#[derive(Clone, Copy)]
-pub(super) struct Compressible;
 
 struct Inner {
     authenticator: Authenticator,
@@ -115,6 +112,7 @@ pub(super) async fn handle(State(edge): State<Edge>, mut request: Request, next:
     let id = RequestId(request_id(request.headers()));
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
+    let accepted = (method == Method::GET).then(|| request.headers().get(header::ACCEPT_ENCODING).cloned()).flatten();
     let in_docs = request.uri().path().starts_with(DOCS_PATH);
     request.extensions_mut().insert(id.clone());
 
@@ -126,8 +124,8 @@ pub(super) async fn handle(State(edge): State<Edge>, mut request: Request, next:
         response = as_problem(response, &id.0, &method, route);
     }
     set_headers(response.headers_mut(), &id.0, in_docs, edge.inner.https);
-    if method == Method::GET {
-        response.extensions_mut().insert(Compressible);
+    if let Some(accepted) = accepted {
+        response = compressed(accepted, response).await;
     }
     let took = started.elapsed();
     edge.inner.meters.count(route, &method, response.status(), took);

@@ -94,12 +94,15 @@ impl fmt::Display for LedgerPosition {
 }
 
 impl LedgerPosition {
-    /// For the client as a header; for the layer that notes what was written, as it is.
     pub(super) fn put_on(self, response: &mut Response) {
         if let Ok(position) = HeaderValue::from_str(&self.to_string()) {
             response.headers_mut().insert(POSITION_HEADER, position);
         }
-        response.extensions_mut().insert(self);
+    }
+
+    /// What an answer says of where it was recorded.
+    pub(super) fn said_in(response: &Response) -> Option<Self> {
+        response.headers().get(POSITION_HEADER)?.to_str().ok()?.parse().ok()
     }
 }
 

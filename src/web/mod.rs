@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! edge.rs         the outermost layer: request id, caller, rate limit, panics, headers, logs, measures
+//! compress.rs     long answers, made shorter
 //! api/            the routes, one file per resource
 //! auth/           bearer tokens, and authority as extractors
 //! problem.rs      every answer that is not a success, and its code      trouble.rs  what it comes from
@@ -19,6 +20,7 @@
 pub mod api;
 pub mod auth;
 mod client_address;
+mod compress;
 pub mod decimal;
 mod edge;
 mod health;
@@ -36,21 +38,15 @@ pub mod values;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::http::{Extensions, HeaderMap, StatusCode, Version};
 use axum::middleware::from_fn_with_state;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tower::ServiceBuilder;
-use tower_http::compression::CompressionLayer;
-use tower_http::compression::predicate::{DefaultPredicate, Predicate, SizeAbove};
 use utoipa_axum::router::OpenApiRouter;
 
 pub use edge::{Edge, RequestId};
 pub use health::Readiness;
 pub use problem::{Problem, Reason};
 pub use server::serve;
-
-/// Below it, compressing costs more than sending.
-const COMPRESSED_BYTES_MIN: u64 = 4 << 10;
 
 /// All routes: those of `api`, with their document, and those that every server has.
 ///
@@ -70,15 +66,7 @@ pub fn assemble(
         // One layer of the router, because each boxes every request's future.
         .layer(
             ServiceBuilder::new()
-                .layer(CompressionLayer::new().compress_when(
-                    DefaultPredicate::new().and(SizeAbove::new(COMPRESSED_BYTES_MIN)).and(may_be_compressed),
-                ))
                 .layer(from_fn_with_state(edge, edge::handle))
                 .layer(DefaultBodyLimit::max(json::BODY_BYTES_MAX)),
         ))
-}
-
-/// Only what was asked for by GET: the answer to a write is small, and may lie beside a secret.
-fn may_be_compressed(_: StatusCode, _: Version, _: &HeaderMap, extensions: &Extensions) -> bool {
-    extensions.get::<edge::Compressible>().is_some()
 }

@@ -14,7 +14,7 @@ use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::Response;
 
-use super::super::auth::{Caller, FirstSeen, Role, User};
+use super::super::auth::{FirstSeen, Role, User};
 use super::super::idempotency::{After, LedgerPosition};
 use super::super::problem::{Problem, Reason};
 use super::{actor, profile, whole};
@@ -68,20 +68,35 @@ impl FromRef<Api> for Written {
 /// Around every route: a token that is new here may say something new about its customer, and every answer that names
 /// a position moves what has been written.
 pub(super) async fn around(State(Api { app, written }): State<Api>, mut request: Request, next: Next) -> Response {
-    if let Some(FirstSeen(caller)) = request.extensions_mut().remove::<FirstSeen>()
-        && caller.role == Role::User
-    {
-        correct(app, caller).await;
+    if let Some(first_seen) = request.extensions_mut().remove::<FirstSeen>() {
+        correct(app, first_seen).await;
     }
     let response = next.run(request).await;
-    if let Some(position) = response.extensions().get::<LedgerPosition>() {
-        written.note(*position);
+    if let Some(position) = LedgerPosition::said_in(&response) {
+        written.note(position);
     }
     response
 }
 
+/// In the signature of a handler outside that layer: what a new token says has been noted.
+pub(super) struct Noted;
+
+impl FromRequestParts<Api> for Noted {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Self::Rejection> {
+        if let Some(first_seen) = parts.extensions.remove::<FirstSeen>() {
+            correct(api.app.clone(), first_seen).await;
+        }
+        Ok(Self)
+    }
+}
+
 /// The next mail goes to where the token says. Trouble with that is no reason to refuse the request.
-async fn correct(app: App, caller: Arc<Caller>) {
+async fn correct(app: App, FirstSeen(caller): FirstSeen) {
+    if caller.role != Role::User {
+        return;
+    }
     let corrected = async move {
         let said = profile(&caller, &caller.account);
         app.dispatch.correct(&caller.account, &actor(&caller), &said).await

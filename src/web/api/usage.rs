@@ -17,7 +17,7 @@ use super::super::idempotency::{IdempotencyKey, LedgerPosition, Written};
 use super::super::json::Body;
 use super::super::problem::{Problem, Reason};
 use super::actor;
-use super::fresh::Api;
+use super::fresh::{Api, Noted};
 use crate::app::App;
 use crate::dispatch::{Actor, BadMetadata, Charged, DispatchError, Metadata, Use};
 use crate::store::ExecuteError;
@@ -44,7 +44,7 @@ struct UseIn {
     /// What was used.
     #[schema(example = "tokens", min_length = 1, max_length = 128)]
     meter: Option<String>,
-    /// Kept with the charge; at most 4 KiB.
+    /// Kept with the charge; at most 4 KiB. Numbers are kept as they are written, however large.
     #[schema(value_type = Option<std::collections::HashMap<String, serde_json::Value>>)]
     metadata: Option<Box<RawValue>>,
     /// What to do when there is not enough.
@@ -198,18 +198,23 @@ impl UseOut {
 }
 
 /// Charges one use: packages first, credits second, or nothing at all.
+///
+/// A reference names the charge within its account, for ever. An `Idempotency-Key` beside it names the same charge, and no
+/// other: sent again with another reference, with none, or for another account it is refused (409).
 #[utoipa::path(
     post, path = "/api/v1/usage", tag = "usage", request_body = UseIn, responses((status = 200, body = UseOut))
 )]
 async fn charge(
     payer: Payer,
+    _: Noted,
     key: IdempotencyKey,
-    State(app): State<App>,
+    State(Api { app, written }): State<Api>,
     Body(wanted): Body<UseIn>,
 ) -> Result<Written<UseOut>, Problem> {
     let wanted = wanted.check(&payer)?;
     let key = key.given(payer.caller.account.as_str());
     let (charged, out) = wanted.charge(&app, &actor(&payer.caller), key).await?;
+    written.note(LedgerPosition::from(&charged.receipt));
     Ok(Written::ok(&charged.receipt, out))
 }
 
