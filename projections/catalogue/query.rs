@@ -32,20 +32,54 @@ pub struct ProductView {
 
 const COLUMNS: &str = "number, name, description, prices, sort_order, kind, on_sale";
 
-/// What can be bought, in the order it is shown.
-///
-/// # Errors
-/// When the database cannot be read.
-pub async fn on_sale(pool: &PgPool) -> Result<Vec<ProductView>, sqlx::Error> {
-    list(pool, "WHERE on_sale AND number IS NOT NULL").await
+/// Which products.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shown {
+    /// What can be bought.
+    OnSale,
+    /// Everything that was ever in the catalogue.
+    All,
 }
 
-/// Everything that was ever in the catalogue.
+/// Where the next page of products goes on: after the one of this order and number.
+pub type Place = (i32, u32);
+
+impl ProductView {
+    #[must_use]
+    pub fn place(&self) -> Place {
+        (self.sort_order, self.id)
+    }
+}
+
+/// Up to `limit` products after `after`, in the order they are shown in.
 ///
 /// # Errors
 /// When the database cannot be read.
-pub async fn all(pool: &PgPool) -> Result<Vec<ProductView>, sqlx::Error> {
-    list(pool, "WHERE number IS NOT NULL").await
+pub async fn list(
+    pool: &PgPool,
+    shown: Shown,
+    after: Option<Place>,
+    limit: i64,
+) -> Result<Vec<ProductView>, sqlx::Error> {
+    let mut sql = sqlx::QueryBuilder::new(format!("SELECT {COLUMNS} FROM read.products WHERE number IS NOT NULL"));
+    if shown == Shown::OnSale {
+        sql.push(" AND on_sale");
+    }
+    if let Some((sort_order, number)) = after {
+        sql.push(" AND (sort_order, number) > (").push_bind(sort_order);
+        sql.push(", ").push_bind(i64::from(number)).push(")");
+    }
+    sql.push(" ORDER BY sort_order, number LIMIT ").push_bind(limit.clamp(0, PRODUCTS_MAX));
+    sql.build().fetch_all(pool).await?.iter().map(view).collect()
+}
+
+/// The largest number that a product has; 0 where there is none.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn newest(pool: &PgPool) -> Result<u32, sqlx::Error> {
+    let newest: Option<i64> = sqlx::query_scalar("SELECT max(number) FROM read.products").fetch_one(pool).await?;
+    u32::try_from(newest.unwrap_or(0)).map_err(decode)
 }
 
 /// One product, on sale or not.
@@ -56,11 +90,6 @@ pub async fn one(pool: &PgPool, number: u32) -> Result<Option<ProductView>, sqlx
     let sql = format!("SELECT {COLUMNS} FROM read.products WHERE number = $1");
     let row = sqlx::query(&sql).bind(i64::from(number)).fetch_optional(pool).await?;
     row.as_ref().map(view).transpose()
-}
-
-async fn list(pool: &PgPool, which: &'static str) -> Result<Vec<ProductView>, sqlx::Error> {
-    let sql = format!("SELECT {COLUMNS} FROM read.products {which} ORDER BY sort_order, number LIMIT $1");
-    sqlx::query(&sql).bind(PRODUCTS_MAX).fetch_all(pool).await?.iter().map(view).collect()
 }
 
 fn view(row: &PgRow) -> Result<ProductView, sqlx::Error> {

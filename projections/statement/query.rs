@@ -2,7 +2,7 @@
 
 use aggregates::{AccountKey, AggregateId, CreditAccountEvent, Credits, Event, GrantSource};
 use chrono::{DateTime, Utc};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sqlx::postgres::PgRow;
 use sqlx::{PgPool, Row};
 use utoipa::ToSchema;
@@ -32,6 +32,36 @@ pub struct LineView {
     pub version: i64,
 }
 
+/// What a line can be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LineKind {
+    Grant,
+    Spend,
+    Deduct,
+}
+
+/// Which lines; everything that is `None` matches.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LineFilter {
+    pub kind: Option<LineKind>,
+    /// At or after…
+    pub from: Option<DateTime<Utc>>,
+    /// …and before.
+    pub to: Option<DateTime<Utc>>,
+}
+
+impl LineKind {
+    /// The event that makes such a line.
+    const fn event(self) -> &'static str {
+        match self {
+            Self::Grant => "granted",
+            Self::Spend => "spent",
+            Self::Deduct => "deducted",
+        }
+    }
+}
+
 /// Up to `limit` lines before version `before` (exclusive), or the newest ones.
 ///
 /// # Errors
@@ -39,25 +69,33 @@ pub struct LineView {
 pub async fn lines(
     pool: &PgPool,
     account: AccountKey,
+    filter: &LineFilter,
     before: Option<i64>,
     limit: i64,
 ) -> Result<Vec<LineView>, sqlx::Error> {
-    let rows = sqlx::query(
+    // The index of an aggregate's versions gives the newest first, so reading ends with the last line of the page.
+    let mut sql = sqlx::QueryBuilder::new(
         "SELECT e.version, e.leaf, e.event_type, e.schema_version, e.payload::text AS payload, c.committed_us
-           FROM (SELECT * FROM ledger.events
-                  WHERE log_part = $1 AND aggregate_id = $2 AND version < $3 ORDER BY version DESC LIMIT $4) e
+           FROM ledger.events e
           CROSS JOIN LATERAL (SELECT committed_us FROM ledger.commits c
                                WHERE c.log_part = e.log_part AND c.first_position <= e.position
                                ORDER BY c.first_position DESC LIMIT 1) c
-          ORDER BY e.version DESC",
-    )
-    .bind(i16::from(account.log_part().number()))
-    .bind(AggregateId::credit_account(account).id)
-    .bind(before.unwrap_or(i64::MAX))
-    .bind(limit.clamp(0, LINES_MAX))
-    .fetch_all(pool)
-    .await?;
-    rows.iter().map(line).collect()
+          WHERE e.log_part = ",
+    );
+    sql.push_bind(i16::from(account.log_part().number()));
+    sql.push(" AND e.aggregate_id = ").push_bind(AggregateId::credit_account(account).id);
+    sql.push(" AND e.version < ").push_bind(before.unwrap_or(i64::MAX));
+    if let Some(kind) = filter.kind {
+        sql.push(" AND e.event_type = ").push_bind(kind.event());
+    }
+    if let Some(from) = filter.from {
+        sql.push(" AND c.committed_us >= ").push_bind(from.timestamp_micros());
+    }
+    if let Some(to) = filter.to {
+        sql.push(" AND c.committed_us < ").push_bind(to.timestamp_micros());
+    }
+    sql.push(" ORDER BY e.version DESC LIMIT ").push_bind(limit.clamp(0, LINES_MAX));
+    sql.build().fetch_all(pool).await?.iter().map(line).collect()
 }
 
 fn line(row: &PgRow) -> Result<LineView, sqlx::Error> {

@@ -33,6 +33,7 @@ pub(super) const NAMES: &[&str] = &[
     "RATE_LIMIT_PER_SECOND",
     "SANDBOX",
     "SMTP_URL",
+    "TRUSTED_PROXIES",
     "VIDEO_MAX_CONCURRENT",
 ];
 

@@ -20,7 +20,7 @@ mod secret;
 mod tests;
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use aggregates::Currency;
@@ -60,6 +60,8 @@ pub struct Settings {
     pub currency: Currency,
     /// `RATE_LIMIT_PER_SECOND`: of one account, or of one address where nobody is known.
     pub rate_limit_per_second: u32,
+    /// `TRUSTED_PROXIES`: whose `X-Forwarded-For` says where a request comes from.
+    pub trusted_proxies: Vec<IpAddr>,
     /// Every `ALIPAY_*`, `WECHAT_*`, … that was set, by its upper-case name; each provider reads its own.
     pub providers: BTreeMap<String, SecretString>,
 }
@@ -96,7 +98,7 @@ pub struct Forward {
 
 #[derive(Clone, Debug)]
 pub struct Mail {
-    /// `SMTP_URL`; may hold a password. Without one, mail is written as files.
+    /// `SMTP_URL`; may hold a password. Without one, `dev` writes mail as files, and workers of `serve` do not start.
     pub smtp_url: Option<SecretString>,
     /// `MAIL_FROM`
     pub from: String,

@@ -1,6 +1,7 @@
 //! Layers -> settings.
 
 use std::fmt::Display;
+use std::net::IpAddr;
 use std::path::Path;
 use std::str::FromStr;
 
@@ -88,6 +89,7 @@ impl Settings {
             sandbox: switch(layers, "SANDBOX")?,
             currency: parsed(layers, "CURRENCY", "an ISO 4217 code, or a unit such as LDC/2", "CNY")?,
             rate_limit_per_second: number(layers, "RATE_LIMIT_PER_SECOND", 200, 1, 1_000_000)?,
+            trusted_proxies: addresses(layers, "TRUSTED_PROXIES")?,
             providers: layers.providers(),
         })
     }
@@ -166,6 +168,14 @@ fn number(layers: &Layers, name: &'static str, default: u32, min: u32, max: u32)
     };
     let inside = text.parse().ok().filter(|number| (min..=max).contains(number));
     inside.ok_or_else(|| malformed(name, format!("is not a whole number from {min} to {max}")))
+}
+
+/// Separated by commas; none unless set.
+fn addresses(layers: &Layers, name: &'static str) -> Result<Vec<IpAddr>> {
+    let listed = layers.get(name).unwrap_or_default().split(',').map(str::trim).filter(|text| !text.is_empty());
+    let parse = |text: &str| text.parse().map(|address: IpAddr| address.to_canonical());
+    let parsed: std::result::Result<_, _> = listed.map(parse).collect();
+    parsed.map_err(|_| malformed(name, "is not a list of addresses such as 10.0.0.1, 10.0.0.2".to_owned()))
 }
 
 fn switch(layers: &Layers, name: &'static str) -> Result<bool> {

@@ -39,6 +39,14 @@ fn what_is_not_set_has_the_documented_default() {
     assert_eq!(settings.forward.url.as_str(), "http://localhost:3000/");
     assert_eq!(settings.currency.code(), "CNY");
     assert!(!settings.sandbox);
+    assert!(settings.trusted_proxies.is_empty());
+}
+
+#[test]
+fn proxies_are_trusted_by_address() {
+    let settings = serve(&[("TRUSTED_PROXIES", "10.0.0.1, ::ffff:10.0.0.2,2001:db8::1")]).unwrap();
+    let trusted: Vec<String> = settings.trusted_proxies.iter().map(ToString::to_string).collect();
+    assert_eq!(trusted, ["10.0.0.1", "10.0.0.2", "2001:db8::1"]);
 }
 
 #[test]
@@ -67,6 +75,7 @@ fn a_malformed_setting_is_named_and_its_value_is_not_repeated() {
         ("SANDBOX", "hunter2"),
         ("CURRENCY", "hunter2"),
         ("RATE_LIMIT_PER_SECOND", "0"),
+        ("TRUSTED_PROXIES", "10.0.0.1, hunter2"),
     ] {
         let error = serve(&[(name, value)]).unwrap_err();
         assert!(error.starts_with(name) && error.lines().count() == 1 && !error.contains("hunter2"), "{error}");
@@ -164,6 +173,15 @@ fn development_secrets_are_made_once_and_only_their_owner_reads_them() {
     let file = data.join(SECRETS_FILE);
     assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
     assert_eq!(std::fs::read_dir(&data).unwrap().count(), 1, "no draft is left behind");
+}
+
+#[test]
+fn published_keys_check_the_tokens_of_a_development_instance_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut layers = Layers::default();
+    layers.over("JWT_JWKS_URL", Some("https://issuer/keys".to_owned()));
+    let settings = Settings::for_dev(folder.path(), "postgres://postgres@localhost/postgres".to_owned(), layers);
+    assert!(matches!(settings.unwrap().tokens.key, TokenKey::KeySet(_)));
 }
 
 #[test]

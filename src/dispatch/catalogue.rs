@@ -6,7 +6,6 @@ use aggregates::{
     AccountId, AggregateId, Command, CommandId, Decide, Decider, Halt, Product, ProductCommand, ProductContent,
     ProductId, Refusal, View, product::ProductError,
 };
-use serde_json::Map;
 
 use super::{Actor, Ask, DispatchError, Dispatcher};
 use crate::store::{Receipt, RequestHash};
@@ -53,7 +52,7 @@ impl Dispatcher {
             hash,
             decision: Arc::new(CreateProduct { first: first_number, content }),
             claims: Vec::new(),
-            about: Map::new(),
+            about: None,
         })
         .await
     }

@@ -4,7 +4,7 @@ use aggregates::{AccountId, AggregateId, Command, CustomerCommand, Described, Lo
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 
-use super::{DispatchError, Dispatcher};
+use super::{Actor, DispatchError, Dispatcher, ids};
 
 const PURPOSE: &str = "customer.profile";
 
@@ -39,6 +39,26 @@ impl Dispatcher {
         let sealed = self.vault.seal(account.key(), PURPOSE, &clear).await?;
         let described = Described { sealed, digest, locale: profile.locale };
         Ok(Some(Command::Customer(CustomerCommand::Describe(described))))
+    }
+
+    /// Records a profile that is another than the one on record. Of who has none nothing is recorded: that is for the
+    /// purchase that needs it. A token that names no address takes none away.
+    ///
+    /// # Errors
+    /// When the store or the vault cannot say, or record it.
+    pub async fn correct(&self, account: &AccountId, actor: &Actor, said: &Profile) -> Result<(), DispatchError> {
+        if said.email.is_none() {
+            return Ok(());
+        }
+        let State::Customer(customer) = self.look(account, AggregateId::customer(account.key())).await? else {
+            return Ok(());
+        };
+        if customer.described().is_some()
+            && let Some(describe) = self.describe(account, said).await?
+        {
+            self.execute(account, actor, ids::fresh(), vec![describe]).await?;
+        }
+        Ok(())
     }
 
     /// What was last recorded about a customer.

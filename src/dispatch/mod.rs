@@ -5,26 +5,28 @@
 //! ids.rs       ids of commands, and why a repeat has the same one
 //! catalogue.rs products                      usage.rs     charges
 //! sale.rs      place, open, cancel orders    payment.rs   money that arrived
-//! customer.rs  name and e-mail, sealed       error.rs     why it did not work
+//! customer.rs  name and e-mail, sealed       metadata.rs  what a client wants kept with a charge
+//! error.rs     why it did not work
 //! ```
 
 mod catalogue;
 mod customer;
 mod error;
 pub mod ids;
+mod metadata;
 mod payment;
 mod sale;
 mod usage;
 
 use aggregates::{AccountId, AggregateId, Command, CommandId, Decide, State};
-use serde_json::{Map, Value};
 use std::sync::Arc;
 
 pub use customer::Profile;
 pub use error::DispatchError;
+pub use metadata::{BadMetadata, Metadata};
 pub use payment::{PaymentNotice, Taken};
 pub use sale::{Buyer, Purchase, Sale};
-pub use usage::{Charged, ChargedCredits, ChargedPackage, Use};
+pub use usage::{Charged, ChargedCredits, ChargedPackage, KEY_CLAIM, Use};
 
 use crate::clock::Clock;
 use crate::providers::Providers;
@@ -53,16 +55,19 @@ pub struct Rules {
     pub order_ttl: chrono::TimeDelta,
 }
 
-/// Who asks: kept with every event where it is not the account itself.
+/// Who asks: kept with every event where it is not the account itself. Clones share it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Actor {
-    pub sub: String,
-    pub role: &'static str,
+    sub: Arc<str>,
+    /// As it is kept: made once, for a back end charges for many accounts.
+    said: Arc<str>,
 }
 
 impl Actor {
-    pub fn new(sub: impl Into<String>, role: &'static str) -> Self {
-        Self { sub: sub.into(), role }
+    #[must_use]
+    pub fn new(sub: &str, role: &'static str) -> Self {
+        let said = serde_json::json!({"by": sub, "role": role}).to_string();
+        Self { sub: sub.into(), said: said.into() }
     }
 
     /// The ledger itself: a timer, a process, a provider's notification.
@@ -71,13 +76,18 @@ impl Actor {
         Self::new(part, "system")
     }
 
-    fn metadata(&self, account: &AccountId) -> Map<String, Value> {
-        let mut metadata = Map::new();
-        if self.sub != account.as_str() {
-            metadata.insert("by".to_owned(), Value::from(self.sub.clone()));
-            metadata.insert("role".to_owned(), Value::from(self.role));
+    /// What is kept with the events on `account`; `None`: nothing.
+    fn metadata(&self, account: &AccountId, usage: Option<&Metadata>) -> Option<Arc<str>> {
+        let other = *self.sub != *account.as_str();
+        match (other, usage) {
+            (false, None) => None,
+            (true, None) => Some(self.said.clone()),
+            (false, Some(usage)) => Some(format!(r#"{{"usage":{}}}"#, usage.as_str()).into()),
+            (true, Some(usage)) => {
+                let said = self.said.strip_suffix('}').unwrap_or(&self.said);
+                Some(format!(r#"{said},"usage":{}}}"#, usage.as_str()).into())
+            }
         }
-        metadata
     }
 }
 
@@ -90,7 +100,7 @@ struct Ask {
     decision: Arc<dyn Decide + Send + Sync>,
     claims: Vec<Claim>,
     /// Kept with the events, beside who asked.
-    about: Map<String, Value>,
+    about: Option<Metadata>,
 }
 
 impl Dispatcher {
@@ -133,7 +143,7 @@ impl Dispatcher {
             hash,
             decision: Arc::new(commands),
             claims: Vec::new(),
-            about: Map::new(),
+            about: None,
         })
         .await
     }
@@ -146,13 +156,30 @@ impl Dispatcher {
         Ok(self.store.look(account, aggregate).await?)
     }
 
+    /// One aggregate right after what a receipt says of it, however much has happened since: a repeat answers what the
+    /// first request was answered. Now, where nothing was recorded.
+    ///
+    /// # Errors
+    /// When the store cannot say.
+    pub async fn look_after(
+        &self,
+        account: &AccountId,
+        aggregate: AggregateId,
+        receipt: &Receipt,
+    ) -> Result<State, DispatchError> {
+        let last = receipt.events.iter().rev().find(|recorded| recorded.aggregate == aggregate);
+        match last {
+            Some(last) => Ok(self.store.as_of(account, aggregate, last.version).await?),
+            None => self.look(account, aggregate).await,
+        }
+    }
+
     async fn ask(&self, ask: Ask) -> Result<Receipt, DispatchError> {
         let Ask { account, actor, id, hash, decision, claims, about } = ask;
-        let mut metadata = actor.metadata(&account);
-        metadata.extend(about);
+        let metadata = actor.metadata(&account, about.as_ref());
         let mut unit = UnitOfWork::deciding(account, id, self.clock.now(), hash, decision);
-        if !metadata.is_empty() {
-            unit = unit.with_metadata(&metadata);
+        if let Some(metadata) = metadata {
+            unit.metadata = metadata;
         }
         unit.claims = claims;
         for _ in 0..ASK_AGAIN_MAX {

@@ -7,7 +7,6 @@ use aggregates::order::{PaymentDuplicated, PaymentMismatched};
 use aggregates::{
     AccountId, AggregateId, Command, Event, OrderCommand, OrderEvent, OrderId, OrderNumber, Payment, TakePayment,
 };
-use serde_json::Map;
 
 use super::{Actor, Ask, DispatchError, Dispatcher, ids};
 use crate::store::{Claim, Receipt, RequestHash};
@@ -67,7 +66,7 @@ impl Dispatcher {
                 hash,
                 decision: Arc::new(vec![command]),
                 claims: vec![Claim { kind: CLAIM, key, aggregate: AggregateId::order(order) }],
-                about: Map::new(),
+                about: None,
             })
             .await?;
         let for_review = receipt.events.iter().any(|recorded| is_for_review(&recorded.event));

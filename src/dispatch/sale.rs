@@ -13,7 +13,6 @@ use aggregates::{
     AccountId, AggregateId, Checkout, Command, CommandId, Decide, Event, OrderCommand, OrderEvent, OrderId,
     OrderNumber, PlaceOrder, Product, ProductContent, ProductId, State,
 };
-use serde_json::Map;
 
 use super::{Actor, Ask, DispatchError, Dispatcher, Profile, ids};
 use crate::providers::{PaymentRequest, Provider, ProviderError};
@@ -43,6 +42,7 @@ pub struct Purchase {
 /// A placed order, ready to be paid.
 #[derive(Debug, Clone)]
 pub struct Sale {
+    /// Of placing it; its position is where the checkout was recorded.
     pub receipt: Receipt,
     pub placed: Placed,
     pub checkout: Checkout,
@@ -52,8 +52,7 @@ impl Dispatcher {
     /// # Errors
     /// When the product is not on sale, the provider is unknown or silent, or the store cannot record it.
     pub async fn purchase(&self, buyer: &Buyer, id: CommandId, wanted: Purchase) -> Result<Sale, DispatchError> {
-        let provider = self.provider(wanted.provider.as_deref())?;
-        let (receipt, order) = self.place(buyer, id, &wanted, provider.as_ref()).await?;
+        let (mut receipt, order) = self.place(buyer, id, &wanted).await?;
         let aggregate = AggregateId::order(order);
         let State::Order(state) = self.look(&buyer.account, aggregate).await? else {
             return Err(DispatchError::NotFound("order"));
@@ -61,10 +60,13 @@ impl Dispatcher {
         let placed = state.placed()?.clone();
         // A repeat may have named no provider while another one has become the usual: the order's own counts.
         let provider = self.provider(Some(&placed.provider))?;
-        let checkout = match state.checkout() {
-            Some(checkout) => checkout.clone(),
-            None => self.open_checkout(buyer, order, &placed, provider.as_ref()).await?,
+        let opened = self.store.recorded(&buyer.account, opening(&placed.number)).await?;
+        let (checkout, position) = match (state.checkout(), opened) {
+            (Some(checkout), Some(opened)) => (checkout.clone(), opened.receipt.position),
+            _ => self.open_checkout(buyer, order, &placed, provider.as_ref()).await?,
         };
+        // Who reads so far sees where to pay, too.
+        receipt.position = receipt.position.max(position);
         Ok(Sale { receipt, placed, checkout })
     }
 
@@ -101,8 +103,15 @@ impl Dispatcher {
         buyer: &Buyer,
         id: CommandId,
         wanted: &Purchase,
-        provider: &dyn Provider,
     ) -> Result<(Receipt, OrderId), DispatchError> {
+        let hash = RequestHash::of(&serde_json::to_vec(&(wanted.product, &wanted.provider))?);
+        // Before anything is asked of the catalogue: what was sold then need not be on sale now.
+        if let Some(first) = self.store.recorded(&buyer.account, id).await? {
+            let placed = placed_in(&first.receipt).filter(|_| first.request_hash == hash);
+            let order = placed.ok_or(ExecuteError::CommandReused(id))?;
+            return Ok((first.receipt, order));
+        }
+        let provider = self.provider(wanted.provider.as_deref())?;
         let content = self.offer(wanted.product).await?;
         let currency = provider.currency();
         let price = content.price_in(currency).ok_or_else(|| DispatchError::NoPrice {
@@ -110,7 +119,6 @@ impl Dispatcher {
             currency: currency.code().to_owned(),
         })?;
         let describe = self.describe(&buyer.account, &buyer.profile).await?;
-        let hash = RequestHash::of(&serde_json::to_vec(&(wanted.product, &wanted.provider))?);
         let mut tried = 0;
         loop {
             let now = self.clock.now();
@@ -131,7 +139,7 @@ impl Dispatcher {
             let decision: Arc<dyn Decide + Send + Sync> = Arc::new(commands);
             let (account, actor) = (buyer.account.clone(), buyer.actor.clone());
             let claims = vec![Claim { kind: CLAIM, key, aggregate: AggregateId::order(order) }];
-            let asked = self.ask(Ask { account, actor, id, hash, decision, claims, about: Map::new() }).await;
+            let asked = self.ask(Ask { account, actor, id, hash, decision, claims, about: None }).await;
             tried += 1;
             match asked {
                 Err(DispatchError::Execute(ExecuteError::KeyTaken { .. })) if tried < NUMBERS_TRIED_MAX => {}
@@ -145,13 +153,14 @@ impl Dispatcher {
         }
     }
 
+    /// Where to pay, and where in the log that is.
     async fn open_checkout(
         &self,
         buyer: &Buyer,
         order: OrderId,
         placed: &Placed,
         provider: &dyn Provider,
-    ) -> Result<Checkout, DispatchError> {
+    ) -> Result<(Checkout, i64), DispatchError> {
         let request = PaymentRequest {
             order: placed.number.clone(),
             subject: placed.name.clone(),
@@ -161,10 +170,10 @@ impl Dispatcher {
         let (account, actor, number) = (&buyer.account, Actor::system("checkout"), placed.number.to_string());
         match provider.create_payment(&request).await {
             Ok(checkout) => {
-                let id = ids::derived("open_checkout", &[&number]);
                 let command = OrderCommand::OpenCheckout(checkout.clone());
-                self.execute(account, &actor, id, vec![Command::Order(order, command)]).await?;
-                Ok(checkout)
+                let id = opening(&placed.number);
+                let receipt = self.execute(account, &actor, id, vec![Command::Order(order, command)]).await?;
+                Ok((checkout, receipt.position))
             }
             Err(source) => {
                 if let ProviderError::Refused(reason) = &source {
@@ -176,6 +185,11 @@ impl Dispatcher {
             }
         }
     }
+}
+
+/// The command that records where an order is paid.
+fn opening(number: &OrderNumber) -> CommandId {
+    ids::derived("open_checkout", &[number.as_str()])
 }
 
 fn placed_in(receipt: &Receipt) -> Option<OrderId> {

@@ -3,14 +3,17 @@
 use std::sync::Arc;
 
 use aggregates::{
-    AccountId, Charge, Command, CommandId, CreditAccountEvent, Credits, Event, GrantId, Recorded, UserPackageEvent,
-    UserPackageId,
+    AccountId, AggregateId, AggregateKind, Charge, Command, CommandId, CreditAccountEvent, Credits, Event, GrantId,
+    Recorded, UserPackageEvent, UserPackageId,
 };
 use chrono::NaiveDate;
-use serde_json::{Map, Value};
 
-use super::{Actor, Ask, DispatchError, Dispatcher, ids};
-use crate::store::{Receipt, RequestHash};
+use super::{Actor, Ask, DispatchError, Dispatcher, Metadata, ids};
+use crate::store::{Claim, Receipt, RequestHash};
+
+/// What an idempotency key is claimed as. A charge is named by its reference, so its key has to be kept beside it: it
+/// may not name another charge, be it of another reference, of none, or in another account.
+pub const KEY_CLAIM: &str = "idempotency_key";
 
 /// One use of what an account has.
 #[derive(Debug, Clone)]
@@ -20,12 +23,13 @@ pub struct Use {
     pub reference: Option<String>,
     pub meter: Option<String>,
     /// Kept with the events; part of what makes a repeat the same request.
-    pub metadata: Option<Map<String, Value>>,
+    pub metadata: Option<Metadata>,
 }
 
 /// What was taken from where.
 #[derive(Debug, Clone)]
 pub struct Charged {
+    /// Its events are told below.
     pub receipt: Receipt,
     pub packages: Vec<ChargedPackage>,
     pub credits: Option<ChargedCredits>,
@@ -52,40 +56,40 @@ pub struct ChargedCredits {
 }
 
 impl Dispatcher {
-    /// `id` is for a use without a reference.
+    /// `key` is the client's own word for the request, where it sent one: what it stands for, a use without a reference
+    /// is recorded as.
     ///
     /// # Errors
-    /// When there is not enough, the reference was used for something else, or the store cannot record it.
+    /// When there is not enough, the reference or the key was used for something else, or the store cannot record it.
     pub async fn charge(
         &self,
         account: &AccountId,
         actor: &Actor,
-        id: Option<CommandId>,
+        key: Option<CommandId>,
         wanted: Use,
     ) -> Result<Charged, DispatchError> {
         let Use { amount, reference, meter, metadata } = wanted;
         let id = match &reference {
             Some(reference) => ids::derived("charge", &[reference]),
-            None => id.unwrap_or_else(ids::fresh),
+            None => key.unwrap_or_else(ids::fresh),
         };
         let commands = vec![Command::Charge(Charge { amount, meter, reference })];
-        let mut about = Map::new();
-        let hash = match metadata {
-            None => RequestHash::of(&serde_json::to_vec(&commands)?),
-            Some(metadata) => {
-                about.insert("usage".to_owned(), Value::Object(metadata));
-                RequestHash::of(&serde_json::to_vec(&(&commands, &about))?)
-            }
-        };
+        let mut asked = serde_json::to_string(&commands)?;
+        if let Some(metadata) = &metadata {
+            asked = format!(r#"[{asked},{{"usage":{}}}]"#, metadata.as_str());
+        }
+        // Held by the command, which is no aggregate but as good a holder: the same one may claim it again.
+        let holder = AggregateId { kind: AggregateKind::CreditAccount, id: id.uuid() };
+        let claims = key.map(|key| Claim { kind: KEY_CLAIM, key: key.to_string(), aggregate: holder });
         let receipt = self
             .ask(Ask {
                 account: account.clone(),
                 actor: actor.clone(),
                 id,
-                hash,
+                hash: RequestHash::of(asked.as_bytes()),
                 decision: Arc::new(commands),
-                claims: Vec::new(),
-                about,
+                claims: claims.into_iter().collect(),
+                about: metadata,
             })
             .await?;
         Ok(Charged::read(receipt))
@@ -94,9 +98,10 @@ impl Dispatcher {
 
 impl Charged {
     /// The events of a charge say all of it, the first time and every time after.
-    fn read(receipt: Receipt) -> Self {
-        let mut charged = Self { receipt: receipt.clone(), packages: Vec::new(), credits: None };
-        for Recorded { aggregate, event, .. } in receipt.events {
+    fn read(mut receipt: Receipt) -> Self {
+        let events = std::mem::take(&mut receipt.events);
+        let mut charged = Self { receipt, packages: Vec::new(), credits: None };
+        for Recorded { aggregate, event, .. } in events {
             match event {
                 Event::UserPackage(UserPackageEvent::Consumed(consumed)) => charged.packages.push(ChargedPackage {
                     package: UserPackageId::from_uuid(aggregate.id),

@@ -225,19 +225,27 @@ pub(super) async fn events_at(
     .await?;
     rows.iter()
         .map(|row| {
-            let (aggregate, event) = decode(part, row)?.map_err(|unreadable| match unreadable {
-                Unreadable::Newer(event) => {
-                    StoreError::Corrupt(format!("partition {part} holds {event}, which is unknown"))
-                }
-                Unreadable::Broken(error) => error,
-            })?;
+            let (aggregate, event) = understood(part, decode(part, row)?)?;
             Ok(Recorded { aggregate, version: row.try_get("version")?, event })
         })
         .collect()
 }
 
+/// What a reader who needs every event makes of one that it does not know.
+pub(super) fn understood(
+    log_part: LogPart,
+    event: Result<(AggregateId, Event), Unreadable>,
+) -> Result<(AggregateId, Event), StoreError> {
+    event.map_err(|unreadable| match unreadable {
+        Unreadable::Newer(event) => {
+            StoreError::Corrupt(format!("partition {log_part} holds {event}, which is unknown"))
+        }
+        Unreadable::Broken(error) => error,
+    })
+}
+
 /// The event of a row, where it can be understood.
-fn decode(
+pub(super) fn decode(
     log_part: LogPart,
     row: &sqlx::postgres::PgRow,
 ) -> Result<Result<(AggregateId, Event), Unreadable>, StoreError> {

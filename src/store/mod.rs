@@ -10,6 +10,7 @@
 //!   append.rs      the one statement that commits
 //!   fence.rs       what became of a commit whose answer was lost
 //!   load.rs        cold aggregates, others' events, earlier answers
+//!   past.rs        what one command recorded, and an aggregate as it was
 //!   head.rs        where partitions end, and whether this build may write them
 //!   cache.rs       aggregates that stay in memory
 //!   snapshots.rs   disposable copies of state
@@ -31,6 +32,7 @@ pub mod hash;
 mod head;
 mod lane;
 mod load;
+mod past;
 mod queue;
 mod snapshots;
 mod stats;
@@ -40,7 +42,7 @@ mod unit;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use aggregates::{AccountId, AccountKey, AggregateId, Decide, Halt, LogPart, State, View};
+use aggregates::{AccountId, AccountKey, AggregateId, CommandId, Decide, Halt, LogPart, State, View};
 use sqlx::PgPool;
 use sqlx::postgres::PgConnectOptions;
 use tokio::sync::{Semaphore, mpsc, oneshot};
@@ -54,7 +56,7 @@ pub use connection::{as_writer, pool};
 pub use head::Head;
 pub(crate) use head::head_of;
 pub use stats::Stats;
-pub use unit::{Claim, ExecuteError, Receipt, RequestHash, StoreError, UnitOfWork};
+pub use unit::{Claim, ExecuteError, First, Receipt, RequestHash, StoreError, UnitOfWork};
 
 use crate::clock::Clock;
 use lane::{Lane, Pending};
@@ -260,6 +262,25 @@ impl Store {
         self.execute(unit).await?;
         let state = seen.lock().map_err(|_| ExecuteError::Panicked)?;
         Ok(state.clone())
+    }
+
+    /// What a command has recorded; `None`: nothing yet. For who has to know before it can ask again; a command that is
+    /// on its way is settled by [`Store::execute`] alone.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    pub async fn recorded(&self, account: &AccountId, command: CommandId) -> Result<Option<First>, StoreError> {
+        let mut connection = self.inner.pool.acquire().await?;
+        past::first(&mut connection, account.key(), command).await
+    }
+
+    /// One aggregate as it was after its `version`th event: what an answer of that time has to say again.
+    ///
+    /// # Errors
+    /// When the database cannot be asked, or there is no such event.
+    pub async fn as_of(&self, account: &AccountId, aggregate: AggregateId, version: i64) -> Result<State, StoreError> {
+        let mut connection = self.inner.pool.acquire().await?;
+        past::as_of(&mut connection, account.key(), aggregate, version).await
     }
 
     /// The customer's own name for an account; `None`: nothing was ever recorded for it.

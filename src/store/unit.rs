@@ -113,6 +113,14 @@ pub struct Receipt {
     pub replayed: bool,
 }
 
+/// A command that was recorded, and what it was asked with.
+#[derive(Debug, Clone, PartialEq)]
+pub struct First {
+    pub request_hash: RequestHash,
+    /// As a repeat is answered.
+    pub receipt: Receipt,
+}
+
 /// Why a unit of work was not recorded. Except for [`ExecuteError::Unknown`], nothing of it is in the log.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum ExecuteError {

@@ -18,7 +18,10 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::auth::{Authenticator, Identity};
+use super::auth::{Authenticator, FirstSeen, Identity};
+use super::client_address;
+use super::compress::compressed;
+use super::health;
 use super::metrics::Meters;
 use super::openapi::DOCS_PATH;
 use super::problem::{Problem, Reason};
@@ -40,15 +43,12 @@ const DOCS_CSP: HeaderValue = HeaderValue::from_static(
 #[derive(Clone, Debug)]
 pub struct RequestId(pub Arc<str>);
 
-/// Marks answers that may be compressed.
-#[derive(Clone, Copy)]
-pub(super) struct Compressible;
-
 struct Inner {
     authenticator: Authenticator,
     limiter: RateLimiter,
     meters: Meters,
     https: bool,
+    trusted_proxies: Vec<IpAddr>,
 }
 
 /// What the outermost layer needs; clones share it.
@@ -65,6 +65,7 @@ impl Edge {
             limiter: RateLimiter::per_second(settings.rate_limit_per_second),
             meters: Meters::default(),
             https: settings.public_url.scheme() == "https",
+            trusted_proxies: settings.trusted_proxies.clone(),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -78,17 +79,28 @@ impl Edge {
     }
 
     async fn answer(&self, mut request: Request, next: Next) -> Response {
-        let address = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.ip());
-        let identity = self.inner.authenticator.identify(request.headers()).await;
-        if let Err(problem) = self.limit(&identity, address) {
+        let (identity, first_seen) = self.inner.authenticator.identify(request.headers()).await;
+        if let Err(problem) = self.limit(&request, &identity) {
             return problem.into_response();
+        }
+        if first_seen && let Ok(caller) = &identity {
+            request.extensions_mut().insert(FirstSeen(caller.clone()));
         }
         request.extensions_mut().insert::<Identity>(identity);
         next.run(request).await
     }
 
-    fn limit(&self, identity: &Identity, address: Option<IpAddr>) -> Result<(), Problem> {
-        self.inner.limiter.check(identity.as_deref().ok(), address)
+    fn limit(&self, request: &Request, identity: &Identity) -> Result<(), Problem> {
+        let route = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
+        if route.is_some_and(|route| health::PATHS.contains(&route)) {
+            return Ok(());
+        }
+        let caller = identity.as_deref().ok();
+        let address = || {
+            let ConnectInfo(peer) = request.extensions().get::<ConnectInfo<SocketAddr>>()?;
+            Some(client_address::of(peer.ip(), request.headers(), &self.inner.trusted_proxies))
+        };
+        self.inner.limiter.check(caller, if caller.is_none() { address() } else { None })
     }
 }
 
@@ -100,6 +112,7 @@ pub(super) async fn handle(State(edge): State<Edge>, mut request: Request, next:
     let id = RequestId(request_id(request.headers()));
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
+    let accepted = (method == Method::GET).then(|| request.headers().get(header::ACCEPT_ENCODING).cloned()).flatten();
     let in_docs = request.uri().path().starts_with(DOCS_PATH);
     request.extensions_mut().insert(id.clone());
 
@@ -111,8 +124,8 @@ pub(super) async fn handle(State(edge): State<Edge>, mut request: Request, next:
         response = as_problem(response, &id.0, &method, route);
     }
     set_headers(response.headers_mut(), &id.0, in_docs, edge.inner.https);
-    if method == Method::GET {
-        response.extensions_mut().insert(Compressible);
+    if let Some(accepted) = accepted {
+        response = compressed(accepted, response).await;
     }
     let took = started.elapsed();
     edge.inner.meters.count(route, &method, response.status(), took);

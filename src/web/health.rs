@@ -17,6 +17,9 @@ use utoipa_axum::routes;
 
 use super::problem::{FieldError, Problem, Reason};
 
+/// Asked for by operators' machines, often, and all from one address.
+pub(super) const PATHS: &[&str] = &["/healthz", "/readyz", "/metrics"];
+
 const CHECK_WAIT: Duration = Duration::from_secs(3);
 const RETRY_SECONDS: u32 = 2;
 

@@ -21,7 +21,7 @@ use crate::store::Receipt;
 
 const KEY_HEADER: &str = "idempotency-key";
 const KEY_BYTES_MAX: usize = 255;
-pub(super) const POSITION_HEADER: HeaderName = HeaderName::from_static("ledger-position");
+const POSITION_HEADER: HeaderName = HeaderName::from_static("ledger-position");
 const REPLAYED_HEADER: HeaderName = HeaderName::from_static("idempotent-replayed");
 
 /// What the caller sent as `Idempotency-Key`, if anything.
@@ -32,19 +32,22 @@ impl IdempotencyKey {
     /// The id of the command that `subject` (a token's `sub`) asks for; a fresh one where there is no key.
     #[must_use]
     pub fn command_id(&self, subject: &str) -> CommandId {
-        self.numbered(subject, None)
+        self.given(subject).unwrap_or_else(|| CommandId::from_uuid(Uuid::now_v7()))
     }
 
-    /// The id of one of several commands of the same request.
+    /// The id of the command that `subject` asks for, where there is a key.
     #[must_use]
-    pub fn command_id_of(&self, subject: &str, item: usize) -> CommandId {
-        self.numbered(subject, Some(item))
+    pub fn given(&self, subject: &str) -> Option<CommandId> {
+        self.0.as_deref().map(|key| Self::numbered(key, subject, None))
     }
 
-    fn numbered(&self, subject: &str, item: Option<usize>) -> CommandId {
-        let Some(key) = &self.0 else {
-            return CommandId::from_uuid(Uuid::now_v7());
-        };
+    /// The id of one of several commands of the same request, where there is a key.
+    #[must_use]
+    pub fn given_of(&self, subject: &str, item: usize) -> Option<CommandId> {
+        self.0.as_deref().map(|key| Self::numbered(key, subject, Some(item)))
+    }
+
+    fn numbered(key: &str, subject: &str, item: Option<usize>) -> CommandId {
         // Neither a subject nor a key can hold a zero byte, so no two pairs run together to the same bytes.
         let mut digest = Sha256::new_with_prefix(b"idempotency");
         for part in [subject, key] {
@@ -87,6 +90,19 @@ pub struct LedgerPosition {
 impl fmt::Display for LedgerPosition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}", self.log_part, self.position)
+    }
+}
+
+impl LedgerPosition {
+    pub(super) fn put_on(self, response: &mut Response) {
+        if let Ok(position) = HeaderValue::from_str(&self.to_string()) {
+            response.headers_mut().insert(POSITION_HEADER, position);
+        }
+    }
+
+    /// What an answer says of where it was recorded.
+    pub(super) fn said_in(response: &Response) -> Option<Self> {
+        response.headers().get(POSITION_HEADER)?.to_str().ok()?.parse().ok()
     }
 }
 
@@ -158,9 +174,7 @@ impl<T> Written<T> {
 impl<T: Serialize> IntoResponse for Written<T> {
     fn into_response(self) -> Response {
         let mut response = (self.status, Json(self.body)).into_response();
-        if let Ok(position) = HeaderValue::from_str(&self.position.to_string()) {
-            response.headers_mut().insert(POSITION_HEADER, position);
-        }
+        self.position.put_on(&mut response);
         if self.replayed {
             response.headers_mut().insert(REPLAYED_HEADER, HeaderValue::from_static("true"));
         }
@@ -192,7 +206,7 @@ mod tests {
         assert_eq!(key("k").command_id("alice"), key("k").command_id("alice"));
         assert_ne!(key("k").command_id("alice"), key("k").command_id("bob"));
         assert_ne!(key("bc").command_id("a"), key("c").command_id("ab"), "no two pairs run together");
-        assert_ne!(key("k").command_id_of("alice", 0), key("k").command_id_of("alice", 1));
+        assert_ne!(key("k").given_of("alice", 0), key("k").given_of("alice", 1));
         assert_ne!(IdempotencyKey(None).command_id("alice"), IdempotencyKey(None).command_id("alice"));
     }
 

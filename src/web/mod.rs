@@ -2,12 +2,13 @@
 //!
 //! ```text
 //! edge.rs         the outermost layer: request id, caller, rate limit, panics, headers, logs, measures
+//! compress.rs     long answers, made shorter
 //! api/            the routes, one file per resource
 //! auth/           bearer tokens, and authority as extractors
 //! problem.rs      every answer that is not a success, and its code      trouble.rs  what it comes from
-//! json.rs         bodies      query.rs   queries and paths      decimal.rs   amounts in requests
+//! json.rs         bodies      query.rs   queries and paths      decimal.rs   amounts      values.rs  times, days, words
 //! idempotency.rs  asking twice, positions      paging.rs   lists, cursors, CSV
-//! rate_limit.rs   how often
+//! rate_limit.rs   how often       client_address.rs  who that is, behind a proxy
 //! openapi.rs      the document and its viewer
 //! health.rs       alive, ready, counted        metrics.rs  what is counted
 //! server.rs       sockets
@@ -18,6 +19,8 @@
 
 pub mod api;
 pub mod auth;
+mod client_address;
+mod compress;
 pub mod decimal;
 mod edge;
 mod health;
@@ -31,23 +34,19 @@ pub mod query;
 pub mod rate_limit;
 mod server;
 mod trouble;
+pub mod values;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::http::{Extensions, HeaderMap, StatusCode, Version};
 use axum::middleware::from_fn_with_state;
 use metrics_exporter_prometheus::PrometheusHandle;
-use tower_http::compression::CompressionLayer;
-use tower_http::compression::predicate::{DefaultPredicate, Predicate, SizeAbove};
+use tower::ServiceBuilder;
 use utoipa_axum::router::OpenApiRouter;
 
 pub use edge::{Edge, RequestId};
 pub use health::Readiness;
 pub use problem::{Problem, Reason};
 pub use server::serve;
-
-/// Below it, compressing costs more than sending.
-const COMPRESSED_BYTES_MIN: u64 = 4 << 10;
 
 /// All routes: those of `api`, with their document, and those that every server has.
 ///
@@ -64,16 +63,10 @@ pub fn assemble(
     openapi::complete(&mut document);
     Ok(router
         .merge(openapi::routes(&document)?)
-        .layer(DefaultBodyLimit::max(json::BODY_BYTES_MAX))
-        .layer(from_fn_with_state(edge, edge::handle))
+        // One layer of the router, because each boxes every request's future.
         .layer(
-            CompressionLayer::new().compress_when(
-                DefaultPredicate::new().and(SizeAbove::new(COMPRESSED_BYTES_MIN)).and(may_be_compressed),
-            ),
+            ServiceBuilder::new()
+                .layer(from_fn_with_state(edge, edge::handle))
+                .layer(DefaultBodyLimit::max(json::BODY_BYTES_MAX)),
         ))
-}
-
-/// Only what was asked for by GET: the answer to a write is small, and may lie beside a secret.
-fn may_be_compressed(_: StatusCode, _: Version, _: &HeaderMap, extensions: &Extensions) -> bool {
-    extensions.get::<edge::Compressible>().is_some()
 }

@@ -12,6 +12,7 @@ use utoipa::openapi::{Components, Content, OpenApi, Ref, RefOr, Required, Respon
 use utoipa::{Modify, OpenApi as _};
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
+use super::health;
 use super::paging::{Cursor, Limit};
 use super::problem::{self, Content as Problem, FieldError};
 
@@ -41,7 +42,8 @@ const STATUSES: &[(u16, &str)] = &[
         title = "Billing ledger",
         description = "Money and credits are decimal strings; times are RFC 3339 in UTC. Every answer that is not a \
             success is a problem (RFC 9457) with a stable `code`. Writes accept `Idempotency-Key` and answer \
-            `Ledger-Position`; a read that sends it back sees that write."
+            `Ledger-Position`; a read that sends it back sees that write. A batch of charges answers the position of \
+            each in its own result. The clock of a sandbox is not in the log: it has neither key nor position."
     ),
     components(schemas(Problem, FieldError, Limit, Cursor)),
     modifiers(&Bearer),
@@ -77,13 +79,42 @@ pub(super) fn complete(document: &mut OpenApi) {
     }
 }
 
+/// Of an account's name; in bytes, if it has others than ASCII.
+const ACCOUNT_CHARS_MAX: usize = 255;
+/// A batch says the positions of its items, one by one.
+const BATCH: &str = "/api/v1/usage/batch";
+/// Nothing in the log.
+const CLOCK: &str = "/api/v1/sandbox/clock";
+/// Who asks there acts for nobody's account.
+const FOR_NOBODY: &[&str] = &["/api/admin/", "/api/v1/admin/", "/api/v1/sandbox/"];
+
 fn complete_operation(path: &str, method: &HttpMethod, operation: &mut Operation) {
     let open = operation.security.as_ref().is_some_and(|needed| needed.contains(&SecurityRequirement::default()));
     let writes = !matches!(method, HttpMethod::Get | HttpMethod::Head);
-    let mut statuses = vec![400, 429, 500, 503];
+    let mut statuses = vec![400, 500, 503];
+    if !health::PATHS.contains(&path) {
+        statuses.push(429);
+    }
     if !open {
         statuses.extend([401, 403]);
-        add_parameter(operation, if writes { idempotency_key() } else { ledger_position() });
+        if path != CLOCK {
+            add_parameter(operation, if writes { idempotency_key() } else { ledger_position() });
+        }
+        if !FOR_NOBODY.iter().any(|prefix| path.starts_with(prefix)) {
+            add_parameter(operation, account_id());
+        }
+    }
+    let has_position = writes && path != CLOCK && path != BATCH;
+    for response in successes(operation) {
+        if has_position {
+            add_header(response, "Ledger-Position", "A read that sends it back has seen this write.");
+        }
+        if has_position && !open {
+            add_header(response, "Idempotent-Replayed", "`true`: this is the first request's answer again.");
+        }
+        if response.content.contains_key("text/csv") {
+            add_header(response, "Next-Cursor", "Of a table: send it as `cursor` to get the next page.");
+        }
     }
     if path.contains('{') {
         statuses.push(404);
@@ -109,6 +140,20 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = (HttpMethod, &mut Ope
         (HttpMethod::Patch, &mut item.patch),
     ];
     all.into_iter().filter_map(|(method, operation)| Some((method, operation.as_mut()?)))
+}
+
+fn successes(operation: &mut Operation) -> impl Iterator<Item = &mut Response> {
+    let answers = operation.responses.responses.iter_mut().filter(|(status, _)| status.starts_with('2'));
+    answers.filter_map(|(_, answer)| match answer {
+        RefOr::T(response) => Some(response),
+        RefOr::Ref(_) => None,
+    })
+}
+
+fn add_header(response: &mut Response, name: &str, description: &str) {
+    let text = ObjectBuilder::new().schema_type(Type::String);
+    let header = HeaderBuilder::new().schema(Some(text)).description(Some(description)).build();
+    response.headers.insert(name.to_owned(), RefOr::T(header));
 }
 
 fn name_of(status: u16) -> String {
@@ -142,6 +187,11 @@ fn ledger_position() -> Parameter {
         .schema_type(Type::String)
         .pattern(Some(r"^(0|[1-9][0-9]?|1[0-9]{2}|2[0-4][0-9]|25[0-5])\.[0-9]{1,18}$"));
     header_parameter("Ledger-Position", "What a write answered: this read will have seen it.", schema)
+}
+
+fn account_id() -> Parameter {
+    let schema = ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(Some(ACCOUNT_CHARS_MAX));
+    header_parameter("X-Account-Id", "Whose account a service acts for; anybody else may name their own.", schema)
 }
 
 fn header_parameter(name: &str, description: &str, schema: ObjectBuilder) -> Parameter {

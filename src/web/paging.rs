@@ -100,6 +100,13 @@ impl<T> Page<T> {
     }
 }
 
+impl<T> Page<T> {
+    /// The same page of other items.
+    pub fn map<U>(self, other: impl FnMut(T) -> U) -> Page<U> {
+        Page { items: self.items.into_iter().map(other).collect(), next_cursor: self.next_cursor }
+    }
+}
+
 /// What the client can read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wants {

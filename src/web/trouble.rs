@@ -1,7 +1,7 @@
 //! From what went wrong inside to what is said outside. The cause goes to the log, never to the caller.
 
 use super::problem::{Problem, Reason};
-use crate::dispatch::DispatchError;
+use crate::dispatch::{DispatchError, KEY_CLAIM};
 use crate::providers::NoticeError;
 use crate::store::{ExecuteError, StoreError};
 use crate::vault::VaultError;
@@ -15,13 +15,12 @@ impl From<ExecuteError> for Problem {
         let detail = error.to_string();
         match error {
             ExecuteError::Refused(refusal) => refusal.into(),
+            ExecuteError::KeyTaken { kind: KEY_CLAIM, .. } => key_reused(),
             ExecuteError::KeyTaken { kind, .. } => Self::new(
                 Reason::NameTaken,
                 format!("this {} already belongs to something else", kind.replace('_', " ")),
             ),
-            ExecuteError::CommandReused(_) => {
-                Self::new(Reason::KeyReused, "this idempotency key was used before for another request")
-            }
+            ExecuteError::CommandReused(_) => key_reused(),
             ExecuteError::Busy | ExecuteError::Contended => {
                 Self::new(Reason::Busy, detail).retry_after(RETRY_SOON_SECONDS)
             }
@@ -47,6 +46,10 @@ impl From<ExecuteError> for Problem {
             ExecuteError::Panicked => Self::internal(detail),
         }
     }
+}
+
+fn key_reused() -> Problem {
+    Problem::new(Reason::KeyReused, "this idempotency key was used before for another request")
 }
 
 impl From<DispatchError> for Problem {
@@ -107,7 +110,14 @@ impl From<sqlx::Error> for Problem {
             _ => false,
         };
         if !passes {
-            return Self::internal(error);
+            return match &error {
+                // Data exception: a value that was asked about has no place in its column.
+                sqlx::Error::Database(database) if database.code().is_some_and(|code| code.starts_with("22")) => {
+                    Self::new(Reason::BadQuery, "a value is out of the range of what it is compared with")
+                        .because(error.to_string())
+                }
+                _ => Self::internal(error),
+            };
         }
         Self::new(Reason::NoDatabase, "the database could not be reached")
             .retry_after(RETRY_SOON_SECONDS)

@@ -3,10 +3,10 @@
 use axum::Json;
 use axum::extract::State;
 use axum::response::Response;
-use chrono::{Days, NaiveDate};
+use chrono::Days;
 use projections::balances::query::{self as balances, CreditsView};
 use projections::daily_usage::query::{self as daily_usage, DayView, TodayView};
-use projections::statement::query::{self as statement, LineView};
+use projections::statement::query::{self as statement, LineFilter, LineKind, LineView};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -16,6 +16,7 @@ use super::super::auth::User;
 use super::super::paging::{Cursor, Limit, Page, Wants};
 use super::super::problem::{Problem, Reason};
 use super::super::query::Params;
+use super::super::values::{Day, Moment};
 use super::fresh::{Api, Fresh};
 use crate::app::App;
 
@@ -32,9 +33,11 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
 #[into_params(parameter_in = Query)]
 struct UsageQuery {
     /// The first day of the history; 30 days before `to` unless given.
-    from: Option<NaiveDate>,
+    #[param(value_type = Option<String>, format = Date)]
+    from: Option<Day>,
     /// The last day of the history; today unless given.
-    to: Option<NaiveDate>,
+    #[param(value_type = Option<String>, format = Date)]
+    to: Option<Day>,
 }
 
 /// Quota of today and of the days before.
@@ -59,8 +62,8 @@ async fn usage(
     Params(query): Params<UsageQuery>,
 ) -> Result<Json<UsageOut>, Problem> {
     let now = app.clock.now();
-    let to = query.to.unwrap_or_else(|| now.with_timezone(&app.time_zone).date_naive());
-    let from = query.from.or_else(|| to.checked_sub_days(Days::new(DAYS_DEFAULT))).unwrap_or(to);
+    let to = query.to.map(|Day(to)| to).unwrap_or_else(|| now.with_timezone(&app.time_zone).date_naive());
+    let from = query.from.map(|Day(from)| from).or_else(|| to.checked_sub_days(Days::new(DAYS_DEFAULT))).unwrap_or(to);
     if to < from || to.signed_duration_since(from).num_days() > DAYS_MAX {
         let detail = format!("has to be a day before `to`, by at most {DAYS_MAX} days");
         return Err(Problem::parameter(Reason::BadQuery, "from", detail));
@@ -83,6 +86,15 @@ async fn credits(user: User, _: Fresh, State(app): State<App>) -> Result<Json<Cr
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct LinesQuery {
+    #[serde(rename = "type")]
+    #[param(inline)]
+    kind: Option<LineKind>,
+    /// At or after this time…
+    #[param(value_type = Option<String>, format = DateTime)]
+    from: Option<Moment>,
+    /// …and before this one.
+    #[param(value_type = Option<String>, format = DateTime)]
+    to: Option<Moment>,
     #[serde(default)]
     #[param(value_type = Option<Limit>)]
     limit: Limit,
@@ -102,6 +114,8 @@ async fn transactions(
     Params(query): Params<LinesQuery>,
 ) -> Result<Response, Problem> {
     let before = query.cursor.map(|cursor| cursor.place()).transpose()?;
-    let items = statement::lines(&app.pool, user.account.key(), before, query.limit.and_one()).await?;
+    let (from, to) = (query.from.map(|Moment(from)| from), query.to.map(|Moment(to)| to));
+    let filter = LineFilter { kind: query.kind, from, to };
+    let items = statement::lines(&app.pool, user.account.key(), &filter, before, query.limit.and_one()).await?;
     Ok(Page::cut(items, query.limit, |last| last.version)?.answer(wants))
 }

@@ -3,7 +3,6 @@
 use aggregates::OrderStatus;
 use axum::extract::State;
 use axum::response::Response;
-use chrono::{DateTime, Utc};
 use projections::orders::query::{self as orders, OrderFilter, OrderView, ReviewCursor, ReviewView};
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -14,9 +13,10 @@ use super::super::auth::Auditor;
 use super::super::paging::{Cursor, Limit, Page, Wants};
 use super::super::problem::Problem;
 use super::super::query::Params;
-use super::account_id;
+use super::super::values::{Moment, Word};
+use super::account_filter;
 use super::fresh::{Api, Fresh};
-use super::orders::page_of_orders;
+use super::orders::{order_status, page_of_orders};
 use crate::app::App;
 
 pub(super) fn routes() -> OpenApiRouter<Api> {
@@ -30,12 +30,14 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
 struct OrdersQuery {
     account: Option<String>,
     /// `pending`, `paid`, `fulfilled`, `expired`, `cancelled` or `failed`.
-    #[param(value_type = Option<String>)]
+    #[param(schema_with = order_status)]
     status: Option<OrderStatus>,
     /// Placed at or after this time…
-    from: Option<DateTime<Utc>>,
+    #[param(value_type = Option<String>, format = DateTime)]
+    from: Option<Moment>,
     /// …and before this one.
-    to: Option<DateTime<Utc>>,
+    #[param(value_type = Option<String>, format = DateTime)]
+    to: Option<Moment>,
     #[serde(default)]
     #[param(value_type = Option<Limit>)]
     limit: Limit,
@@ -55,7 +57,8 @@ async fn list(
     Params(query): Params<OrdersQuery>,
 ) -> Result<Response, Problem> {
     let OrdersQuery { account, status, from, to, limit, cursor } = query;
-    let account = account.as_deref().map(account_id).transpose()?.map(|account| account.key());
+    let account = account_filter(account.as_deref())?;
+    let (from, to) = (from.map(|Moment(from)| from), to.map(|Moment(to)| to));
     let filter = OrderFilter { account, status, from, to };
     page_of_orders(&app, &filter, limit, cursor).await.map(|page| page.answer(wants))
 }
@@ -82,8 +85,8 @@ async fn mismatches(
     wants: Wants,
     Params(query): Params<ReviewsQuery>,
 ) -> Result<Response, Problem> {
-    let before: Option<(DateTime<Utc>, String, String)> = query.cursor.map(|cursor| cursor.place()).transpose()?;
-    let before = before.map(|(at, provider, payment_id)| ReviewCursor { at, provider, payment_id });
+    let before: Option<(Moment, Word, Word)> = query.cursor.map(|cursor| cursor.place()).transpose()?;
+    let before = before.map(|(Moment(at), Word(provider), Word(payment_id))| ReviewCursor { at, provider, payment_id });
     let items = orders::reviews(&app.pool, before.as_ref(), query.limit.and_one()).await?;
     let page = Page::cut(items, query.limit, |last| (last.at, last.provider.clone(), last.payment_id.clone()))?;
     Ok(page.answer(wants))

@@ -6,8 +6,9 @@ use aggregates::{
 };
 use axum::Json;
 use axum::extract::State;
+use axum::response::Response;
 use projections::MoneyView;
-use projections::catalogue::query::{self as catalogue, ProductView};
+use projections::catalogue::query::{self as catalogue, ProductView, Shown};
 use serde::Deserialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -17,10 +18,10 @@ use super::super::auth::{Admin, Auditor};
 use super::super::decimal::{CreditsIn, PriceIn};
 use super::super::idempotency::{IdempotencyKey, Written};
 use super::super::json::Body;
-use super::super::paging::Page;
+use super::super::paging::{Page, Wants};
 use super::super::problem::{Problem, Reason};
-use super::super::query::Named;
-use super::catalogue::PackageOut;
+use super::super::query::{Named, Params};
+use super::catalogue::{PackageOut, ProductsQuery, page_of_products};
 use super::fresh::{Api, Fresh};
 use super::{actor, whole};
 use crate::app::App;
@@ -100,13 +101,20 @@ impl AmountIn {
     }
 }
 
-/// Every package there ever was.
-#[utoipa::path(get, path = "/api/admin/packages", tag = "packages", responses((status = 200, body = Page<PackageOut>)))]
-async fn list(_: Auditor, _: Fresh, State(app): State<App>) -> Result<Json<Page<PackageOut>>, Problem> {
-    let all = catalogue::all(&app.pool).await?;
-    let packages = all.into_iter().filter(|product| product.kind == "package");
-    let items = packages.map(|product| PackageOut::new(product, app.currency)).collect();
-    Ok(Json(Page { items, next_cursor: None }))
+/// Every package there ever was, in the order they are shown in.
+#[utoipa::path(
+    get, path = "/api/admin/packages", tag = "packages", params(ProductsQuery),
+    responses((status = 200, content((Page<PackageOut> = "application/json"), (String = "text/csv"))))
+)]
+async fn list(
+    _: Auditor,
+    _: Fresh,
+    State(app): State<App>,
+    wants: Wants,
+    Params(query): Params<ProductsQuery>,
+) -> Result<Response, Problem> {
+    let page = page_of_products(&app, Shown::All, query).await?;
+    Ok(page.map(|product| PackageOut::new(product, app.currency)).answer(wants))
 }
 
 /// One package, on sale or not.
@@ -134,8 +142,7 @@ async fn create(
         return Err(Problem::field(Reason::BadValue, "/on_sale", "a new package is on sale"));
     }
     let content = package.content(app.currency)?;
-    let known = catalogue::all(&app.pool).await?;
-    let next = known.iter().map(|product| product.id).max().unwrap_or(0).saturating_add(1);
+    let next = catalogue::newest(&app.pool).await?.saturating_add(1);
     let id = key.command_id(admin.account.as_str());
     let dispatch = app.dispatch.clone();
     let receipt = whole(async move { dispatch.create_product(&actor(&admin), id, next, content).await }).await?;
@@ -187,7 +194,8 @@ async fn change(
     let (id, product) = (key.command_id(admin.account.as_str()), ProductId::numbered(number));
     let dispatch = app.dispatch.clone();
     let receipt = whole(async move { dispatch.change_product(&actor(&admin), id, product, commands).await }).await?;
-    let state = app.dispatch.look(&AccountId::system(), AggregateId::product(product)).await?;
+    let aggregate = AggregateId::product(product);
+    let state = app.dispatch.look_after(&AccountId::system(), aggregate, &receipt).await?;
     let Aggregate::Product(Product::Created { content, on_sale }) = state else {
         return Err(Problem::not_found("package"));
     };

@@ -1,22 +1,24 @@
 //! What is on sale, and what the caller already has of it.
 
 use aggregates::Currency;
-use axum::Json;
 use axum::extract::State;
+use axum::response::Response;
 use chrono::{DateTime, Utc};
 use projections::MoneyView;
-use projections::catalogue::query::{self as catalogue, ProductView};
+use projections::catalogue::query::{self as catalogue, ProductView, Shown};
 use projections::packages::query::{self as packages, PackageView};
-use serde::Serialize;
-use utoipa::ToSchema;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
 use super::super::auth::User;
-use super::super::paging::Page;
+use super::super::paging::{Cursor, Limit, Page, Row, Wants};
 use super::super::problem::Problem;
+use super::super::query::Params;
 use super::fresh::{Api, Fresh};
+use super::lines::{or_empty, word};
 use crate::app::App;
 
 pub(super) fn routes() -> OpenApiRouter<Api> {
@@ -106,21 +108,112 @@ impl Offer {
     }
 }
 
-/// Packages on sale, with what the caller already has.
-#[utoipa::path(get, path = "/api/packages", tag = "packages", responses((status = 200, body = Page<Offer>)))]
-async fn packages_on_sale(user: User, _: Fresh, State(app): State<App>) -> Result<Json<Page<Offer>>, Problem> {
-    let (on_sale, held) = tokio::try_join!(
-        catalogue::on_sale(&app.pool),
-        packages::of_account(&app.pool, user.account.key(), app.clock.now())
-    )?;
-    let packages = on_sale.into_iter().filter(|product| product.kind == "package");
-    let items = packages.map(|product| Offer::new(product, app.currency, &held)).collect();
-    Ok(Json(Page { items, next_cursor: None }))
+/// Which page.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ProductsQuery {
+    #[serde(default)]
+    #[param(value_type = Option<Limit>)]
+    limit: Limit,
+    cursor: Option<Cursor>,
 }
 
-/// Everything on sale.
-#[utoipa::path(get, path = "/api/v1/payments/products", tag = "orders", responses((status = 200, body = Page<ProductView>)))]
-async fn products(_: User, _: Fresh, State(app): State<App>) -> Result<Json<Page<ProductView>>, Problem> {
-    let items = catalogue::on_sale(&app.pool).await?;
-    Ok(Json(Page { items, next_cursor: None }))
+/// A page of the catalogue. Every product is a package so far.
+pub(super) async fn page_of_products(
+    app: &App,
+    shown: Shown,
+    query: ProductsQuery,
+) -> Result<Page<ProductView>, Problem> {
+    let after = query.cursor.map(|cursor| cursor.place()).transpose()?;
+    let items = catalogue::list(&app.pool, shown, after, query.limit.and_one()).await?;
+    Page::cut(items, query.limit, ProductView::place)
+}
+
+/// Packages on sale, in the order they are shown in, with what the caller already has.
+#[utoipa::path(
+    get, path = "/api/packages", tag = "packages", params(ProductsQuery),
+    responses((status = 200, content((Page<Offer> = "application/json"), (String = "text/csv"))))
+)]
+async fn packages_on_sale(
+    user: User,
+    _: Fresh,
+    State(app): State<App>,
+    wants: Wants,
+    Params(query): Params<ProductsQuery>,
+) -> Result<Response, Problem> {
+    let page = page_of_products(&app, Shown::OnSale, query).await?;
+    let held = packages::of_account(&app.pool, user.account.key(), app.clock.now()).await?;
+    Ok(page.map(|product| Offer::new(product, app.currency, &held)).answer(wants))
+}
+
+/// Everything on sale, in the order it is shown in.
+#[utoipa::path(
+    get, path = "/api/v1/payments/products", tag = "orders", params(ProductsQuery),
+    responses((status = 200, content((Page<ProductView> = "application/json"), (String = "text/csv"))))
+)]
+async fn products(
+    _: User,
+    _: Fresh,
+    State(app): State<App>,
+    wants: Wants,
+    Params(query): Params<ProductsQuery>,
+) -> Result<Response, Problem> {
+    Ok(page_of_products(&app, Shown::OnSale, query).await?.answer(wants))
+}
+
+impl PackageOut {
+    fn columns(&self) -> [String; 10] {
+        [
+            self.id.to_string(),
+            self.name.clone(),
+            self.description.clone(),
+            or_empty(&self.price),
+            or_empty(&self.currency),
+            self.duration_days.to_string(),
+            self.daily_limit.clone(),
+            word(&self.day),
+            self.sort_order.to_string(),
+            self.on_sale.to_string(),
+        ]
+    }
+}
+
+impl Row for PackageOut {
+    const HEADER: &'static [&'static str] = &[
+        "id",
+        "name",
+        "description",
+        "price",
+        "currency",
+        "duration_days",
+        "daily_limit",
+        "day",
+        "sort_order",
+        "on_sale",
+    ];
+
+    fn cells(&self) -> Vec<String> {
+        self.columns().into()
+    }
+}
+
+impl Row for Offer {
+    const HEADER: &'static [&'static str] = &[
+        "id",
+        "name",
+        "description",
+        "price",
+        "currency",
+        "duration_days",
+        "daily_limit",
+        "day",
+        "sort_order",
+        "on_sale",
+        "active",
+    ];
+
+    fn cells(&self) -> Vec<String> {
+        self.package.columns().into_iter().chain([self.active.to_string()]).collect()
+    }
 }

@@ -4,7 +4,6 @@ use aggregates::{AggregateId, Command, DeliveryCommand, DeliveryId, State as Agg
 use axum::Json;
 use axum::extract::State;
 use axum::response::Response;
-use chrono::{DateTime, Utc};
 use projections::deliveries::query::{self as deliveries, DeliveryFilter, DeliveryState, DeliveryView};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -17,8 +16,9 @@ use super::super::idempotency::{IdempotencyKey, Written};
 use super::super::paging::{Cursor, Limit, Page, Wants};
 use super::super::problem::Problem;
 use super::super::query::{Named, Params};
+use super::super::values::Moment;
 use super::fresh::{Api, Fresh};
-use super::{account_id, actor, whole};
+use super::{account_filter, account_id, actor, whole};
 use crate::app::App;
 
 pub(super) fn routes() -> OpenApiRouter<Api> {
@@ -50,10 +50,10 @@ async fn list(
     wants: Wants,
     Params(query): Params<DeliveriesQuery>,
 ) -> Result<Response, Problem> {
-    let account = query.account.as_deref().map(account_id).transpose()?.map(|account| account.key());
+    let account = account_filter(query.account.as_deref())?;
     let filter = DeliveryFilter { account, state: query.state };
-    let before: Option<(DateTime<Utc>, Uuid)> = query.cursor.map(|cursor| cursor.place()).transpose()?;
-    let before = before.map(|(at, id)| (at, DeliveryId::from_uuid(id)));
+    let before: Option<(Moment, Uuid)> = query.cursor.map(|cursor| cursor.place()).transpose()?;
+    let before = before.map(|(Moment(at), id)| (at, DeliveryId::from_uuid(id)));
     let items = deliveries::list(&app.pool, &filter, before, query.limit.and_one()).await?;
     Ok(Page::cut(items, query.limit, |last| (last.requested_at, last.id))?.answer(wants))
 }
@@ -102,7 +102,7 @@ async fn retry(
     let dispatch = app.dispatch.clone();
     let commands = vec![Command::Delivery(delivery, DeliveryCommand::Retry)];
     let receipt = whole(async move { dispatch.execute(&customer, &actor(&admin), command_id, commands).await }).await?;
-    let step = match app.dispatch.look(&account, AggregateId::delivery(delivery)).await? {
+    let step = match app.dispatch.look_after(&account, AggregateId::delivery(delivery), &receipt).await? {
         Aggregate::Delivery(delivery) => delivery.progress().ok().and_then(|progress| progress.next),
         _ => None,
     };

@@ -10,14 +10,14 @@ use std::time::Duration;
 
 use aggregates::{AccountId, LogPart};
 use axum::extract::{FromRef, FromRequestParts, Request, State};
-use axum::http::HeaderMap;
 use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::Response;
 
-use super::super::auth::User;
-use super::super::idempotency::{After, LedgerPosition, POSITION_HEADER};
+use super::super::auth::{FirstSeen, Role, User};
+use super::super::idempotency::{After, LedgerPosition};
 use super::super::problem::{Problem, Reason};
+use super::{actor, profile, whole};
 use crate::app::App;
 use crate::workers::read_gate::ReadGate;
 
@@ -65,17 +65,49 @@ impl FromRef<Api> for Written {
     }
 }
 
-/// Every answer that names a position moves what has been written.
-pub(super) async fn note_writes(State(written): State<Written>, request: Request, next: Next) -> Response {
+/// Around every route: a token that is new here may say something new about its customer, and every answer that names
+/// a position moves what has been written.
+pub(super) async fn around(State(Api { app, written }): State<Api>, mut request: Request, next: Next) -> Response {
+    if let Some(first_seen) = request.extensions_mut().remove::<FirstSeen>() {
+        correct(app, first_seen).await;
+    }
     let response = next.run(request).await;
-    if let Some(position) = position_in(response.headers()) {
+    if let Some(position) = LedgerPosition::said_in(&response) {
         written.note(position);
     }
     response
 }
 
-fn position_in(headers: &HeaderMap) -> Option<LedgerPosition> {
-    headers.get(POSITION_HEADER)?.to_str().ok()?.parse().ok()
+/// In the signature of a handler outside that layer: what a new token says has been noted.
+pub(super) struct Noted;
+
+impl FromRequestParts<Api> for Noted {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Self::Rejection> {
+        if let Some(first_seen) = parts.extensions.remove::<FirstSeen>() {
+            correct(api.app.clone(), first_seen).await;
+        }
+        Ok(Self)
+    }
+}
+
+/// The next mail goes to where the token says. Trouble with that is no reason to refuse the request.
+async fn correct(app: App, FirstSeen(caller): FirstSeen) {
+    if caller.role != Role::User {
+        return;
+    }
+    let corrected = async move {
+        let said = profile(&caller, &caller.account);
+        app.dispatch.correct(&caller.account, &actor(&caller), &said).await
+    };
+    if let Err(problem) = whole(corrected).await {
+        tracing::warn!(
+            code = problem.code(),
+            cause = problem.cause(),
+            "what a token says of its customer was not noted"
+        );
+    }
 }
 
 /// In a handler's signature: by the time it runs, the read models have seen what the client has. Stands after the

@@ -1,5 +1,6 @@
 //! Lists as tables.
 
+use projections::catalogue::query::ProductView;
 use projections::deliveries::query::DeliveryView;
 use projections::orders::query::{OrderView, ReviewView};
 use projections::statement::query::LineView;
@@ -22,6 +23,37 @@ impl Row for LineView {
             or_empty(&self.meter),
             or_empty(&self.reference),
             or_empty(&self.reason),
+        ]
+    }
+}
+
+impl Row for ProductView {
+    const HEADER: &'static [&'static str] = &[
+        "id",
+        "name",
+        "description",
+        "prices",
+        "type",
+        "duration_days",
+        "daily_limit",
+        "day",
+        "sort_order",
+        "on_sale",
+    ];
+
+    fn cells(&self) -> Vec<String> {
+        let prices: Vec<String> = self.prices.iter().map(|it| format!("{} {}", it.amount, it.currency)).collect();
+        vec![
+            self.id.to_string(),
+            self.name.clone(),
+            self.description.clone(),
+            prices.join("; "),
+            self.kind.to_owned(),
+            self.duration_days.to_string(),
+            self.daily_limit.clone(),
+            word(&self.day),
+            self.sort_order.to_string(),
+            self.on_sale.to_string(),
         ]
     }
 }
@@ -140,7 +172,7 @@ impl Row for DeliveryView {
     }
 }
 
-fn or_empty(text: &Option<String>) -> String {
+pub(super) fn or_empty(text: &Option<String>) -> String {
     text.clone().unwrap_or_default()
 }
 
@@ -149,6 +181,6 @@ fn time(at: chrono::DateTime<chrono::Utc>) -> String {
 }
 
 /// The name that a plain enum has in JSON.
-fn word(value: &impl Serialize) -> String {
+pub(super) fn word(value: &impl Serialize) -> String {
     serde_json::to_value(value).ok().and_then(|word| Some(word.as_str()?.to_owned())).unwrap_or_default()
 }

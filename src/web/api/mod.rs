@@ -31,15 +31,15 @@ mod orders;
 mod sandbox;
 mod usage;
 
-use aggregates::{AccountId, OrderNumber};
+use aggregates::{AccountId, AccountKey, OrderNumber};
 use axum::middleware::from_fn_with_state;
 use utoipa_axum::router::OpenApiRouter;
 
-use self::fresh::{Api, Written, note_writes};
+use self::fresh::{Api, Written, around};
 use super::auth::Caller;
 use super::problem::{Problem, Reason};
 use crate::app::App;
-use crate::dispatch::Actor;
+use crate::dispatch::{Actor, Profile};
 
 /// Every route of the API, with its part of the document. What only a sandbox has is not there without one.
 #[must_use]
@@ -50,7 +50,6 @@ pub fn routes(app: &App) -> OpenApiRouter {
         orders::routes(),
         admin_orders::routes(),
         account::routes(),
-        usage::routes(),
         admin_credits::routes(),
         deliveries::routes(),
     ];
@@ -59,12 +58,19 @@ pub fn routes(app: &App) -> OpenApiRouter {
         all = all.merge(notices::routes()).merge(checkout::routes()).merge(sandbox::routes());
     }
     let api = Api { app: app.clone(), written: Written::new() };
-    all.layer(from_fn_with_state(api.clone(), note_writes)).with_state(api)
+    // Charges do for themselves what the layer does: it boxes every request's future, and they are most requests.
+    all.layer(from_fn_with_state(api.clone(), around)).merge(usage::routes()).with_state(api)
+}
+
+/// What a token says is about its own account, not about one that a service acts for.
+fn profile(caller: &Caller, account: &AccountId) -> Profile {
+    let said = |text: &Option<String>| text.clone().filter(|_| caller.account == *account);
+    Profile { name: said(&caller.name), email: said(&caller.email), locale: caller.locale }
 }
 
 /// Who asks, for the log.
 fn actor(caller: &Caller) -> Actor {
-    Actor::new(caller.account.as_str(), caller.role.as_str())
+    caller.actor.clone()
 }
 
 /// Runs to its end even if nobody waits for it any more.
@@ -79,9 +85,16 @@ where
     }
 }
 
-/// An account that a path or a query names.
+/// An account that a path names.
 fn account_id(text: &str) -> Result<AccountId, Problem> {
     AccountId::of_customer(text).map_err(|error| Problem::parameter(Reason::BadPath, "account", error.to_string()))
+}
+
+/// The account that a query asks for.
+fn account_filter(text: Option<&str>) -> Result<Option<AccountKey>, Problem> {
+    let named = text.map(AccountId::of_customer).transpose();
+    let named = named.map_err(|error| Problem::parameter(Reason::BadQuery, "account", error.to_string()))?;
+    Ok(named.map(|account| account.key()))
 }
 
 /// What is no number names no order.

@@ -2,7 +2,7 @@
 //! are.
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderValue, header};
+use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -65,9 +65,8 @@ async fn notify(State(app): State<App>, request: Request) -> Result<Response, Pr
     };
     let taken = whole(notified).await?;
     let mut response = ([(header::CONTENT_TYPE, acknowledgement.content_type)], acknowledgement.body).into_response();
-    let position = taken.map(|taken| LedgerPosition::from(&taken.receipt).to_string());
-    if let Some(position) = position.and_then(|position| HeaderValue::from_str(&position).ok()) {
-        response.headers_mut().insert(super::super::idempotency::POSITION_HEADER, position);
+    if let Some(taken) = taken {
+        LedgerPosition::from(&taken.receipt).put_on(&mut response);
     }
     Ok(response)
 }

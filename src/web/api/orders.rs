@@ -8,6 +8,7 @@ use chrono::{DateTime, SubsecRound, Utc};
 use projections::MoneyView;
 use projections::orders::query::{self as orders, OrderFilter, OrderView};
 use serde::{Deserialize, Serialize};
+use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -18,10 +19,11 @@ use super::super::json::{Body, OptionalBody};
 use super::super::paging::{Cursor, Limit, Page, Wants};
 use super::super::problem::Problem;
 use super::super::query::{Named, Params};
+use super::super::values::Moment;
 use super::fresh::{Api, Fresh};
-use super::{actor, order_number, whole};
+use super::{actor, order_number, profile, whole};
 use crate::app::App;
-use crate::dispatch::{Buyer, Profile, Purchase, Sale};
+use crate::dispatch::{Buyer, Purchase, Sale};
 
 /// As exact as read models are, so that the same time looks the same everywhere.
 const MICROS: u16 = 6;
@@ -122,17 +124,10 @@ async fn place(
 
 async fn buy(app: App, user: User, key: IdempotencyKey, wanted: Purchase) -> Result<Written<PlacedOut>, Problem> {
     let id = key.command_id(user.caller.account.as_str());
-    let buyer = Buyer { profile: profile(&user), actor: actor(&user.caller), account: user.account };
+    let buyer =
+        Buyer { profile: profile(&user.caller, &user.account), actor: actor(&user.caller), account: user.account };
     let sale = whole(async move { app.dispatch.purchase(&buyer, id, wanted).await }).await?;
     Ok(Written::created(&sale.receipt, PlacedOut::from(&sale)))
-}
-
-/// What a token says is about its own account, not about one that a service acts for.
-fn profile(user: &User) -> Profile {
-    let caller = &user.caller;
-    let own = caller.account == user.account;
-    let said = |text: &Option<String>| text.clone().filter(|_| own);
-    Profile { name: said(&caller.name), email: said(&caller.email), locale: caller.locale }
 }
 
 /// Which orders.
@@ -141,16 +136,25 @@ fn profile(user: &User) -> Profile {
 #[into_params(parameter_in = Query)]
 struct OrdersQuery {
     /// `pending`, `paid`, `fulfilled`, `expired`, `cancelled` or `failed`.
-    #[param(value_type = Option<String>)]
+    #[param(schema_with = order_status)]
     status: Option<OrderStatus>,
     /// Placed at or after this time…
-    from: Option<DateTime<Utc>>,
+    #[param(value_type = Option<String>, format = DateTime)]
+    from: Option<Moment>,
     /// …and before this one.
-    to: Option<DateTime<Utc>>,
+    #[param(value_type = Option<String>, format = DateTime)]
+    to: Option<Moment>,
     #[serde(default)]
     #[param(value_type = Option<Limit>)]
     limit: Limit,
     cursor: Option<Cursor>,
+}
+
+/// The words there are for it.
+pub(super) fn order_status() -> Object {
+    use OrderStatus as S;
+    let all = [S::Pending, S::Paid, S::Fulfilled, S::Expired, S::Cancelled, S::Failed];
+    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(all.map(OrderStatus::as_str))).build()
 }
 
 /// The caller's orders, newest first.
@@ -166,6 +170,7 @@ async fn list(
     Params(query): Params<OrdersQuery>,
 ) -> Result<Response, Problem> {
     let OrdersQuery { status, from, to, limit, cursor } = query;
+    let (from, to) = (from.map(|Moment(from)| from), to.map(|Moment(to)| to));
     let filter = OrderFilter { account: Some(user.account.key()), status, from, to };
     page_of_orders(&app, &filter, limit, cursor).await.map(|page| page.answer(wants))
 }

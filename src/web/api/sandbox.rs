@@ -12,6 +12,7 @@ use utoipa_axum::routes;
 use super::super::auth::Admin;
 use super::super::json::Body;
 use super::super::problem::{Problem, Reason};
+use super::super::values::Moment;
 use super::fresh::Api;
 use super::whole;
 use crate::app::App;
@@ -28,7 +29,8 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
 #[serde(deny_unknown_fields)]
 struct ClockIn {
     /// A time that is already past changes nothing.
-    now: DateTime<Utc>,
+    #[schema(value_type = DateTime<Utc>)]
+    now: Moment,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -47,11 +49,15 @@ async fn read(_: Admin, State(app): State<App>) -> Json<ClockOut> {
     put, path = "/api/v1/sandbox/clock", tag = "sandbox",
     request_body = ClockIn, responses((status = 200, body = ClockOut))
 )]
-async fn set(_: Admin, State(app): State<App>, Body(wanted): Body<ClockIn>) -> Result<Json<ClockOut>, Problem> {
+async fn set(
+    _: Admin,
+    State(app): State<App>,
+    Body(ClockIn { now: Moment(wanted) }): Body<ClockIn>,
+) -> Result<Json<ClockOut>, Problem> {
     let last = YEAR_MAX.min(Utc::now().year().saturating_add(YEARS_AHEAD_MAX));
-    if wanted.now.year() > last {
+    if wanted.year() > last {
         return Err(Problem::field(Reason::BadValue, "/now", format!("has to be in the year {last} or before")));
     }
-    let now = whole(async move { clock::move_to(&app.pool, &app.clock, wanted.now).await }).await?;
+    let now = whole(async move { clock::move_to(&app.pool, &app.clock, wanted).await }).await?;
     Ok(Json(ClockOut { now }))
 }

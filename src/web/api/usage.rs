@@ -5,7 +5,7 @@ use axum::Json;
 use axum::extract::State;
 use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::value::RawValue;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -17,9 +17,9 @@ use super::super::idempotency::{IdempotencyKey, LedgerPosition, Written};
 use super::super::json::Body;
 use super::super::problem::{Problem, Reason};
 use super::actor;
-use super::fresh::Api;
+use super::fresh::{Api, Noted};
 use crate::app::App;
-use crate::dispatch::{Actor, Charged, DispatchError, Use};
+use crate::dispatch::{Actor, BadMetadata, Charged, DispatchError, Metadata, Use};
 use crate::store::ExecuteError;
 
 const ITEMS_MAX: usize = 1_000;
@@ -44,8 +44,9 @@ struct UseIn {
     /// What was used.
     #[schema(example = "tokens", min_length = 1, max_length = 128)]
     meter: Option<String>,
-    /// Kept with the charge; at most 4 KiB.
-    metadata: Option<Map<String, Value>>,
+    /// Kept with the charge; at most 4 KiB. Numbers are kept as they are written, however large.
+    #[schema(value_type = Option<std::collections::HashMap<String, serde_json::Value>>)]
+    metadata: Option<Box<RawValue>>,
     /// What to do when there is not enough.
     #[serde(default)]
     #[expect(dead_code, reason = "there is one answer so far; others are refused while reading")]
@@ -117,22 +118,28 @@ struct Wanted {
 impl UseIn {
     fn check(self, payer: &Payer) -> Result<Wanted, Problem> {
         let account = payer.account(self.account.as_ref())?;
-        let bytes = self.metadata.as_ref().map(serde_json::to_string).transpose().map_err(Problem::internal)?;
-        if bytes.is_some_and(|bytes| bytes.len() > METADATA_BYTES_MAX) {
-            let detail = format!("has at most {METADATA_BYTES_MAX} bytes");
-            return Err(Problem::field(Reason::BadValue, "/metadata", detail));
-        }
         let Self { amount: CreditsIn(amount), reference, meter, metadata, .. } = self;
+        let metadata = metadata.as_deref().map(checked).transpose()?;
         Ok(Wanted { account, using: Use { amount, reference, meter, metadata } })
     }
 }
 
+fn checked(metadata: &RawValue) -> Result<Metadata, Problem> {
+    let metadata = Metadata::new(metadata)
+        .map_err(|error: BadMetadata| Problem::field(Reason::WrongType, "/metadata", error.to_string()))?;
+    if metadata.as_str().len() > METADATA_BYTES_MAX {
+        let detail = format!("has at most {METADATA_BYTES_MAX} bytes");
+        return Err(Problem::field(Reason::BadValue, "/metadata", detail));
+    }
+    Ok(metadata)
+}
+
 impl Wanted {
     /// Not in a task of its own: all that happens after the first await happens in the store, whoever waits for it.
-    async fn charge(self, app: &App, actor: &Actor, id: CommandId) -> Result<(Charged, UseOut), Problem> {
+    async fn charge(self, app: &App, actor: &Actor, key: Option<CommandId>) -> Result<(Charged, UseOut), Problem> {
         let Self { account, using } = self;
-        let Use { amount, reference, meter, .. } = using.clone();
-        let charged = app.dispatch.charge(&account, actor, Some(id), using).await;
+        let (amount, reference, meter) = (using.amount, using.reference.clone(), using.meter.clone());
+        let charged = app.dispatch.charge(&account, actor, key, using).await;
         let charged = charged.map_err(|error| refused(error, reference.is_some()))?;
         let out = UseOut::new(&account, amount, reference, meter, &charged);
         Ok((charged, out))
@@ -191,18 +198,23 @@ impl UseOut {
 }
 
 /// Charges one use: packages first, credits second, or nothing at all.
+///
+/// A reference names the charge within its account, for ever. An `Idempotency-Key` beside it names the same charge, and no
+/// other: sent again with another reference, with none, or for another account it is refused (409).
 #[utoipa::path(
     post, path = "/api/v1/usage", tag = "usage", request_body = UseIn, responses((status = 200, body = UseOut))
 )]
 async fn charge(
     payer: Payer,
+    _: Noted,
     key: IdempotencyKey,
-    State(app): State<App>,
+    State(Api { app, written }): State<Api>,
     Body(wanted): Body<UseIn>,
 ) -> Result<Written<UseOut>, Problem> {
     let wanted = wanted.check(&payer)?;
-    let id = key.command_id(payer.caller.account.as_str());
-    let (charged, out) = wanted.charge(&app, &actor(&payer.caller), id).await?;
+    let key = key.given(payer.caller.account.as_str());
+    let (charged, out) = wanted.charge(&app, &actor(&payer.caller), key).await?;
+    written.note(LedgerPosition::from(&charged.receipt));
     Ok(Written::ok(&charged.receipt, out))
 }
 
@@ -248,10 +260,10 @@ async fn batch(
     let actor = actor(&caller);
     // Polled in order, and each goes to its lane at once: those of one account are charged in the order given.
     let charges = items.into_iter().enumerate().map(|(at, item)| {
-        let id = key.command_id_of(caller.account.as_str(), at);
+        let key = key.given_of(caller.account.as_str(), at);
         let (app, written, actor, payer) = (&app, &written, &actor, &payer);
         async move {
-            let (charged, out) = item.check(payer)?.charge(app, actor, id).await?;
+            let (charged, out) = item.check(payer)?.charge(app, actor, key).await?;
             written.note(LedgerPosition::from(&charged.receipt));
             Ok::<_, Problem>(out)
         }

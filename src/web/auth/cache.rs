@@ -8,7 +8,8 @@ use sha2::{Digest, Sha256};
 use super::Caller;
 
 const ENTRIES_MAX: usize = 20_000;
-/// A key that its issuer withdrew stops counting after so long, whatever its tokens say.
+/// A token is checked anew after so long, with the keys that are known then: a published key that its issuer withdrew
+/// counts so much longer than `key_set.rs` keeps it.
 const ENTRY_SECONDS_MAX: u64 = 300;
 
 /// Tokens are not kept, only what they hash to.

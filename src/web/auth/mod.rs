@@ -33,6 +33,7 @@ pub use mint::{Claims, mint};
 
 use super::problem::{Problem, Reason};
 use crate::config::Tokens;
+use crate::dispatch::Actor;
 use cache::Cache;
 use verify::Verifier;
 
@@ -78,6 +79,8 @@ pub struct Caller {
     pub email: Option<String>,
     pub name: Option<String>,
     pub locale: Locale,
+    /// As the log will know them.
+    pub actor: Actor,
 }
 
 impl fmt::Debug for Caller {
@@ -88,6 +91,10 @@ impl fmt::Debug for Caller {
 
 /// What the outermost layer found out; extractors read it from the request.
 pub(super) type Identity = Result<Arc<Caller>, Problem>;
+
+/// On a request whose token was not checked a moment ago: what it says about its customer may be news.
+#[derive(Clone)]
+pub(super) struct FirstSeen(pub(super) Arc<Caller>);
 
 /// Checks tokens.
 pub struct Authenticator {
@@ -101,19 +108,25 @@ impl Authenticator {
         Self { verifier: Verifier::new(tokens), cache: Cache::new() }
     }
 
-    /// # Errors
-    /// Why there is nobody to act for.
-    pub(super) async fn identify(&self, headers: &HeaderMap) -> Identity {
+    /// Who asks, and whether their token had to be checked for it.
+    pub(super) async fn identify(&self, headers: &HeaderMap) -> (Identity, bool) {
+        match self.find(headers).await {
+            Ok((caller, first_seen)) => (Ok(caller), first_seen),
+            Err(problem) => (Err(problem), false),
+        }
+    }
+
+    async fn find(&self, headers: &HeaderMap) -> Result<(Arc<Caller>, bool), Problem> {
         let token = bearer(headers)?;
         let digest = cache::digest(token);
         let now = verify::now();
         if let Some(caller) = self.cache.get(&digest, now) {
-            return Ok(caller);
+            return Ok((caller, false));
         }
         let (caller, expires) = self.verifier.verify(token).await?;
         let caller = Arc::new(caller);
         self.cache.put(digest, caller.clone(), now, expires);
-        Ok(caller)
+        Ok((caller, true))
     }
 }
 

@@ -16,6 +16,7 @@ pub(in crate::web) fn caller() -> Caller {
         email: Some("alice@example.com".to_owned()),
         name: Some("Alice".to_owned()),
         locale: Locale::ZhCn,
+        actor: Actor::new("alice", "user"),
     }
 }
 
@@ -36,7 +37,7 @@ fn signed(claims: &Value) -> String {
 async fn identify(authenticator: &Authenticator, authorization: &str) -> Result<Caller, String> {
     let mut headers = HeaderMap::new();
     headers.insert(header::AUTHORIZATION, HeaderValue::from_str(authorization).unwrap());
-    let found = authenticator.identify(&headers).await;
+    let (found, _) = authenticator.identify(&headers).await;
     found.map(|caller| (*caller).clone()).map_err(|problem| problem.code().to_owned())
 }
 

@@ -13,6 +13,7 @@ use super::super::problem::{Problem, Reason};
 use super::key_set::{KeySet, NoKey};
 use super::{Caller, Role, locale_of};
 use crate::config::{TokenKey, Tokens};
+use crate::dispatch::Actor;
 
 /// For clocks that are a little apart.
 const LEEWAY_SECONDS: u64 = 10;
@@ -95,9 +96,11 @@ fn caller(claims: Claims) -> Result<(Caller, u64), Problem> {
         }
     }
     let filled = |text: Option<String>| text.filter(|text| !text.trim().is_empty());
+    let role = claims.role.unwrap_or_default();
     let caller = Caller {
+        actor: Actor::new(account.as_str(), role.as_str()),
         account,
-        role: claims.role.unwrap_or_default(),
+        role,
         locale: locale_of(claims.locale.as_deref()),
         email: filled(claims.email),
         name: filled(claims.name),

@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 use super::harness::{Instance, SEED_PACKAGE, order_no};
 use super::http::{Answer, Caller};
 use super::journey::items;
+use super::mail::MailFault;
+use crate::support::eventually;
 
 /// Often enough that a read which does not wait would be caught.
 const ROUNDS: usize = 20;
@@ -34,7 +36,10 @@ async fn every_write_is_seen_by_the_read_that_sends_its_position_on_any_server()
 
     let bought = alice.post_nothing(&format!("/api/packages/{number}/purchase")).await.expect(201);
     let path = format!("/api/v1/payments/orders/{}", order_no(&bought));
-    assert_eq!(elsewhere.after(&bought).get(&path).await.expect(200).json()["status"], "pending");
+    let seen = elsewhere.after(&bought).get(&path).await.expect(200).json();
+    assert_eq!(seen["status"], "pending");
+    assert!(seen["checkout_url"].is_string(), "{seen}");
+    assert_eq!(seen["checkout_url"], bought.json()["payment_url"], "where to pay is seen, too");
     let paid = ledger.pay(&order_no(&bought), "t-1").await.expect(200);
     assert_eq!(elsewhere.after(&paid).get(&path).await.expect(200).json()["status"], "fulfilled");
     let second = alice.post_nothing(&format!("/api/packages/{number}/purchase")).await.expect(201);
@@ -116,6 +121,89 @@ async fn the_same_key_and_body_replays_the_first_answer_and_another_body_is_refu
     assert!(!bobs.post("/api/packages/1/purchase", json!({})).await.expect(201).is_replay());
 }
 
+/// Whatever has happened to it since: what the first request was answered is answered again.
+#[tokio::test]
+async fn a_repeat_answers_what_was_true_the_first_time() {
+    let ledger = Instance::start().await;
+    ledger.create_package().await;
+    let keyed = |caller: Caller, key: &str| caller.with("idempotency-key", key);
+    let (admin, alice) = (ledger.admin().await, ledger.user("alice").await);
+    let path = "/api/admin/packages/1";
+    let (dearer, dearest) = (SEED_PACKAGE.replace("30.00", "31.00"), SEED_PACKAGE.replace("30.00", "32.00"));
+    let put = async |key: &str, body: &str| {
+        keyed(admin.clone(), key).send(Method::PUT, path, Some(body.as_bytes().to_vec())).await.expect(200)
+    };
+    let bought = keyed(alice.clone(), "buy").post_nothing("/api/packages/1/purchase").await.expect(201);
+    let changed = put("put", &dearer).await;
+    let off = keyed(admin.clone(), "off").delete(path).await.expect(200);
+    let order = format!("/api/v1/payments/orders/{}/cancel", order_no(&bought));
+    let cancelled = keyed(alice.clone(), "cancel").post_nothing(&order).await.expect(200);
+
+    // It is off sale, cancelled, and costs something else again.
+    let again = keyed(alice.clone(), "buy").post_nothing("/api/packages/1/purchase").await.expect(201);
+    assert_replay(&bought, &again);
+    put("put-again", &dearest).await;
+    assert_replay(&changed, &put("put", &dearer).await);
+    assert_eq!(changed.json()["price"], "31.00");
+    keyed(admin.clone(), "put").send(Method::PUT, path, Some(dearest.into_bytes())).await.refused(409, "E3005");
+    let on = SEED_PACKAGE.replacen('{', "{\"on_sale\": true,", 1);
+    put("on", &on).await;
+    assert_replay(&off, &keyed(admin.clone(), "off").delete(path).await.expect(200));
+    assert_eq!(off.json()["on_sale"], false);
+    assert_eq!(admin.get(path).await.expect(200).json()["on_sale"], true);
+    // Money for a cancelled order is still money: it is fulfilled when the cancelling is asked for again.
+    ledger.pay(&order_no(&bought), "late").await.expect(200);
+    assert_replay(&cancelled, &keyed(alice.clone(), "cancel").post_nothing(&order).await.expect(200));
+}
+
+#[tokio::test]
+async fn a_delivery_that_was_tried_again_says_so_after_it_has_arrived() {
+    let ledger = Instance::start().await;
+    ledger.mail.misbehave(MailFault::Refuse, None);
+    let order = ledger.bought("alice").await;
+    let delivery = eventually("it to be given up", async || {
+        ledger.hurry().await;
+        ledger.delivery(&order).await.filter(|delivery| delivery["state"] == "given_up")
+    })
+    .await;
+    ledger.mail.behave();
+    let path = format!("/api/v1/admin/deliveries/{}/retry", delivery["id"].as_str().expect("an id"));
+    let admin = ledger.admin().await.with("idempotency-key", "again");
+    let retried = admin.post_nothing(&path).await.expect(200);
+    assert_eq!(retried.json()["step"], "send_mail");
+    ledger.delivered(&order).await;
+    assert_replay(&retried, &admin.post_nothing(&path).await.expect(200));
+}
+
+/// One key, one charge: whatever else names it, and whosever account it is.
+#[tokio::test]
+async fn a_key_names_one_charge_with_a_reference_or_without() {
+    let ledger = Instance::start().await;
+    for sub in ["alice", "bob"] {
+        adjust_for(&ledger, sub).await;
+    }
+    let service = ledger.service().await;
+    let charge = async |key: &str, account: &str, reference: Option<&str>| {
+        let mut usage = json!({"account": account, "amount": "1"});
+        if let Some(reference) = reference {
+            usage["reference"] = json!(reference);
+        }
+        service.with("idempotency-key", key).post("/api/v1/usage", usage).await
+    };
+    let first = charge("k", "alice", Some("r1")).await.expect(200);
+    assert_replay(&first, &charge("k", "alice", Some("r1")).await.expect(200));
+    charge("k", "alice", Some("r2")).await.refused(409, "E3005");
+    charge("k", "alice", None).await.refused(409, "E3005");
+    charge("k", "bob", None).await.refused(409, "E3005");
+    // The reference alone has named it already.
+    assert_replay(&first, &charge("other", "alice", Some("r1")).await.expect(200));
+    let keyed = charge("l", "alice", None).await.expect(200);
+    assert_replay(&keyed, &charge("l", "alice", None).await.expect(200));
+    charge("l", "alice", Some("r3")).await.refused(409, "E3005");
+    let seen = ledger.user("alice").await.after(&keyed).get("/api/v1/user/credits").await.expect(200).json();
+    assert_eq!(seen["available"], "8.00", "{seen}");
+}
+
 async fn by(ledger: &Instance, who: &str) -> Caller {
     match who {
         "admin" => ledger.admin().await,
@@ -182,12 +270,15 @@ async fn a_batch_charges_each_for_itself_in_order() {
         .map(|(n, amount)| json!({"account": "alice", "amount": amount, "reference": format!("b-{n}")}))
         .collect();
     let service = ledger.service().await;
+    // What the first leaves is what the second finds, and so on: 1 - 0.6 leaves too little for 0.6 and just enough for 0.4.
     for replayed in [false, true] {
         let answer = service.post("/api/v1/usage/batch", json!({"items": items})).await.expect(200).json();
         let results = answer["results"].as_array().expect("results");
         let status: Vec<_> = results.iter().map(|result| result["status"].as_u64().unwrap_or_default()).collect();
         assert_eq!(status, [200, 402, 200, 402], "{answer}");
         assert_eq!(results[0]["charge"]["replayed"], replayed, "{answer}");
+        let left = |at: usize| results[at]["charge"]["credits"]["balance"].clone();
+        assert_eq!((left(0), left(2)), (json!("0.40"), json!("0.00")), "{answer}");
         assert_eq!(results[1]["problem"]["code"], "E4001", "{answer}");
     }
 }

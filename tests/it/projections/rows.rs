@@ -2,6 +2,7 @@
 
 use aggregates::{Command, CreditAccountCommand, DayRule, UserPackageCommand};
 use chrono::{NaiveDate, TimeDelta};
+use projections::statement::query::LineFilter;
 use projections::{balances, daily_usage, packages, statement};
 
 use super::scene::{
@@ -132,7 +133,7 @@ async fn a_statement_is_every_movement_newest_first_page_by_page() {
     for _ in 0..6 {
         scene.tell(&erin, now, vec![spend("0.25")]).await;
     }
-    let all = statement::query::lines(&scene.pool, erin.key(), None, 100).await.expect("lines");
+    let all = statement::query::lines(&scene.pool, erin.key(), &LineFilter::default(), None, 100).await.expect("lines");
     assert_eq!(all.len(), 7);
     let newest = &all[0];
     assert_eq!(
@@ -153,7 +154,8 @@ async fn a_statement_is_every_movement_newest_first_page_by_page() {
     let mut paged = Vec::new();
     let mut before = None;
     loop {
-        let page = statement::query::lines(&scene.pool, erin.key(), before, 3).await.expect("lines");
+        let page =
+            statement::query::lines(&scene.pool, erin.key(), &LineFilter::default(), before, 3).await.expect("lines");
         let Some(last) = page.last() else { break };
         before = Some(last.version);
         paged.extend(page);

@@ -6,6 +6,7 @@ use aggregates::{
     UserPackageId,
 };
 use chrono::TimeDelta;
+use projections::catalogue::query::Shown;
 use projections::deliveries::query::{DeliveryFilter, DeliveryState};
 use projections::orders::query::{OrderFilter, ReviewCursor};
 use projections::{catalogue, deliveries, orders};
@@ -21,7 +22,7 @@ async fn the_catalogue_is_what_was_said_of_each_product_last() {
     scene.tell(&system, now, told).await;
     scene.catch_up().await;
     let names = async || {
-        let list = catalogue::query::on_sale(&scene.pool).await.expect("products");
+        let list = catalogue::query::list(&scene.pool, Shown::OnSale, None, 10).await.expect("products");
         list.into_iter().map(|it| (it.id, it.name)).collect::<Vec<_>>()
     };
     assert_eq!(names().await, [(2, "b".to_owned()), (1, "a".to_owned())]);
@@ -31,8 +32,12 @@ async fn the_catalogue_is_what_was_said_of_each_product_last() {
     scene.tell(&system, now, vec![product(1, changed), product(2, ProductCommand::TakeOffSale)]).await;
     scene.catch_up().await;
     assert_eq!(names().await, [(1, "c".to_owned())]);
-    let all = catalogue::query::all(&scene.pool).await.expect("products");
+    let all = catalogue::query::list(&scene.pool, Shown::All, None, 10).await.expect("products");
     assert_eq!(all.iter().map(|it| (it.id, it.on_sale)).collect::<Vec<_>>(), [(1, true), (2, false)]);
+
+    let next = catalogue::query::list(&scene.pool, Shown::All, Some(all[0].place()), 10).await.expect("products");
+    assert_eq!(next, all[1..], "a page goes on where the last one ended");
+    assert_eq!(catalogue::query::newest(&scene.pool).await.expect("a number"), 2);
 
     // Changed while off sale, and in the same batch as it comes back.
     scene.tell(&system, now, vec![product(2, ProductCommand::Change(monthly_card("d", 9)))]).await;

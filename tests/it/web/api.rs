@@ -308,6 +308,33 @@ async fn a_catalogue_is_kept_by_admins_alone() {
 }
 
 #[tokio::test]
+async fn the_catalogue_is_read_by_the_page_and_as_a_table() {
+    let instance = Instance::with_package().await;
+    for (name, sort_order) in [("third", 2), ("second", 1), ("fourth", 2)] {
+        let package = json!({"name": name, "price": 1, "duration_days": 1, "daily_limit": 1, "sort_order": sort_order});
+        assert_eq!(instance.post(ADMIN, "/api/admin/packages", &package).await.status(), 201);
+    }
+    for (who, list) in [(ALICE, "/api/packages"), (ALICE, "/api/v1/payments/products"), (ADMIN, "/api/admin/packages")]
+    {
+        let mut names = Vec::new();
+        let mut path = format!("{list}?limit=2");
+        loop {
+            let page = instance.get(who, &path).await;
+            names.extend(page["items"].as_array().unwrap().iter().map(|it| it["name"].as_str().unwrap().to_owned()));
+            let Some(cursor) = page["next_cursor"].as_str() else { break };
+            path = format!("{list}?limit=2&cursor={cursor}");
+        }
+        assert_eq!(names, ["basic", "second", "third", "fourth"], "{list}");
+        let table = instance.ask(who, Method::GET, &format!("{list}?limit=1")).header("accept", "text/csv");
+        let table = table.send().await.unwrap();
+        assert!(table.headers().contains_key("next-cursor"), "{list}");
+        let table = table.text().await.unwrap();
+        assert!(table.starts_with("id,name,description,") && table.contains("\n1,basic,"), "{list}: {table}");
+    }
+    instance.stop().await;
+}
+
+#[tokio::test]
 async fn a_statement_is_read_by_the_page_and_as_a_table() {
     let instance = Instance::start(false).await;
     instance.give(ALICE, "10").await;
@@ -328,6 +355,19 @@ async fn a_statement_is_read_by_the_page_and_as_a_table() {
         path = format!("/api/v1/user/transactions?limit=3&cursor={cursor}");
     }
     assert_eq!(kinds, ["deduct", "spend", "spend", "grant"]);
+
+    for (filter, found) in [
+        ("type=spend", 2),
+        ("type=deduct", 1),
+        ("type=grant&limit=1", 1),
+        ("from=2020-01-01T00:00:00Z", 4),
+        ("from=2999-01-01T00:00:00Z", 0),
+        ("to=2999-01-01T00:00:00Z&type=spend", 2),
+        ("to=2020-01-01T00:00:00Z", 0),
+    ] {
+        let page = instance.get(ALICE, &format!("/api/v1/user/transactions?{filter}")).await;
+        assert_eq!(page["items"].as_array().unwrap().len(), found, "{filter}: {page}");
+    }
 
     let table = instance.ask(ALICE, Method::GET, "/api/v1/user/transactions").header("accept", "text/csv");
     let table = table.send().await.unwrap();

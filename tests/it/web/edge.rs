@@ -86,6 +86,30 @@ async fn who_asks_too_often_is_told_when_to_come_back() {
     assert!(turned_away(None).await, "an address");
     assert!(!turned_away(Some(Role::Service)).await, "a back end");
     assert!(!turned_away(Some(Role::Admin)).await, "an admin");
+    for path in ["/healthz", "/readyz", "/metrics"] {
+        for _ in 0..10 {
+            assert_eq!(server.get(path).send().await.unwrap().status(), 200, "{path}");
+        }
+    }
+}
+
+/// As above; the proxy is this test.
+#[tokio::test]
+async fn behind_a_trusted_proxy_everybody_is_counted_for_themselves() {
+    let status = async |server: &Server, client: &str| {
+        let request = server.get("/test/whoami").header("x-forwarded-for", format!("203.0.113.1, {client}"));
+        request.send().await.unwrap().status().as_u16()
+    };
+    let trusting = Server::with(&[("RATE_LIMIT_PER_SECOND", "1"), ("TRUSTED_PROXIES", "127.0.0.1")]).await;
+    for n in 0..60 {
+        assert_eq!(status(&trusting, &format!("198.51.100.{n}")).await, 401);
+    }
+    let strict = Server::with(&[("RATE_LIMIT_PER_SECOND", "1")]).await;
+    let mut statuses = Vec::new();
+    for n in 0..60 {
+        statuses.push(status(&strict, &format!("198.51.100.{n}")).await);
+    }
+    assert!(statuses.contains(&429), "{statuses:?}");
 }
 
 #[tokio::test]

@@ -82,11 +82,49 @@ fn queries() -> Vec<Case> {
         days("from the 13th month", "from=2026-13-01"),
         days("to nonsense", "to=now"),
         days("from after to", "from=2026-02-01&to=2026-01-01"),
+        days("to a day before the calendar", "to=-200000-01-01"),
+        days("from a day before the calendar", "from=-200000-01-01&to=-200000-01-02"),
+        days("to the year 0", "to=0000-06-01"),
+        days("to the year 10000", "to=%2B10000-01-01"),
+        orders("from before the calendar", "from=-200000-01-01T00:00:00Z"),
+        orders("to before the calendar", "to=-4713-01-01T00:00:00Z"),
+        orders("to after the calendar", "to=%2B262142-01-01T00:00:00Z"),
         days("more than a year", "from=2020-01-01&to=2026-01-01"),
         days("a history beyond the calendar", "from=-262143-01-01&to=%2B262142-12-31"),
+        admin("deliveries of the system", "/api/v1/admin/deliveries?account=system"),
+        admin("orders of a NUL account", "/api/v1/admin/orders?account=a%00"),
+        admin("packages by a parameter nobody knows", "/api/admin/packages?colour=red"),
+        admin("packages after nonsense", "/api/admin/packages?cursor=W10"),
+        admin("offers by a parameter nobody knows", "/api/packages?colour=red"),
+        admin("products by a parameter nobody knows", "/api/v1/payments/products?limit=0"),
+        lines("lines of a kind nobody knows", "type=refund"),
+        lines("lines from before the calendar", "from=-200000-01-01T00:00:00Z"),
         admin("deliveries in a state nobody knows", "/api/v1/admin/deliveries?state=lost"),
         admin("deliveries after nonsense", "/api/v1/admin/deliveries?cursor=W10"),
         admin("mismatches after nonsense", "/api/v1/admin/orders/mismatches?cursor=W10"),
+        admin("all orders from before the calendar", "/api/v1/admin/orders?from=-200000-01-01T00:00:00Z"),
+        admin("all orders to after the calendar", "/api/v1/admin/orders?to=%2B262142-01-01T00:00:00Z"),
+        // ["-200000-01-01T00:00:00Z", a UUID]; then a time too late; then of mismatches, and one with a NUL in a name.
+        admin(
+            "deliveries before the calendar",
+            "/api/v1/admin/deliveries?cursor=WyItMjAwMDAwLTAxLTAxVDAwOjAwOjAwWiIsIjAwMDAwMDAwLTAwMDAtODAwMC04MDAwLTAwMDAwMDAwMDAwMCJd",
+        ),
+        admin(
+            "deliveries after the calendar",
+            "/api/v1/admin/deliveries?cursor=WyIrMjYyMTQyLTAxLTAxVDAwOjAwOjAwWiIsIjAwMDAwMDAwLTAwMDAtODAwMC04MDAwLTAwMDAwMDAwMDAwMCJd",
+        ),
+        admin(
+            "mismatches before the calendar",
+            "/api/v1/admin/orders/mismatches?cursor=WyItMjAwMDAwLTAxLTAxVDAwOjAwOjAwWiIsImEiLCJiIl0",
+        ),
+        admin(
+            "mismatches after a NUL",
+            "/api/v1/admin/orders/mismatches?cursor=WyIyMDI2LTAxLTAxVDAwOjAwOjAwWiIsImFcdTAwMDAiLCJiIl0",
+        ),
+        admin(
+            "mismatches of a payment named NUL",
+            "/api/v1/admin/orders/mismatches?cursor=WyIyMDI2LTAxLTAxVDAwOjAwOjAwWiIsImEiLCJcdTAwMDAiXQ",
+        ),
     ]
 }
 

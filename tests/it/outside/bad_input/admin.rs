@@ -105,6 +105,7 @@ fn clock() -> Vec<Case> {
         set("a clock at nonsense", (422, "E1005"), json!({"now": "soon"})),
         set("a clock at a number", (422, "E1004"), json!({"now": 1_767_225_600})),
         set("a clock without a time zone", (422, "E1005"), json!({"now": "2026-01-01T00:00:00"})),
+        set("a clock before the calendar", (422, "E1005"), json!({"now": "-200000-01-01T00:00:00Z"})),
         set("a clock at the end of the calendar", (422, "E1005"), json!({"now": "9999-01-01T00:00:00Z"})),
         case("a clock set by a customer", Who::Alice, Method::PUT, CLOCK, (403, "E2005"))
             .body(r#"{"now": "2099-01-01T00:00:00Z"}"#),

@@ -93,6 +93,11 @@ fn fields() -> Vec<Case> {
         field("meter with a line break", (422, "E4004"), "meter", json!("a\nb")),
         field("meter with a list", (422, "E1004"), "meter", json!(["a"])),
         field("metadata a list", (422, "E1004"), "metadata", json!([1])),
+        charge(
+            "metadata with a number beyond all",
+            (422, "E1004"),
+            r#"{"account": "alice", "amount": 1, "metadata": {"a": 1e400}}"#,
+        ),
         field("metadata too large", (422, "E1005"), "metadata", json!({"a": "m".repeat(5_000)})),
         field("overdraft maybe", (422, "E1004"), "overdraft", json!("maybe")),
         field("overdraft true", (422, "E1004"), "overdraft", json!(true)),
