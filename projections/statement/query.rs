@@ -73,28 +73,37 @@ pub async fn lines(
     before: Option<i64>,
     limit: i64,
 ) -> Result<Vec<LineView>, sqlx::Error> {
-    // The index of an aggregate's versions gives the newest first, so reading ends with the last line of the page.
+    // The index of an aggregate's versions gives the newest first. Where no time is asked for, commits are only looked up
+    // for the lines of the page.
+    let limit = limit.clamp(0, LINES_MAX);
     let mut sql = sqlx::QueryBuilder::new(
         "SELECT e.version, e.leaf, e.event_type, e.schema_version, e.payload::text AS payload, c.committed_us
-           FROM ledger.events e
+           FROM (SELECT * FROM ledger.events WHERE log_part = ",
+    );
+    sql.push_bind(i16::from(account.log_part().number()));
+    sql.push(" AND aggregate_id = ").push_bind(AggregateId::credit_account(account).id);
+    sql.push(" AND version < ").push_bind(before.unwrap_or(i64::MAX));
+    if let Some(kind) = filter.kind {
+        sql.push(" AND event_type = ").push_bind(kind.event());
+    }
+    sql.push(" ORDER BY version DESC");
+    if filter.from.is_none() && filter.to.is_none() {
+        sql.push(" LIMIT ").push_bind(limit);
+    }
+    sql.push(
+        ") e
           CROSS JOIN LATERAL (SELECT committed_us FROM ledger.commits c
                                WHERE c.log_part = e.log_part AND c.first_position <= e.position
                                ORDER BY c.first_position DESC LIMIT 1) c
-          WHERE e.log_part = ",
+          WHERE true",
     );
-    sql.push_bind(i16::from(account.log_part().number()));
-    sql.push(" AND e.aggregate_id = ").push_bind(AggregateId::credit_account(account).id);
-    sql.push(" AND e.version < ").push_bind(before.unwrap_or(i64::MAX));
-    if let Some(kind) = filter.kind {
-        sql.push(" AND e.event_type = ").push_bind(kind.event());
-    }
     if let Some(from) = filter.from {
         sql.push(" AND c.committed_us >= ").push_bind(from.timestamp_micros());
     }
     if let Some(to) = filter.to {
         sql.push(" AND c.committed_us < ").push_bind(to.timestamp_micros());
     }
-    sql.push(" ORDER BY e.version DESC LIMIT ").push_bind(limit.clamp(0, LINES_MAX));
+    sql.push(" ORDER BY e.version DESC LIMIT ").push_bind(limit);
     sql.build().fetch_all(pool).await?.iter().map(line).collect()
 }
 

@@ -33,6 +33,9 @@ use crate::providers::Providers;
 use crate::store::{Claim, ExecuteError, Receipt, RequestHash, Store, UnitOfWork};
 use crate::vault::Vault;
 
+const SYSTEM: &str = "system";
+const KEYED_UUID_VERSION: usize = 8;
+
 /// How often a write whose outcome the database could not tell is asked for again, with the same id.
 const ASK_AGAIN_MAX: usize = 2;
 
@@ -59,6 +62,7 @@ pub struct Rules {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Actor {
     sub: Arc<str>,
+    role: &'static str,
     /// As it is kept: made once, for a back end charges for many accounts.
     said: Arc<str>,
 }
@@ -67,13 +71,21 @@ impl Actor {
     #[must_use]
     pub fn new(sub: &str, role: &'static str) -> Self {
         let said = serde_json::json!({"by": sub, "role": role}).to_string();
-        Self { sub: sub.into(), said: said.into() }
+        Self { sub: sub.into(), role, said: said.into() }
     }
 
     /// The ledger itself: a timer, a process, a provider's notification.
     #[must_use]
     pub fn system(part: &'static str) -> Self {
-        Self::new(part, "system")
+        Self::new(part, SYSTEM)
+    }
+
+    /// Who acts for many accounts sends one key for one request: sent again for another account it is taken. A key's id
+    /// says that it follows from something; without a key it grows with time.
+    fn key_claim(&self, account: &AccountId, id: CommandId) -> Option<Claim> {
+        let for_another = *self.sub != *account.as_str() && self.role != SYSTEM;
+        let from_key = id.uuid().get_version_num() == KEYED_UUID_VERSION;
+        (for_another && from_key).then(|| usage::key_claim(id, id))
     }
 
     /// What is kept with the events on `account`; `None`: nothing.
@@ -142,7 +154,7 @@ impl Dispatcher {
             id,
             hash,
             decision: Arc::new(commands),
-            claims: Vec::new(),
+            claims: actor.key_claim(account, id).into_iter().collect(),
             about: None,
         })
         .await

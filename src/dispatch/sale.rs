@@ -138,11 +138,13 @@ impl Dispatcher {
             let commands: Vec<Command> = [Command::Order(order, place)].into_iter().chain(describe.clone()).collect();
             let decision: Arc<dyn Decide + Send + Sync> = Arc::new(commands);
             let (account, actor) = (buyer.account.clone(), buyer.actor.clone());
-            let claims = vec![Claim { kind: CLAIM, key, aggregate: AggregateId::order(order) }];
+            let number_claim = Claim { kind: CLAIM, key, aggregate: AggregateId::order(order) };
+            let claims = actor.key_claim(&account, id).into_iter().chain([number_claim]).collect();
             let asked = self.ask(Ask { account, actor, id, hash, decision, claims, about: None }).await;
             tried += 1;
             match asked {
-                Err(DispatchError::Execute(ExecuteError::KeyTaken { .. })) if tried < NUMBERS_TRIED_MAX => {}
+                Err(DispatchError::Execute(ExecuteError::KeyTaken { kind: CLAIM, .. }))
+                    if tried < NUMBERS_TRIED_MAX => {}
                 Err(error) => return Err(error),
                 Ok(receipt) => {
                     // A repeat answers with the order that was placed first.

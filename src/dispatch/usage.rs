@@ -78,9 +78,7 @@ impl Dispatcher {
         if let Some(metadata) = &metadata {
             asked = format!(r#"[{asked},{{"usage":{}}}]"#, metadata.as_str());
         }
-        // Held by the command, which is no aggregate but as good a holder: the same one may claim it again.
-        let holder = AggregateId { kind: AggregateKind::CreditAccount, id: id.uuid() };
-        let claims = key.map(|key| Claim { kind: KEY_CLAIM, key: key.to_string(), aggregate: holder });
+        let claims = key.map(|key| key_claim(key, id));
         let receipt = self
             .ask(Ask {
                 account: account.clone(),
@@ -94,6 +92,13 @@ impl Dispatcher {
             .await?;
         Ok(Charged::read(receipt))
     }
+}
+
+/// `key` names the command `id` and no other. It is held by the command, which is no aggregate but as good a holder: the
+/// same one may claim it again.
+pub(super) fn key_claim(key: CommandId, id: CommandId) -> Claim {
+    let holder = AggregateId { kind: AggregateKind::CreditAccount, id: id.uuid() };
+    Claim { kind: KEY_CLAIM, key: key.to_string(), aggregate: holder }
 }
 
 impl Charged {

@@ -204,6 +204,24 @@ async fn a_key_names_one_charge_with_a_reference_or_without() {
     assert_eq!(seen["available"], "8.00", "{seen}");
 }
 
+#[tokio::test]
+async fn a_key_of_somebody_who_acts_for_many_names_one_of_them() {
+    let ledger = Instance::start().await;
+    ledger.create_package().await;
+    let admin = ledger.admin().await.with("idempotency-key", "k");
+    let (given, path) = (json!({"amount": "1", "reason": "r"}), "/api/v1/admin/accounts");
+    let first = admin.post(&format!("{path}/alice/credits/adjust"), given.clone()).await.expect(200);
+    admin.post(&format!("{path}/bob/credits/adjust"), given.clone()).await.refused(409, "E3005");
+    assert_replay(&first, &admin.post(&format!("{path}/alice/credits/adjust"), given).await.expect(200));
+
+    let service = ledger.service().await.with("idempotency-key", "k");
+    let buy =
+        async |account: &str| service.with("x-account-id", account).post_nothing("/api/packages/1/purchase").await;
+    let bought = buy("alice").await.expect(201);
+    buy("bob").await.refused(409, "E3005");
+    assert_replay(&bought, &buy("alice").await.expect(201));
+}
+
 async fn by(ledger: &Instance, who: &str) -> Caller {
     match who {
         "admin" => ledger.admin().await,
