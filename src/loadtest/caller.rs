@@ -65,7 +65,7 @@ impl Caller {
                     return Some(status);
                 }
                 Err(Unanswered::Lost) => return None,
-                Err(Unanswered::NotSent(again)) => request = *again,
+                Err(Unanswered::NotSent(again)) => request = again,
             }
             if fresh {
                 sleep(PAUSE).await;

@@ -5,24 +5,31 @@ use std::fmt;
 use std::net::SocketAddr;
 
 use anyhow::{Context, ensure};
-use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
-use axum::http::{HeaderMap, HeaderValue, Method, Request, Uri};
-use http_body_util::Full;
+use axum::http::HeaderValue;
 use hyper::body::Bytes;
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 
 use super::Server;
 
 const CHARGE_PATH: &str = "/api/v1/usage";
 const HTTP_PORT: u16 = 80;
+/// Of a request's head, apart from its path and headers.
+const HEAD_BYTES: usize = 64;
 
-pub(super) type Asked = Request<Full<Bytes>>;
+/// A request as it is written. It holds the token, so nothing prints it.
+pub(super) struct Asked(Vec<u8>);
+
+impl Asked {
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
 
 /// A server that has been found, and everything of a request that is the same in each.
 pub(super) struct Target {
     pub(super) address: SocketAddr,
-    charge: Uri,
-    headers: HeaderMap,
+    /// All headers but the length.
+    headers: SecretString,
 }
 
 impl Target {
@@ -37,28 +44,26 @@ impl Target {
             *allow_remote || addresses.iter().all(|address| address.ip().to_canonical().is_loopback()),
             "{address} is another machine; --allow-remote if it is yours"
         );
-        let mut bearer = HeaderValue::try_from(format!("Bearer {}", token.expose_secret()))
-            .ok()
-            .context("the token has characters that no token has")?;
-        bearer.set_sensitive(true);
-        let headers = HeaderMap::from_iter([
-            (HOST, HeaderValue::try_from(address.to_string())?),
-            (AUTHORIZATION, bearer),
-            (CONTENT_TYPE, HeaderValue::from_static("application/json")),
-        ]);
-        Ok(Self { address, charge: Uri::from_static(CHARGE_PATH), headers })
+        let token = token.expose_secret();
+        ensure!(HeaderValue::try_from(token).is_ok(), "the token has characters that no token has");
+        let headers = format!("Host: {address}\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\n");
+        Ok(Self { address, headers: headers.into() })
     }
 
     pub(super) fn charge(&self, body: Bytes) -> Asked {
-        self.post(self.charge.clone(), body)
+        self.post(CHARGE_PATH, "", &body)
     }
 
-    pub(super) fn post(&self, path: Uri, body: Bytes) -> Asked {
-        let mut request = Request::new(Full::new(body));
-        *request.method_mut() = Method::POST;
-        *request.uri_mut() = path;
-        *request.headers_mut() = self.headers.clone();
-        request
+    /// `path` is escaped; `headers` are more of them, each a whole line.
+    pub(super) fn post(&self, path: &str, headers: &str, body: &[u8]) -> Asked {
+        let (all, length) = (self.headers.expose_secret(), body.len());
+        let mut request = Vec::with_capacity(path.len() + all.len() + headers.len() + length + HEAD_BYTES);
+        let length = length.to_string();
+        for part in ["POST ", path, " HTTP/1.1\r\n", all, headers, "Content-Length: ", &length, "\r\n\r\n"] {
+            request.extend_from_slice(part.as_bytes());
+        }
+        request.extend_from_slice(body);
+        Asked(request)
     }
 }
 
@@ -97,8 +102,9 @@ mod tests {
     fn a_request_says_who_asks_and_never_shows_it() {
         let target = found("http://127.0.0.1:8080", false).unwrap();
         let request = target.charge(Bytes::from_static(b"{}"));
-        assert_eq!(request.headers()[AUTHORIZATION], "Bearer a.b.c");
-        assert_eq!(request.uri(), "/api/v1/usage");
-        assert!(!format!("{request:?}").contains("a.b.c"));
+        let text = std::str::from_utf8(request.bytes()).unwrap();
+        assert!(text.starts_with("POST /api/v1/usage HTTP/1.1\r\nHost: 127.0.0.1:8080\r\n"), "{text}");
+        assert!(text.contains("\r\nAuthorization: Bearer a.b.c\r\n"), "{text}");
+        assert!(text.ends_with("\r\nContent-Length: 2\r\n\r\n{}"), "{text}");
     }
 }
