@@ -9,5 +9,7 @@ use clap::Parser;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    // One TLS library for HTTP, mail and PostgreSQL; an error would mean that it is the default already.
+    rustls::crypto::aws_lc_rs::default_provider().install_default().ok();
     billing_ledger::cli::run(billing_ledger::cli::Arguments::parse())
 }
