@@ -9,11 +9,11 @@ use uuid::Uuid;
 use super::fold::Folds;
 use super::{Verified, Wrong, column, short};
 use crate::store::hash::{CommitHeader, Hash, chain, genesis, leaf_prefix, merkle_root};
-use crate::store::stream::{Cursor, StoredCommit, read};
+use crate::store::stream::{Cursor, StoredCommit, Window, read_windows};
 use crate::store::{Head, StoreError};
 
-/// Commits read in one go; bounds the memory, with the bound on a commit's events.
-const COMMITS_MAX: i64 = 500;
+/// Events read in one go, and the rest of the last commit: what bounds the memory.
+const EVENTS_MAX: i64 = 10_000;
 
 /// Walks a partition from its genesis to `head`.
 pub(super) async fn check(
@@ -39,7 +39,7 @@ pub(super) async fn check(
 
 async fn next_commits(pool: &PgPool, walk: &Walk) -> Result<Vec<StoredCommit>, Wrong> {
     let cursor = Cursor { log_part: walk.log_part, position: walk.position };
-    let read = match read(pool, &[cursor], COMMITS_MAX).await {
+    let read = match read_windows(pool, &[Window { cursor, events: EVENTS_MAX }]).await {
         Ok(commits) => commits,
         Err(StoreError::Hole { position, what, .. }) => return Err(Wrong::at(walk.log_part, position, what)),
         Err(error) => return Err(error.into()),
