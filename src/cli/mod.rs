@@ -11,10 +11,15 @@ mod simulate;
 mod token;
 mod verify;
 
+use std::num::NonZeroUsize;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use tokio::runtime::Runtime;
 use tracing_subscriber::EnvFilter;
+
+/// What the runtime itself reads.
+const WORKER_THREADS: &str = "TOKIO_WORKER_THREADS";
 
 /// An event-sourced billing ledger on PostgreSQL.
 #[derive(Debug, Parser)]
@@ -72,9 +77,7 @@ impl Database {
 pub fn run(arguments: Arguments) -> ExitCode {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,sqlx=warn"));
     tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter(filter).init();
-    let outcome = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
+    let outcome = runtime(&arguments.command)
         .map_err(anyhow::Error::from)
         .and_then(|runtime| runtime.block_on(dispatch(arguments.command)));
     match outcome {
@@ -84,6 +87,17 @@ pub fn run(arguments: Arguments) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// A server's lanes and read models have threads of their own, and PostgreSQL may be on the same machine: its sockets
+/// get half of the cores, unless TOKIO_WORKER_THREADS says otherwise.
+fn runtime(command: &Command) -> std::io::Result<Runtime> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    if matches!(command, Command::Dev(_) | Command::Serve(_)) && std::env::var_os(WORKER_THREADS).is_none() {
+        let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        builder.worker_threads(cores.div_ceil(2));
+    }
+    builder.enable_all().build()
 }
 
 async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {

@@ -28,7 +28,7 @@ use crate::store::{Store, StoreOptions};
 
 const SYSTEM: &str = "billing-ledger over HTTP";
 const WINDOWS: usize = 3;
-const CONNECTIONS: [usize; 2] = [64, 256];
+const CONNECTIONS: [usize; 4] = [64, 128, 192, 256];
 /// What must hold: the best of ours over the best of theirs.
 const REQUIRED: [(&str, f64); 2] = [(MANY, 2.5), (ONE_HOT, 12.0)];
 
