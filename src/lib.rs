@@ -1,16 +1,21 @@
 //! The billing ledger: an event-sourced log of orders, packages, licenses and credits on PostgreSQL.
 //!
 //! ```text
+//! web/  cli/          the edges: HTTP, and one file per subcommand
+//! dispatch/           the one door for writes
 //! store/              the log: group commit, conflicts, snapshots, reading forward
+//! processes/  jobs/   when this happened, ask for that; and how it is tried until it works
+//! providers/          payment providers behind one trait
+//! forward/  mail/     the service that makes API keys; mail
+//! vault/              personal data and secrets, sealed
+//! workers/            loops with a bound and a shutdown
+//! config/  clock.rs   settings; the one source of "now"
+//! app.rs  server.rs   what the parts share; how they are started and stopped
 //! verify/             proof that the log is what was written
 //! replay.rs           what is in the log, and what it makes, with nothing in between
 //! rebuild/            read models made again beside the live ones, compared, swapped
-//! workers/            loops with a bound and a shutdown
 //! embedded_postgres/  a private PostgreSQL for development, tests and benchmarks
-//! clock.rs            the one source of "now"
-//! bench/              the store and the server under load, beside their peers
-//! loadtest/           charges over HTTP, counted from the outside
-//! cli/                one file per subcommand
+//! bench/  loadtest/   the store and the server under load, beside their peers
 //! ```
 //!
 //! A charge, recorded once however often it is asked for:
