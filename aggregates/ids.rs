@@ -194,6 +194,26 @@ uuid_id! {
     ProductId
 }
 uuid_id! {
+    /// Credits and quota set aside for work in progress.
+    HoldId
+}
+uuid_id! {
+    /// A key with a number of uses.
+    LicenseId
+}
+uuid_id! {
+    /// Units of a license that were taken at one time.
+    UseId
+}
+uuid_id! {
+    /// A plan that one account pays for period by period.
+    SubscriptionId
+}
+uuid_id! {
+    /// Money that goes back, said once or many times.
+    RefundId
+}
+uuid_id! {
     /// One attempt to buy something.
     OrderId
 }
@@ -237,6 +257,34 @@ impl UserPackageId {
     }
 }
 
+impl LicenseId {
+    /// An order delivers one license at most.
+    pub fn of_order(order: OrderId) -> Self {
+        Self(derived(order.0, "license"))
+    }
+}
+
+impl SubscriptionId {
+    /// An order starts one subscription at most.
+    pub fn of_order(order: OrderId) -> Self {
+        Self(derived(order.0, "subscription"))
+    }
+}
+
+impl GrantId {
+    /// An order grants credits once: those of a credit pack, of a subscription's period, or of a better plan.
+    pub fn of_order(order: OrderId) -> Self {
+        Self(derived(order.0, "grant"))
+    }
+}
+
+impl RefundId {
+    /// A payment that nothing is delivered for goes back once.
+    pub fn of_payment(order: OrderId, payment_id: &str) -> Self {
+        Self(derived(derived(order.0, "refund"), payment_id))
+    }
+}
+
 impl DeliveryId {
     pub fn of_order(order: OrderId) -> Self {
         Self(derived(order.0, "delivery"))
@@ -273,6 +321,18 @@ impl AggregateId {
 
     pub fn user_package(package: UserPackageId) -> Self {
         Self { kind: AggregateKind::UserPackage, id: package.uuid() }
+    }
+
+    pub fn hold(hold: HoldId) -> Self {
+        Self { kind: AggregateKind::Hold, id: hold.uuid() }
+    }
+
+    pub fn license(license: LicenseId) -> Self {
+        Self { kind: AggregateKind::License, id: license.uuid() }
+    }
+
+    pub fn subscription(subscription: SubscriptionId) -> Self {
+        Self { kind: AggregateKind::Subscription, id: subscription.uuid() }
     }
 }
 

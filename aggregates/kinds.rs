@@ -10,9 +10,12 @@ use crate::credit_account::{CreditAccount, CreditAccountEvent};
 use crate::customer::{Customer, CustomerEvent};
 use crate::decider::Decider;
 use crate::delivery::{Delivery, DeliveryEvent};
+use crate::hold::{Hold, HoldEvent};
 use crate::holdings::{Holdings, HoldingsEvent};
+use crate::license::{License, LicenseEvent};
 use crate::order::{Order, OrderEvent};
 use crate::product::{Product, ProductEvent};
+use crate::subscription::{Subscription, SubscriptionEvent};
 use crate::user_package::{UserPackage, UserPackageEvent};
 
 macro_rules! kinds {
@@ -158,6 +161,9 @@ kinds! {
     Order(OrderEvent) = "order",
     Delivery(DeliveryEvent) = "delivery",
     Customer(CustomerEvent) = "customer",
+    Hold(HoldEvent) = "hold",
+    License(LicenseEvent) = "license",
+    Subscription(SubscriptionEvent) = "subscription",
 }
 
 impl AggregateKind {

@@ -37,7 +37,7 @@
 //!             expires_at: None,
 //!             reason: None,
 //!         }),
-//!         Command::Charge(Charge { amount: "0.25".parse()?, meter: None, reference: None }),
+//!         Command::Charge(Charge { amount: "0.25".parse()?, meter: None, reference: None, overdraft: Overdraft::Refuse }),
 //!     ],
 //! );
 //! let recorded = recorded.unwrap();
@@ -58,10 +58,13 @@ pub mod delivery;
 pub mod desk;
 pub mod event;
 mod events;
+pub mod feature;
+pub mod hold;
 pub mod holdings;
 pub mod ids;
 pub mod kinds;
 mod label;
+pub mod license;
 pub mod money;
 pub mod order;
 pub mod product;
@@ -72,12 +75,14 @@ pub mod refusal;
 #[cfg(any(test, feature = "spec"))]
 pub mod spec;
 pub mod state;
+pub mod subscription;
 pub mod take_payment;
+pub mod take_refund;
 mod time;
 pub mod upcast;
 pub mod user_package;
 
-pub use crate::charge::{Charge, ChargeError};
+pub use crate::charge::{Charge, ChargeError, Overdraft};
 pub use crate::command::Command;
 pub use crate::credit_account::{
     CreditAccount, CreditAccountCommand, CreditAccountError, CreditAccountEvent, GrantSource,
@@ -89,17 +94,25 @@ pub use crate::decimal::DecimalError;
 pub use crate::delivery::{Delivery, DeliveryCommand, DeliveryEvent, DeliveryStep};
 pub use crate::desk::{Decide, Desk, Halt, Recorded, Slot, View};
 pub use crate::event::{EventError, known_event_types};
-pub use crate::holdings::{HeldPackage, Holdings, HoldingsEvent};
+pub use crate::feature::{BadFeature, Feature, Features};
+pub use crate::hold::{Hold, HoldEvent, Release, ReleaseReason, Reserve, Settle};
+pub use crate::holdings::{HeldPackage, Holdings, HoldingsEvent, LicenseChosen};
 pub use crate::ids::{
-    AccountId, AccountIdError, AccountKey, AggregateId, CommandId, DeliveryId, GrantId, LOG_PARTS, LogPart, OrderId,
-    ProductId, SYSTEM_ACCOUNT, UserPackageId,
+    AccountId, AccountIdError, AccountKey, AggregateId, CommandId, DeliveryId, GrantId, HoldId, LOG_PARTS, LicenseId,
+    LogPart, OrderId, ProductId, RefundId, SYSTEM_ACCOUNT, SubscriptionId, UseId, UserPackageId,
 };
 pub use crate::kinds::{AggregateKind, Event, KindMismatch, State};
 pub use crate::label::{BadLabel, LABEL_BYTES_MAX};
+pub use crate::license::{License, LicenseCommand, LicenseEvent, LicenseKey};
 pub use crate::money::{Currency, CurrencyError, Money, MoneyError};
 pub use crate::order::{Checkout, Order, OrderCommand, OrderEvent, OrderNumber, OrderStatus, Payment, PlaceOrder};
-pub use crate::product::{PackageTerms, Product, ProductCommand, ProductContent, ProductEvent, ProductKind};
+pub use crate::product::{
+    Again, CreditPackTerms, LicenseTerms, PackageTerms, Period, PlanChangeTerms, PlanTerms, Product, ProductCode,
+    ProductCommand, ProductContent, ProductEvent, ProductKind, UpgradePolicy,
+};
 pub use crate::refusal::Refusal;
+pub use crate::subscription::{Plan, Subscription, SubscriptionCommand, SubscriptionEvent};
 pub use crate::take_payment::TakePayment;
+pub use crate::take_refund::TakeRefund;
 pub use crate::time::YEAR_MAX;
 pub use crate::user_package::{DayRule, UserPackage, UserPackageCommand, UserPackageError, UserPackageEvent};

@@ -55,9 +55,12 @@ use crate::credit_account::CreditAccountError;
 use crate::customer::CustomerError;
 use crate::delivery::DeliveryError;
 use crate::desk::{Halt, WrongAccount};
+use crate::hold::HoldError;
 use crate::holdings::HoldingsError;
+use crate::license::LicenseError;
 use crate::order::OrderError;
 use crate::product::ProductError;
+use crate::subscription::SubscriptionError;
 use crate::user_package::UserPackageError;
 
 macro_rules! refusals {
@@ -94,6 +97,9 @@ refusals! {
     Order(OrderError),
     Delivery(DeliveryError),
     Customer(CustomerError),
+    Hold(HoldError),
+    License(LicenseError),
+    Subscription(SubscriptionError),
     Charge(ChargeError),
     WrongAccount(WrongAccount),
 }

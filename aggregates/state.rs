@@ -45,7 +45,12 @@ mod tests {
                     1,
                     r#"{"requested":{"order":"00000000-0000-0000-0000-000000000005","user_package":"00000000-0000-0000-0000-000000000003","next":"create_key","key":{"key_id":"k-1","last_four":"a1b2","at":"2026-01-05T06:20:00Z"},"failed":0,"given_up":false}}"#,
                 ),
-                AggregateKind::Customer => (1, r#"{"described":{"sealed":"c2VhbGVk","digest":"ab12","locale":"en"}}"#),
+                AggregateKind::Customer => {
+                    (2, r#"{"described":{"sealed":"c2VhbGVk","digest":"ab12","locale":"en"},"erased":false}"#)
+                }
+                AggregateKind::Hold => (1, r#""not_reserved""#),
+                AggregateKind::License => (1, r#""not_issued""#),
+                AggregateKind::Subscription => (1, r#""not_started""#),
             };
             let state = folded(kind);
             assert_eq!((state.to_json().unwrap().as_str(), State::schema(kind)), (json, schema));

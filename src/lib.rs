@@ -27,7 +27,7 @@
 //! # async fn charge(database_url: &str, package: UserPackageId, command_id: CommandId) -> anyhow::Result<Receipt> {
 //! let store = Store::open(database_url.parse()?, StoreOptions::default()).await?;
 //! let account = AccountId::try_new("user-uuid")?;
-//! let charge = Charge { amount: "0.25".parse()?, meter: None, reference: None };
+//! let charge = Charge { amount: "0.25".parse()?, meter: None, reference: None, overdraft: aggregates::Overdraft::Refuse };
 //! let unit = UnitOfWork::new(account, command_id, chrono::Utc::now(), vec![Command::Charge(charge)])?;
 //! let receipt = store.execute(unit).await?;
 //! store.close().await;

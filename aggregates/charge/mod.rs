@@ -35,6 +35,24 @@ pub struct Charge {
     pub meter: Option<String>,
     #[serde(default)]
     pub reference: Option<String>,
+    #[serde(default, skip_serializing_if = "Overdraft::is_refused")]
+    pub overdraft: Overdraft,
+}
+
+/// What becomes of a charge that is more than there is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Overdraft {
+    #[default]
+    Refuse,
+    /// All there is is taken, and the rest is owed.
+    Allow,
+}
+
+impl Overdraft {
+    fn is_refused(&self) -> bool {
+        *self == Self::Refuse
+    }
 }
 
 impl Decide for Charge {

@@ -71,12 +71,18 @@ fn desk(packages: &[(u128, &str)], balance: Option<&str>) -> Desk {
 
 fn held(number: u128, ends_at: &str) -> Event {
     let (product, starts_at) = (id(1, ProductId::from_uuid), time("2026-01-01T00:00:00Z"));
-    HoldingsEvent::PackageAdded(PackageAdded { package: package(number), product, starts_at, ends_at: time(ends_at) })
-        .into()
+    HoldingsEvent::PackageAdded(PackageAdded {
+        package: package(number),
+        product,
+        starts_at,
+        ends_at: time(ends_at),
+        at: starts_at,
+    })
+    .into()
 }
 
 fn charge(amount: &str) -> Charge {
-    Charge { amount: credits(amount), meter: None, reference: None }
+    Charge { amount: credits(amount), meter: None, reference: None, overdraft: crate::Overdraft::Refuse }
 }
 
 /// Who paid how much, in the order recorded.

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::credits::Credits;
-use crate::ids::GrantId;
+use crate::ids::{GrantId, OrderId, RefundId};
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
@@ -29,6 +29,10 @@ pub enum CreditAccountCommand {
     },
     /// An admin takes credits back.
     Deduct { amount: Credits, reason: String },
+    /// Records that a grant is over; what is held of it is waited for. Refused before its time.
+    Expire { grant: GrantId },
+    /// A refund takes back what an order had granted: from that order's grant first, then the newest.
+    ClawBack { order: OrderId, refund: RefundId, amount: Credits },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -25,6 +25,7 @@ impl CreditAccount {
                 Ok(vec![CreditAccountEvent::Spent(spent)])
             }
             CreditAccountCommand::Deduct { amount, reason } => self.deduct(at, *amount, reason),
+            CreditAccountCommand::Expire { .. } | CreditAccountCommand::ClawBack { .. } => Ok(vec![]),
         }
     }
 

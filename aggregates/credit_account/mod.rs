@@ -24,7 +24,10 @@ use serde::{Deserialize, Serialize};
 
 pub use self::command::{CreditAccountCommand, GrantSource};
 pub use self::error::CreditAccountError;
-pub use self::event::{CreditAccountEvent, Deducted, Granted, Spent, Taken};
+pub use self::event::{
+    ClawedBack, CreditAccountEvent, Deducted, Expired, Granted, Held, Overdrawn, Repaid, Settled, SettledPart, Spent,
+    Taken,
+};
 use crate::credits::Credits;
 use crate::decider::Decider;
 use crate::events::cqrs_aggregate;
@@ -116,6 +119,12 @@ impl Decider for CreditAccount {
             CreditAccountEvent::Granted(granted) => self.add(granted),
             CreditAccountEvent::Spent(spent) => self.take_out(&spent.from, spent.balance),
             CreditAccountEvent::Deducted(deducted) => self.take_out(&deducted.from, deducted.balance),
+            CreditAccountEvent::Overdrawn(_)
+            | CreditAccountEvent::Repaid(_)
+            | CreditAccountEvent::Held(_)
+            | CreditAccountEvent::Settled(_)
+            | CreditAccountEvent::Expired(_)
+            | CreditAccountEvent::ClawedBack(_) => {}
         }
     }
 }

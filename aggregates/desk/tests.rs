@@ -65,13 +65,14 @@ fn activate() -> Command {
         duration_days: 30,
         time_zone: DEFAULT_TIME_ZONE,
         day: DayRule::Calendar,
+        starts_at: None,
     };
     Command::UserPackage(package(), activate)
 }
 
 fn charge(credits: u32) -> Command {
     let amount = Credits::whole(credits);
-    Command::Charge(Charge { amount, meter: None, reference: None })
+    Command::Charge(Charge { amount, meter: None, reference: None, overdraft: crate::Overdraft::Refuse })
 }
 
 fn versions(recorded: &[Recorded]) -> Vec<(AggregateKind, i64, &'static str)> {

@@ -1,4 +1,5 @@
-//! Which packages an account has: what a charge looks through. There is one per account.
+//! What an account has now: the packages that a charge looks through, the current license, the subscriptions that can be
+//! renewed. There is one per account.
 //!
 //! ```text
 //!   (nothing) ── add package ──► packages, soonest end first ── add package ──► those that ended by then are dropped
@@ -14,10 +15,13 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-pub use self::event::{HoldingsEvent, PackageAdded};
+pub use self::event::{
+    HoldingsEvent, LicenseChosen, LicenseRemoved, PackageAdded, PackageMoved, PackageRemoved, SubscriptionAdded,
+    SubscriptionRemoved,
+};
 use crate::decider::Decider;
 use crate::events::cqrs_aggregate;
-use crate::ids::{AccountKey, AggregateId, ProductId, UserPackageId};
+use crate::ids::{AccountKey, AggregateId, LicenseId, ProductId, SubscriptionId, UserPackageId};
 use crate::kinds::AggregateKind;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +29,9 @@ use crate::kinds::AggregateKind;
 pub struct Holdings {
     /// Soonest end first.
     packages: Vec<HeldPackage>,
+    current_license: Option<LicenseChosen>,
+    /// Oldest first.
+    subscriptions: Vec<SubscriptionId>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,6 +48,26 @@ pub struct HeldPackage {
 pub enum HoldingsCommand {
     /// Said again it changes nothing.
     AddPackage(HeldPackage),
+    /// A package runs at another time; one that is not here any more is left alone.
+    MovePackage {
+        package: UserPackageId,
+        starts_at: DateTime<Utc>,
+        ends_at: DateTime<Utc>,
+    },
+    RemovePackage {
+        package: UserPackageId,
+    },
+    ChooseLicense(LicenseChosen),
+    /// Changes nothing where another license is the current one.
+    RemoveLicense {
+        license: LicenseId,
+    },
+    AddSubscription {
+        subscription: SubscriptionId,
+    },
+    RemoveSubscription {
+        subscription: SubscriptionId,
+    },
 }
 
 /// Nothing that happened is ever refused here: a package that was paid for must be found.
@@ -59,34 +86,97 @@ impl Holdings {
         self.packages.iter().filter(move |held| held.starts_at <= at && at < held.ends_at)
     }
 
-    fn has(&self, package: UserPackageId) -> bool {
-        self.packages.iter().any(|held| held.package == package)
+    /// The packages of a product that run at this moment or later, soonest end first.
+    pub fn unended(&self, product: ProductId, at: DateTime<Utc>) -> impl Iterator<Item = &HeldPackage> {
+        self.packages.iter().filter(move |held| held.product == product && at < held.ends_at)
+    }
+
+    pub fn current_license(&self) -> Option<LicenseChosen> {
+        self.current_license
+    }
+
+    /// Those that have not ended, oldest first.
+    pub fn subscriptions(&self) -> &[SubscriptionId] {
+        &self.subscriptions
+    }
+
+    fn held(&self, package: UserPackageId) -> Option<&HeldPackage> {
+        self.packages.iter().find(|held| held.package == package)
+    }
+
+    fn insert(&mut self, held: HeldPackage) {
+        let turn = |held: &HeldPackage| (held.ends_at, held.package);
+        let place = self.packages.partition_point(|other| turn(other) <= turn(&held));
+        self.packages.insert(place, held);
+    }
+
+    fn answer(&self, at: DateTime<Utc>, command: &HoldingsCommand) -> Option<HoldingsEvent> {
+        match *command {
+            HoldingsCommand::AddPackage(HeldPackage { package, product, starts_at, ends_at }) => {
+                let added = PackageAdded { package, product, starts_at, ends_at, at };
+                self.held(package).is_none().then_some(HoldingsEvent::PackageAdded(added))
+            }
+            HoldingsCommand::MovePackage { package, starts_at, ends_at } => {
+                let held = self.held(package)?;
+                let moved = (held.starts_at, held.ends_at) != (starts_at, ends_at);
+                moved.then_some(HoldingsEvent::PackageMoved(PackageMoved { package, starts_at, ends_at }))
+            }
+            HoldingsCommand::RemovePackage { package } => {
+                self.held(package).map(|_| HoldingsEvent::PackageRemoved(PackageRemoved { package }))
+            }
+            HoldingsCommand::ChooseLicense(chosen) => {
+                (self.current_license != Some(chosen)).then_some(HoldingsEvent::LicenseChosen(chosen))
+            }
+            HoldingsCommand::RemoveLicense { license } => {
+                let is_current = self.current_license.is_some_and(|current| current.license == license);
+                is_current.then_some(HoldingsEvent::LicenseRemoved(LicenseRemoved { license }))
+            }
+            HoldingsCommand::AddSubscription { subscription } => (!self.subscriptions.contains(&subscription))
+                .then_some(HoldingsEvent::SubscriptionAdded(SubscriptionAdded { subscription })),
+            HoldingsCommand::RemoveSubscription { subscription } => self
+                .subscriptions
+                .contains(&subscription)
+                .then_some(HoldingsEvent::SubscriptionRemoved(SubscriptionRemoved { subscription })),
+        }
     }
 }
 
 impl Decider for Holdings {
     const KIND: AggregateKind = AggregateKind::Holdings;
-    const SCHEMA: i32 = 1;
+    const SCHEMA: i32 = 2;
 
     type Command = HoldingsCommand;
     type Event = HoldingsEvent;
     type Error = HoldingsError;
 
-    fn decide(&self, _at: DateTime<Utc>, command: &HoldingsCommand) -> Result<Vec<Self::Event>, Self::Error> {
-        let HoldingsCommand::AddPackage(held) = command;
-        if self.has(held.package) {
-            return Ok(vec![]);
-        }
-        let HeldPackage { package, product, starts_at, ends_at } = *held;
-        Ok(vec![HoldingsEvent::PackageAdded(PackageAdded { package, product, starts_at, ends_at })])
+    fn decide(&self, at: DateTime<Utc>, command: &HoldingsCommand) -> Result<Vec<Self::Event>, Self::Error> {
+        Ok(self.answer(at, command).into_iter().collect())
     }
 
     fn apply(&mut self, event: &HoldingsEvent) {
-        let HoldingsEvent::PackageAdded(PackageAdded { package, product, starts_at, ends_at }) = *event;
-        // A package starts when it is added, so this is also the time.
-        self.packages.retain(|held| held.ends_at > starts_at);
-        let place = self.packages.partition_point(|held| (held.ends_at, held.package) <= (ends_at, package));
-        self.packages.insert(place, HeldPackage { package, product, starts_at, ends_at });
+        match *event {
+            HoldingsEvent::PackageAdded(PackageAdded { package, product, starts_at, ends_at, at }) => {
+                self.packages.retain(|held| held.ends_at > at);
+                self.insert(HeldPackage { package, product, starts_at, ends_at });
+            }
+            HoldingsEvent::PackageMoved(PackageMoved { package, starts_at, ends_at }) => {
+                if let Some(place) = self.packages.iter().position(|held| held.package == package) {
+                    let held = self.packages.remove(place);
+                    self.insert(HeldPackage { starts_at, ends_at, ..held });
+                }
+            }
+            HoldingsEvent::PackageRemoved(PackageRemoved { package }) => {
+                self.packages.retain(|held| held.package != package);
+            }
+            HoldingsEvent::LicenseChosen(chosen) => self.current_license = Some(chosen),
+            HoldingsEvent::LicenseRemoved(LicenseRemoved { license: _ }) => self.current_license = None,
+            HoldingsEvent::SubscriptionAdded(SubscriptionAdded { subscription }) => {
+                self.subscriptions.push(subscription);
+            }
+            HoldingsEvent::SubscriptionRemoved(SubscriptionRemoved { subscription }) => {
+                self.subscriptions.retain(|known| *known != subscription);
+            }
+        }
     }
 }
 

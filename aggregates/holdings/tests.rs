@@ -12,7 +12,7 @@ fn held(number: u128, starts_at: &str, ends_at: &str) -> HeldPackage {
 
 fn added(held: HeldPackage) -> HoldingsEvent {
     let HeldPackage { package, product, starts_at, ends_at } = held;
-    HoldingsEvent::PackageAdded(PackageAdded { package, product, starts_at, ends_at })
+    HoldingsEvent::PackageAdded(PackageAdded { package, product, starts_at, ends_at, at: starts_at })
 }
 
 fn running(holdings: &Holdings, at: &str) -> Vec<u128> {

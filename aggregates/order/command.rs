@@ -6,13 +6,14 @@ use serde::{Deserialize, Serialize};
 
 use super::error::OrderError;
 use super::number::OrderNumber;
-use crate::ids::ProductId;
+use crate::ids::{ProductId, RefundId};
 use crate::money::Money;
 use crate::product::ProductKind;
 
 pub const CHECKOUT_BYTES_MAX: usize = 4_096;
 
-/// Money that arrives is none of these: it is `TakePayment`, which also delivers.
+/// Money that arrives is none of these, nor is money that went back: they are `TakePayment` and `TakeRefund`, which also
+/// deliver and take back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum OrderCommand {
@@ -23,6 +24,44 @@ pub enum OrderCommand {
     Expire,
     Cancel,
     Fail {
+        reason: String,
+    },
+    /// Money is to go back. What is asked for, and what has gone back, never come to more than was paid. The same refund
+    /// again changes nothing.
+    RequestRefund {
+        refund: RefundId,
+        /// None: the payment that the order was paid with.
+        #[serde(default)]
+        payment_id: Option<String>,
+        /// None: all that is left of it.
+        #[serde(default)]
+        amount: Option<Money>,
+        reason: String,
+        /// None: exactly when nothing of the payment is left after it.
+        #[serde(default)]
+        revoke: Option<bool>,
+    },
+    /// An attempt to give money back came to nothing, as far as is known.
+    RefundFailed {
+        refund: RefundId,
+        attempt: u32,
+        reason: String,
+    },
+    /// The provider will not give it back.
+    RefundRefused {
+        refund: RefundId,
+        reason: String,
+    },
+    GiveUpRefund {
+        refund: RefundId,
+    },
+    RetryRefund {
+        refund: RefundId,
+    },
+    /// A payment that waits for review was settled elsewhere.
+    DismissReview {
+        provider: String,
+        payment_id: String,
         reason: String,
     },
 }

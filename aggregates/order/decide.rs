@@ -22,6 +22,12 @@ impl Order {
             OrderCommand::Expire => self.bought()?.expire(at),
             OrderCommand::Cancel => self.bought()?.cancel(at),
             OrderCommand::Fail { reason } => self.bought()?.fail(at, reason),
+            OrderCommand::RequestRefund { .. }
+            | OrderCommand::RefundFailed { .. }
+            | OrderCommand::RefundRefused { .. }
+            | OrderCommand::GiveUpRefund { .. }
+            | OrderCommand::RetryRefund { .. }
+            | OrderCommand::DismissReview { .. } => Ok(vec![]),
         }
     }
 

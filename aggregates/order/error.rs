@@ -76,6 +76,9 @@ impl OrderStatus {
             Self::Expired => "expired",
             Self::Cancelled => "cancelled",
             Self::Failed => "failed",
+            Self::Refunding => "refunding",
+            Self::PartiallyRefunded => "partially_refunded",
+            Self::Refunded => "refunded",
         }
     }
 }

@@ -8,21 +8,28 @@ use super::command::Checkout;
 use super::number::OrderNumber;
 use super::payment::Payment;
 use crate::events::events;
-use crate::ids::{ProductId, UserPackageId};
+use crate::ids::{GrantId, LicenseId, ProductId, RefundId, SubscriptionId, UserPackageId};
 use crate::money::Money;
 use crate::product::ProductKind;
 
 events! {
     OrderEvent {
-        "placed" v 1 => Placed(Placed),
+        "placed" v 2 => Placed(Placed),
         "checkout_opened" v 1 => CheckoutOpened(CheckoutOpened),
         "paid" v 1 => Paid(Paid),
-        "fulfilled" v 1 => Fulfilled(Fulfilled),
+        "fulfilled" v 2 => Fulfilled(Fulfilled),
         "expired" v 1 => Expired(Expired),
         "cancelled" v 1 => Cancelled(Cancelled),
         "failed" v 1 => Failed(Failed),
         "payment_mismatched" v 1 => PaymentMismatched(PaymentMismatched),
         "payment_duplicated" v 1 => PaymentDuplicated(PaymentDuplicated),
+        "review_closed" v 1 => ReviewClosed(ReviewClosed),
+        "refund_requested" v 1 => RefundRequested(RefundRequested),
+        "refund_failed" v 1 => RefundFailed(RefundFailed),
+        "refund_refused" v 1 => RefundRefused(RefundRefused),
+        "refund_given_up" v 1 => RefundGivenUp(RefundGivenUp),
+        "refund_retried" v 1 => RefundRetried(RefundRetried),
+        "refunded" v 1 => Refunded(Refunded),
     }
 }
 
@@ -66,7 +73,13 @@ pub struct Fulfilled {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Delivered {
+    /// A new one, or days for one that was there.
     UserPackage(UserPackageId),
+    License(LicenseId),
+    Grant(GrantId),
+    /// A new one, or a further period of one that was there.
+    Subscription(SubscriptionId),
+    PlanChange(SubscriptionId),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -101,5 +114,91 @@ pub struct PaymentMismatched {
 #[serde(deny_unknown_fields)]
 pub struct PaymentDuplicated {
     pub payment: Payment,
+    pub at: DateTime<Utc>,
+}
+
+/// A payment that waited for review waits no longer, and no money goes back for it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReviewClosed {
+    pub provider: String,
+    pub payment_id: String,
+    pub outcome: ReviewOutcome,
+    pub reason: String,
+    pub at: DateTime<Utc>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReviewOutcome {
+    /// It pays for the order after all.
+    Accepted,
+    /// It was settled elsewhere.
+    Dismissed,
+}
+
+/// Money is to go back: the order's own payment, or one that nothing was delivered for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RefundRequested {
+    pub refund: RefundId,
+    pub provider: String,
+    pub payment_id: String,
+    pub amount: Money,
+    pub reason: String,
+    /// What was delivered goes back whole, whatever part of the money does.
+    pub revoke: bool,
+    pub at: DateTime<Utc>,
+}
+
+/// Whether it happened there is not known, or it did not: it will be asked for again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RefundFailed {
+    pub refund: RefundId,
+    /// Counted over the refund's whole life, from 1.
+    pub attempt: u32,
+    pub reason: String,
+    pub at: DateTime<Utc>,
+}
+
+/// The provider said a plain no: no money went back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RefundRefused {
+    pub refund: RefundId,
+    pub reason: String,
+    pub at: DateTime<Utc>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RefundGivenUp {
+    pub refund: RefundId,
+    pub attempts: u32,
+    pub at: DateTime<Utc>,
+}
+
+/// By hand, after it was given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RefundRetried {
+    pub refund: RefundId,
+    pub at: DateTime<Utc>,
+}
+
+/// Money went back, asked for here or not. What it paid for is taken back in the same commit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Refunded {
+    pub refund: RefundId,
+    pub provider: String,
+    pub payment_id: String,
+    pub amount: Money,
+    /// The provider's own name for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider_refund: Option<String>,
+    /// What was delivered went back whole, whatever part of the money did.
+    pub revoke: bool,
     pub at: DateTime<Utc>,
 }

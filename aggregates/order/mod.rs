@@ -28,7 +28,8 @@ pub use self::command::{CHECKOUT_BYTES_MAX, Checkout, OrderCommand, PlaceOrder};
 pub use self::error::OrderError;
 pub use self::event::{
     Cancelled, CheckoutOpened, Delivered, Expired, Failed, Fulfilled, OrderEvent, Paid, PaymentDuplicated,
-    PaymentMismatched, Placed,
+    PaymentMismatched, Placed, RefundFailed, RefundGivenUp, RefundRefused, RefundRequested, RefundRetried, Refunded,
+    ReviewClosed, ReviewOutcome,
 };
 pub use self::number::{BadOrderNumber, OrderNumber};
 pub use self::payment::{BadPayment, PAYMENT_ID_BYTES_MAX, PROVIDER_BYTES_MAX, Payment};
@@ -69,6 +70,10 @@ pub enum OrderStatus {
     Expired,
     Cancelled,
     Failed,
+    /// Money is on its way back.
+    Refunding,
+    PartiallyRefunded,
+    Refunded,
 }
 
 impl Order {
@@ -135,6 +140,13 @@ impl Bought {
             | OrderEvent::PaymentDuplicated(PaymentDuplicated { payment, at: _ }) => {
                 self.reviews.push(payment.clone());
             }
+            OrderEvent::ReviewClosed(_)
+            | OrderEvent::RefundRequested(_)
+            | OrderEvent::RefundFailed(_)
+            | OrderEvent::RefundRefused(_)
+            | OrderEvent::RefundGivenUp(_)
+            | OrderEvent::RefundRetried(_)
+            | OrderEvent::Refunded(_) => {}
         }
     }
 }

@@ -33,7 +33,12 @@ fn money(minor: i64, currency: &str) -> Money {
 }
 
 fn terms(daily_limit: Credits, duration_days: u32) -> ProductKind {
-    ProductKind::Package(PackageTerms { duration_days, daily_limit, day: DayRule::Calendar })
+    ProductKind::Package(PackageTerms {
+        duration_days,
+        daily_limit,
+        day: DayRule::Calendar,
+        again: crate::Again::Extend,
+    })
 }
 
 /// ¥30.00 through alipay; most tests change one thing about it.

@@ -1,9 +1,12 @@
 //! One function per command.
 
-use super::command::{PackageTerms, ProductCommand, ProductContent, ProductKind};
+use super::command::{
+    CreditPackTerms, LicenseTerms, PackageTerms, Period, PlanTerms, ProductCommand, ProductContent, ProductKind,
+};
 use super::error::ProductError;
 use super::event::{ProductEvent, PutOnSale, TakenOffSale};
-use super::{DESCRIPTION_BYTES_MAX, NAME_BYTES_MAX, PRICES_MAX, Product};
+use super::{DESCRIPTION_BYTES_MAX, GRACE_DAYS_MAX, NAME_BYTES_MAX, PERIOD_MONTHS_MAX, PRICES_MAX, Product};
+use crate::credits::Credits;
 use crate::user_package;
 
 type Decision = Result<Vec<ProductEvent>, ProductError>;
@@ -39,6 +42,9 @@ impl Product {
         if std::mem::discriminant(&content.kind) != std::mem::discriminant(&new.kind) {
             return Err(ProductError::KindChanged);
         }
+        if content.code != new.code {
+            return Err(ProductError::CodeChanged);
+        }
         check(new)?;
         Ok(vec![ProductEvent::Changed(new.clone())])
     }
@@ -53,7 +59,7 @@ impl Product {
 }
 
 fn check(content: &ProductContent) -> Result<(), ProductError> {
-    let ProductContent { name, description, prices, sort_order: _, kind } = content;
+    let ProductContent { code: _, name, description, prices, sort_order: _, kind } = content;
     check_name(name)?;
     if description.len() > DESCRIPTION_BYTES_MAX || description.chars().any(|c| c.is_control() && c != '\n') {
         return Err(ProductError::BadDescription);
@@ -64,6 +70,9 @@ fn check(content: &ProductContent) -> Result<(), ProductError> {
     let each_above_zero = prices.iter().all(|price| !price.is_zero() && !price.is_negative());
     if !(1..=PRICES_MAX).contains(&prices.len()) || currencies.len() != prices.len() || !each_above_zero {
         return Err(ProductError::BadPrices);
+    }
+    if matches!(kind, ProductKind::PlanChange(_)) {
+        return Err(ProductError::NotForSale);
     }
     check_kind(kind)
 }
@@ -78,9 +87,36 @@ pub(crate) fn check_name(name: &str) -> Result<(), ProductError> {
 /// It could be delivered.
 pub(crate) fn check_kind(kind: &ProductKind) -> Result<(), ProductError> {
     match kind {
-        ProductKind::Package(PackageTerms { duration_days, daily_limit, day: _ }) => {
+        ProductKind::Package(PackageTerms { duration_days, daily_limit, day: _, again: _ }) => {
             user_package::check_terms(*daily_limit, *duration_days)?;
+            Ok(())
         }
+        ProductKind::License(LicenseTerms { uses, features }) => match *uses > 0 && !features.is_empty() {
+            true => Ok(()),
+            false => Err(ProductError::BadLicenseTerms),
+        },
+        ProductKind::CreditPack(CreditPackTerms { credits, valid_days }) => check_credits(*credits, *valid_days),
+        ProductKind::Subscription(plan) => check_plan(plan),
+        ProductKind::PlanChange(change) => check_plan(&change.plan),
+    }
+}
+
+fn check_plan(plan: &PlanTerms) -> Result<(), ProductError> {
+    let PlanTerms { period, credits, valid_days, upgrade_policy: _, grace_days } = *plan;
+    let period_fits = match period {
+        Period::Days(days) => (1..=user_package::DURATION_DAYS_MAX).contains(&days),
+        Period::Months(months) => (1..=PERIOD_MONTHS_MAX).contains(&months),
+    };
+    if !period_fits || grace_days > GRACE_DAYS_MAX {
+        return Err(ProductError::BadPeriod);
+    }
+    check_credits(credits, valid_days)
+}
+
+fn check_credits(credits: Credits, valid_days: Option<u32>) -> Result<(), ProductError> {
+    let valid = valid_days.is_none_or(|days| (1..=user_package::DURATION_DAYS_MAX).contains(&days));
+    if credits.is_zero() || !valid {
+        return Err(ProductError::BadCredits);
     }
     Ok(())
 }

@@ -2,8 +2,8 @@
 
 use thiserror::Error;
 
-use super::{DESCRIPTION_BYTES_MAX, NAME_BYTES_MAX, PRICES_MAX};
-use crate::user_package::UserPackageError;
+use super::{DESCRIPTION_BYTES_MAX, GRACE_DAYS_MAX, NAME_BYTES_MAX, PERIOD_MONTHS_MAX, PRICES_MAX};
+use crate::user_package::{DURATION_DAYS_MAX, UserPackageError};
 
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum ProductError {
@@ -23,6 +23,19 @@ pub enum ProductError {
     BadDescription,
     #[error("a product has 1 to {PRICES_MAX} prices, each above zero and in a currency of its own")]
     BadPrices,
+    #[error("the code of a product never changes; create another product")]
+    CodeChanged,
+    #[error("a change of plan is bought for a subscription, and is not a product")]
+    NotForSale,
+    #[error("a license has at least one use and one feature")]
+    BadLicenseTerms,
+    #[error("credits are more than zero, and valid for 1 to {DURATION_DAYS_MAX} days or for ever")]
+    BadCredits,
+    #[error(
+        "a period has 1 to {DURATION_DAYS_MAX} days or 1 to {PERIOD_MONTHS_MAX} months, and at most {GRACE_DAYS_MAX} \
+         days of grace"
+    )]
+    BadPeriod,
     #[error(transparent)]
     Package(#[from] UserPackageError),
 }
@@ -37,6 +50,10 @@ impl ProductError {
             Self::BadName => "E4044",
             Self::BadDescription => "E4045",
             Self::BadPrices => "E4046",
+            Self::CodeChanged => "E4047",
+            Self::NotForSale => "E4043",
+            Self::BadLicenseTerms => "E4048",
+            Self::BadCredits | Self::BadPeriod => "E4049",
             Self::Package(error) => error.code(),
         }
     }

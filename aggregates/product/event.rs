@@ -7,8 +7,8 @@ use crate::events::events;
 
 events! {
     ProductEvent {
-        "created" v 1 => Created(ProductContent),
-        "changed" v 1 => Changed(ProductContent),
+        "created" v 2 => Created(ProductContent),
+        "changed" v 2 => Changed(ProductContent),
         "taken_off_sale" v 1 => TakenOffSale(TakenOffSale),
         "put_on_sale" v 1 => PutOnSale(PutOnSale),
     }

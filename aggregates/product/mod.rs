@@ -5,6 +5,7 @@
 //!   (nothing) ── create ──► on sale ◄── put on sale / take off sale ──► off sale      change: any time
 //! ```
 
+mod code;
 mod command;
 mod decide;
 mod error;
@@ -15,7 +16,11 @@ mod tests;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-pub use self::command::{PackageTerms, ProductCommand, ProductContent, ProductKind};
+pub use self::code::{BadProductCode, PRODUCT_CODE_BYTES_MAX, ProductCode};
+pub use self::command::{
+    Again, CreditPackTerms, DEFAULT_GRACE_DAYS, LicenseTerms, PackageTerms, Period, PlanChangeTerms, PlanTerms,
+    ProductCommand, ProductContent, ProductKind, UpgradePolicy,
+};
 pub(crate) use self::decide::{check_kind, check_name};
 pub use self::error::ProductError;
 pub use self::event::{ProductEvent, PutOnSale, TakenOffSale};
@@ -28,6 +33,8 @@ pub const NAME_BYTES_MAX: usize = 200;
 pub const DESCRIPTION_BYTES_MAX: usize = 4_000;
 /// One price per currency.
 pub const PRICES_MAX: usize = 8;
+pub const PERIOD_MONTHS_MAX: u32 = 120;
+pub const GRACE_DAYS_MAX: u32 = 365;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -17,12 +17,18 @@ fn money(minor: i64, currency: &str) -> Money {
 }
 
 fn terms(daily_limit: Credits, duration_days: u32) -> ProductKind {
-    ProductKind::Package(PackageTerms { duration_days, daily_limit, day: DayRule::Calendar })
+    ProductKind::Package(PackageTerms {
+        duration_days,
+        daily_limit,
+        day: DayRule::Calendar,
+        again: crate::Again::Extend,
+    })
 }
 
 /// Most tests change one thing about it.
 fn content() -> ProductContent {
     ProductContent {
+        code: None,
         name: "月卡".to_owned(),
         description: "30 days,\n5.00 a day".to_owned(),
         prices: vec![money(3_000, "CNY"), money(1_250, "LDC/2")],
@@ -47,7 +53,7 @@ fn a_product_is_created_and_on_sale_at_once() {
 
 #[test]
 fn creating_again_changes_nothing_and_another_product_needs_another_number() {
-    let other = ProductContent { name: "年卡".to_owned(), ..content() };
+    let other = ProductContent { code: None, name: "年卡".to_owned(), ..content() };
     given([created()])
         .when(now(), ProductCommand::Create(content()))
         .then_nothing()
@@ -113,9 +119,9 @@ fn accepted(content: ProductContent) {
 #[test]
 fn a_product_has_a_short_printable_name() {
     for name in ["", " ", "a\nb", &*"x".repeat(201)] {
-        refused(ProductContent { name: name.to_owned(), ..content() }, ProductError::BadName);
+        refused(ProductContent { code: None, name: name.to_owned(), ..content() }, ProductError::BadName);
     }
-    accepted(ProductContent { name: "x".repeat(200), ..content() });
+    accepted(ProductContent { code: None, name: "x".repeat(200), ..content() });
 }
 
 #[test]

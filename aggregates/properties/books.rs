@@ -99,6 +99,7 @@ impl Books {
                 prop_assert_eq!(ordered.paid, 0, "what was paid stays paid");
             }
             OrderEvent::CheckoutOpened(_) => {}
+            _ => {}
         }
         if let OrderEvent::Paid(Paid { payment, .. })
         | OrderEvent::PaymentMismatched(PaymentMismatched { payment, .. })
@@ -134,6 +135,7 @@ impl Books {
             }
             CreditAccountEvent::Spent(spent) => self.take(spent.amount, &spent.from, spent.balance),
             CreditAccountEvent::Deducted(deducted) => self.take(deducted.amount, &deducted.from, deducted.balance),
+            _ => Ok(()),
         }
     }
 
@@ -175,6 +177,7 @@ impl Books {
                 let bought = self.packages.get_mut(&package).unwrap();
                 prop_assert!(at >= bought.ends_at() && !std::mem::replace(&mut bought.ended, true));
             }
+            _ => {}
         }
         Ok(())
     }

@@ -63,7 +63,7 @@ fn command() -> impl Strategy<Value = Command> {
         }),
         1 => (package(), amount(), 1..4_u32, zone(), rule).prop_map(|(package, daily_limit, duration_days, time_zone, day)| {
             let product = id(1, ProductId::from_uuid);
-            let activate = UserPackageCommand::Activate { product, daily_limit, duration_days, time_zone, day };
+            let activate = UserPackageCommand::Activate { product, daily_limit, duration_days, time_zone, day, starts_at: None };
             Command::UserPackage(package, activate)
         }),
         2 => (package(), amount()).prop_map(|(package, amount)| {
@@ -73,7 +73,7 @@ fn command() -> impl Strategy<Value = Command> {
             Command::CreditAccount(CreditAccountCommand::Deduct { amount, reason: "by mistake".to_owned() })
         }),
         1 => package().prop_map(|package| Command::UserPackage(package, UserPackageCommand::Expire)),
-        5 => amount().prop_map(|amount| Command::Charge(Charge { amount, meter: None, reference: None })),
+        5 => amount().prop_map(|amount| Command::Charge(Charge { amount, meter: None, reference: None, overdraft: crate::Overdraft::Refuse })),
         3 => order_command(),
     ]
 }
@@ -92,6 +92,7 @@ fn order_command() -> impl Strategy<Value = Command> {
             duration_days: 2,
             daily_limit: Credits::from_micros(daily_limit).unwrap(),
             day: DayRule::Calendar,
+            again: crate::Again::Extend,
         };
         let place = PlaceOrder {
             number: "ORD20260105060000deadbeef".parse().unwrap(),
@@ -109,7 +110,7 @@ fn order_command() -> impl Strategy<Value = Command> {
         |(order, payment_id, amount, provider)| {
             let (provider, payment_id) = (provider.to_owned(), payment_id.to_string());
             let payment = Payment { provider, payment_id, amount: yuan(amount), method: None };
-            Command::TakePayment(TakePayment { order, payment })
+            Command::TakePayment(TakePayment { order, payment, license_key: None })
         },
     );
     prop_oneof![
@@ -236,7 +237,7 @@ proptest! {
         };
         let of_packages = left_in_packages(&desk);
 
-        let charge = Charge { amount, meter: None, reference: None };
+        let charge = Charge { amount, meter: None, reference: None, overdraft: crate::Overdraft::Refuse };
         let recorded = desk.decide_with(at, &charge);
         prop_assert_eq!(recorded.is_ok(), !amount.is_zero() && micros(amount) <= of_packages + available);
         if let Ok(recorded) = recorded {

@@ -9,12 +9,16 @@ use crate::desk::{Desk, Recorded, Slot};
 use crate::event::Event;
 use crate::holdings::{HoldingsEvent, PackageAdded};
 use crate::ids::ProductId;
+use crate::ids::{DeliveryId, UserPackageId};
 use crate::kinds::AggregateKind;
 use crate::money::{Currency, Money};
+use crate::order::Delivered;
 use crate::order::{Fulfilled, OrderCommand, OrderError, OrderEvent, Paid, PlaceOrder};
+use crate::product::{PackageTerms, ProductKind};
 use crate::refusal::Refusal;
 use crate::spec::{ACCOUNT, id, time};
 use crate::state::State;
+use crate::user_package::UserPackageCommand;
 use crate::user_package::{Activated, DEFAULT_TIME_ZONE, DayRule, UserPackageError, UserPackageEvent};
 
 fn now() -> DateTime<Utc> {
@@ -44,7 +48,12 @@ fn yuan(minor: i64) -> Money {
 }
 
 fn place() -> Command {
-    let terms = PackageTerms { duration_days: 30, daily_limit: Credits::whole(5), day: DayRule::Calendar };
+    let terms = PackageTerms {
+        duration_days: 30,
+        daily_limit: Credits::whole(5),
+        day: DayRule::Calendar,
+        again: crate::Again::Extend,
+    };
     let place = PlaceOrder {
         number: "ORD20260105060000deadbeef".parse().unwrap(),
         product: ProductId::numbered(4),
@@ -78,7 +87,7 @@ fn payment(payment_id: &str, minor: i64) -> Payment {
 }
 
 fn pay(payment: Payment) -> TakePayment {
-    TakePayment { order: order(), payment }
+    TakePayment { order: order(), payment, license_key: None }
 }
 
 fn names(recorded: &[Recorded]) -> Vec<String> {
@@ -107,7 +116,7 @@ fn paying_and_delivering_are_one_step() {
             left: Credits::whole(150),
         })
         .into(),
-        HoldingsEvent::PackageAdded(PackageAdded { package: package(), product, starts_at: at, ends_at }).into(),
+        HoldingsEvent::PackageAdded(PackageAdded { package: package(), product, starts_at: at, ends_at, at }).into(),
         OrderEvent::Fulfilled(Fulfilled { delivered, at }).into(),
         DeliveryEvent::Requested(Requested { order: order(), user_package: package(), at }).into(),
     ];
@@ -118,7 +127,8 @@ fn paying_and_delivering_are_one_step() {
 fn what_was_bought_pays_for_the_next_charge() {
     let mut desk = desk();
     desk.decide_with(now(), &pay(payment("p-1", 3_000))).unwrap();
-    let charge = Charge { amount: Credits::whole(5), meter: None, reference: None };
+    let charge =
+        Charge { amount: Credits::whole(5), meter: None, reference: None, overdraft: crate::Overdraft::Refuse };
     assert_eq!(names(&desk.decide_with(now(), &charge).unwrap()), ["user_package.consumed"]);
 }
 
@@ -174,6 +184,7 @@ fn if_it_cannot_be_delivered_the_money_is_not_taken() {
         duration_days: 1,
         time_zone: DEFAULT_TIME_ZONE,
         day: DayRule::Calendar,
+        starts_at: None,
     };
     desk.decide(now(), &[Command::UserPackage(package(), other_terms)]).unwrap();
     let before = slots(&desk);

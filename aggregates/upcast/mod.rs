@@ -4,6 +4,9 @@
 //! the tests, and add one file here with the step from the old number to the next, named in `UPCASTERS`. Steps are
 //! chained, so each knows only its neighbour.
 
+mod holdings_package_added_v1;
+mod more_kinds_of_product;
+
 use cqrs_es::persist::{EventUpcaster, SerializedEvent};
 use serde_json::{Map, Value};
 
@@ -18,7 +21,13 @@ pub struct Upcaster {
     pub f: fn(Value) -> Result<Value, serde_json::Error>,
 }
 
-pub const UPCASTERS: &[Upcaster] = &[];
+pub const UPCASTERS: &[Upcaster] = &[
+    holdings_package_added_v1::STEP,
+    more_kinds_of_product::CREATED,
+    more_kinds_of_product::CHANGED,
+    more_kinds_of_product::PLACED,
+    more_kinds_of_product::FULFILLED,
+];
 
 /// The steps from one version to another, in order; `None` if one is missing, or if there is no way down.
 pub(crate) fn chain<'a>(

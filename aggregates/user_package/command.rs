@@ -1,17 +1,18 @@
 //! What may be asked of a package that a customer bought.
 
+use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
 use crate::credits::Credits;
-use crate::ids::ProductId;
+use crate::ids::{OrderId, ProductId};
 
 pub const DEFAULT_TIME_ZONE: Tz = Tz::Asia__Shanghai;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum UserPackageCommand {
-    /// The package runs from the moment this is decided. Said again with the same content it changes nothing.
+    /// Said again with the same content it changes nothing.
     Activate {
         product: ProductId,
         daily_limit: Credits,
@@ -20,6 +21,27 @@ pub enum UserPackageCommand {
         time_zone: Tz,
         #[serde(default)]
         day: DayRule,
+        /// None: now.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        starts_at: Option<DateTime<Utc>>,
+    },
+    /// The end and the total move out by what the package has per day. Once per order.
+    Extend {
+        order: OrderId,
+        days: u32,
+    },
+    /// Takes back what an order bought: the days it added, or all of it where nothing else is left. `order` is the one
+    /// that activated the package, or one that extended it.
+    TakeBack {
+        order: OrderId,
+        reason: String,
+    },
+    /// It starts earlier than it was to; refused once it runs.
+    Move {
+        starts_at: DateTime<Utc>,
+    },
+    Revoke {
+        reason: String,
     },
     /// All of it from today's quota, or nothing.
     Consume {

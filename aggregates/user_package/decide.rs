@@ -14,7 +14,7 @@ type Decision = Result<Vec<UserPackageEvent>, UserPackageError>;
 impl UserPackage {
     pub(super) fn answer(&self, at: DateTime<Utc>, command: &UserPackageCommand) -> Decision {
         match command {
-            UserPackageCommand::Activate { product, daily_limit, duration_days, time_zone, day } => {
+            UserPackageCommand::Activate { product, daily_limit, duration_days, time_zone, day, starts_at } => {
                 let terms = Terms {
                     product: *product,
                     daily_limit: *daily_limit,
@@ -22,7 +22,7 @@ impl UserPackage {
                     time_zone: *time_zone,
                     day: *day,
                 };
-                self.activate(at, terms)
+                self.activate(starts_at.unwrap_or(at), terms)
             }
             UserPackageCommand::Consume { amount, meter, reference } => {
                 let quota = self.quota(at)?;
@@ -30,6 +30,10 @@ impl UserPackage {
                 Ok(vec![UserPackageEvent::Consumed(consumed)])
             }
             UserPackageCommand::Expire => self.expire(at),
+            UserPackageCommand::Extend { .. }
+            | UserPackageCommand::TakeBack { .. }
+            | UserPackageCommand::Move { .. }
+            | UserPackageCommand::Revoke { .. } => Ok(vec![]),
         }
     }
 

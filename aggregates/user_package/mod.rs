@@ -28,12 +28,15 @@ use serde::{Deserialize, Serialize};
 pub use self::command::{DEFAULT_TIME_ZONE, DayRule, UserPackageCommand};
 pub(crate) use self::decide::check_terms;
 pub use self::error::UserPackageError;
-pub use self::event::{Activated, Consumed, Expired, UserPackageEvent};
+pub use self::event::{
+    Activated, Consumed, Expired, Extended, Held, Moved, Revoked, Settled, Shortened, UserPackageEvent,
+};
 use crate::credits::Credits;
 use crate::decider::Decider;
 use crate::events::cqrs_aggregate;
 use crate::ids::ProductId;
 use crate::kinds::AggregateKind;
+use crate::product::PackageTerms;
 
 pub const DURATION_DAYS_MAX: u32 = 36_500;
 
@@ -104,6 +107,17 @@ impl UserPackage {
         }
     }
 
+    pub fn is_revoked(&self) -> bool {
+        false
+    }
+
+    /// It gives what these terms promise, days apart, so that more days can be added to it.
+    pub(crate) fn pays_as(&self, terms: &PackageTerms, time_zone: Tz) -> bool {
+        let PackageTerms { daily_limit, day, duration_days: _, again: _ } = *terms;
+        matches!(self, Self::Activated(run)
+            if (run.terms.daily_limit, run.terms.day, run.terms.time_zone) == (daily_limit, day, time_zone))
+    }
+
     pub(crate) fn quota(&self, at: DateTime<Utc>) -> Result<Quota, UserPackageError> {
         match self {
             Self::NotActivated => Err(UserPackageError::NotActivated),
@@ -169,6 +183,12 @@ impl Decider for UserPackage {
                     run.left = consumed.left;
                 }
             }
+            UserPackageEvent::Extended(_)
+            | UserPackageEvent::Shortened(_)
+            | UserPackageEvent::Moved(_)
+            | UserPackageEvent::Revoked(_)
+            | UserPackageEvent::Held(_)
+            | UserPackageEvent::Settled(_) => {}
             UserPackageEvent::Expired(Expired { at: _ }) => {
                 if let Self::Activated(run) = self {
                     run.expired = true;

@@ -199,6 +199,7 @@ fn activate() -> anyhow::Result<UserPackageCommand> {
         duration_days: DURATION_DAYS,
         time_zone: DEFAULT_TIME_ZONE,
         day: DayRule::Calendar,
+        starts_at: None,
     })
 }
 

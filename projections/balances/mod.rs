@@ -64,6 +64,12 @@ impl Projection for Balances {
                 self.balances.insert(fact.account, deducted.balance);
                 Ok(())
             }
+            CreditAccountEvent::Overdrawn(_)
+            | CreditAccountEvent::Repaid(_)
+            | CreditAccountEvent::Held(_)
+            | CreditAccountEvent::Settled(_)
+            | CreditAccountEvent::Expired(_)
+            | CreditAccountEvent::ClawedBack(_) => Ok(()),
         }
     }
 

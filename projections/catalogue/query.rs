@@ -94,7 +94,11 @@ pub async fn one(pool: &PgPool, number: u32) -> Result<Option<ProductView>, sqlx
 
 fn view(row: &PgRow) -> Result<ProductView, sqlx::Error> {
     let prices: Vec<Money> = from_json(row.try_get("prices")?)?;
-    let ProductKind::Package(PackageTerms { duration_days, daily_limit, day }) = from_json(row.try_get("kind")?)?;
+    let ProductKind::Package(PackageTerms { duration_days, daily_limit, day, again: _ }) =
+        from_json(row.try_get("kind")?)?
+    else {
+        return Err(crate::rows::decode(crate::Unfit("a kind of product that is not shown yet")));
+    };
     Ok(ProductView {
         id: u32::try_from(row.try_get::<i64, _>("number")?).map_err(decode)?,
         name: row.try_get("name")?,

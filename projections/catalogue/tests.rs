@@ -7,6 +7,7 @@ use crate::facts::fold;
 #[test]
 fn the_last_word_on_a_product_counts() {
     let content = |name: &str| ProductContent {
+        code: None,
         name: name.to_owned(),
         description: "a\0b".to_owned(),
         prices: vec![Money::from_minor(3_000, "CNY".parse().expect("a currency"))],
@@ -15,6 +16,7 @@ fn the_last_word_on_a_product_counts() {
             duration_days: 30,
             daily_limit: aggregates::Credits::whole(5),
             day: DayRule::Calendar,
+            again: aggregates::Again::Extend,
         }),
     };
     let id = ProductId::numbered(1);

@@ -57,9 +57,10 @@ impl Projection for Orders {
                 row.payment = Some((paid.payment.clone(), paid.at));
             }
             OrderEvent::Fulfilled(fulfilled) => {
-                let Delivered::UserPackage(package) = fulfilled.delivered;
                 row.status = Some("fulfilled");
-                row.delivered = Some((package, fulfilled.at));
+                if let Delivered::UserPackage(package) = fulfilled.delivered {
+                    row.delivered = Some((package, fulfilled.at));
+                }
             }
             OrderEvent::Expired(expired) => row.close("expired", expired.at, None),
             OrderEvent::Cancelled(cancelled) => row.close("cancelled", cancelled.at, None),
@@ -70,6 +71,13 @@ impl Projection for Orders {
             OrderEvent::PaymentDuplicated(duplicated) => {
                 self.review(fact, id, "duplicate", &duplicated.payment, duplicated.at);
             }
+            OrderEvent::ReviewClosed(_)
+            | OrderEvent::RefundRequested(_)
+            | OrderEvent::RefundFailed(_)
+            | OrderEvent::RefundRefused(_)
+            | OrderEvent::RefundGivenUp(_)
+            | OrderEvent::RefundRetried(_)
+            | OrderEvent::Refunded(_) => {}
         }
         Ok(())
     }

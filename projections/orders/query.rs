@@ -106,7 +106,11 @@ pub async fn list(
 }
 
 fn view(row: &PgRow) -> Result<OrderView, sqlx::Error> {
-    let ProductKind::Package(PackageTerms { duration_days, daily_limit, day }) = from_json(row.try_get("kind")?)?;
+    let ProductKind::Package(PackageTerms { duration_days, daily_limit, day, again: _ }) =
+        from_json(row.try_get("kind")?)?
+    else {
+        return Err(crate::rows::decode(crate::Unfit("a kind of product that is not shown yet")));
+    };
     Ok(OrderView {
         order_no: row.try_get("number")?,
         account: row.try_get("account_id")?,

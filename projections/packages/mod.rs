@@ -60,6 +60,12 @@ impl Projection for Packages {
             }
             UserPackageEvent::Consumed(consumed) => row.left = Some(consumed.left),
             UserPackageEvent::Expired(_) => row.status = Some(EXPIRED),
+            UserPackageEvent::Extended(_)
+            | UserPackageEvent::Shortened(_)
+            | UserPackageEvent::Moved(_)
+            | UserPackageEvent::Revoked(_)
+            | UserPackageEvent::Held(_)
+            | UserPackageEvent::Settled(_) => {}
         }
         Ok(())
     }

@@ -166,6 +166,12 @@ fn said(event: CreditAccountEvent, line: LineView) -> LineView {
             reason: Some(deducted.reason),
             ..line
         },
+        CreditAccountEvent::Overdrawn(_)
+        | CreditAccountEvent::Repaid(_)
+        | CreditAccountEvent::Held(_)
+        | CreditAccountEvent::Settled(_)
+        | CreditAccountEvent::Expired(_)
+        | CreditAccountEvent::ClawedBack(_) => line,
     }
 }
 

@@ -204,6 +204,7 @@ impl Shop {
             duration_days: 30,
             daily_limit: Credits::from_micros(100 * MICROS_PER_CENT)?,
             day: DayRule::Calendar,
+            again: aggregates::Again::Extend,
         });
         let place = PlaceOrder {
             number,
@@ -230,7 +231,7 @@ impl Shop {
         };
         let commands = vec![
             Command::Order(order, OrderCommand::Place(place)),
-            Command::TakePayment(TakePayment { order, payment }),
+            Command::TakePayment(TakePayment { order, payment, license_key: None }),
             Command::CreditAccount(grant),
         ];
         Ok(UnitOfWork::new(Self::account(account)?, CommandId::from_uuid(Uuid::now_v7()), self.opens, commands)?)
@@ -240,7 +241,12 @@ impl Shop {
     fn charge(&self, account: u64, progress: f64, random: &mut SmallRng) -> anyhow::Result<UnitOfWork> {
         let seconds = (progress * (DAYS * 86_400) as f64) as i64;
         let amount = Credits::from_micros(random.random_range(1..=20) * MICROS_PER_CENT)?;
-        let command = Command::Charge(Charge { amount, meter: Some("letters".to_owned()), reference: None });
+        let command = Command::Charge(Charge {
+            amount,
+            meter: Some("letters".to_owned()),
+            reference: None,
+            overdraft: aggregates::Overdraft::Refuse,
+        });
         let at = self.opens + TimeDelta::seconds(seconds);
         let millis = u64::try_from(Utc::now().timestamp_millis())?;
         let id = uuid::Builder::from_unix_timestamp_millis(millis, &random.random()).into_uuid();

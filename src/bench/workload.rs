@@ -97,6 +97,7 @@ impl Workload {
             duration_days: DURATION_DAYS,
             time_zone: chrono_tz::Asia::Shanghai,
             day: aggregates::DayRule::Calendar,
+            starts_at: None,
         };
         let grant = CreditAccountCommand::Grant {
             grant: GrantId::from_uuid(id("grant")),
@@ -116,7 +117,7 @@ impl Workload {
     pub fn charge(&self, account: usize, command_id: Uuid) -> anyhow::Result<UnitOfWork> {
         let account = self.accounts.get(account).context("no such account")?;
         let amount = Credits::from_micros(CHARGE_MICROS).context("an amount of credits")?;
-        let charge = Charge { amount, meter: None, reference: None };
+        let charge = Charge { amount, meter: None, reference: None, overdraft: aggregates::Overdraft::Refuse };
         let command_id = CommandId::from_uuid(command_id);
         let mut unit = UnitOfWork::new(account.id.clone(), command_id, self.at, vec![Command::Charge(charge)])?;
         unit.metadata = self.metadata.clone();

@@ -31,6 +31,7 @@ pub(super) async fn set_up(app: &App) -> anyhow::Result<()> {
 
 fn package(currency: Currency) -> anyhow::Result<ProductContent> {
     Ok(ProductContent {
+        code: None,
         name: "基础套餐".to_owned(),
         description: "适合轻度使用".to_owned(),
         prices: vec![Money::parse("30", currency)?],
@@ -39,6 +40,7 @@ fn package(currency: Currency) -> anyhow::Result<ProductContent> {
             duration_days: 30,
             daily_limit: Credits::whole(5),
             day: DayRule::Calendar,
+            again: aggregates::Again::Extend,
         }),
     })
 }

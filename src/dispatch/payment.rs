@@ -57,7 +57,7 @@ impl Dispatcher {
         let actor = Actor::system("payments");
         // How it was paid may be told differently from one notice to the next, so it is not part of what is the same.
         let hash = RequestHash::of(id.uuid().as_bytes());
-        let command = Command::TakePayment(TakePayment { order, payment });
+        let command = Command::TakePayment(TakePayment { order, payment, license_key: None });
         let receipt = self
             .ask(Ask {
                 account,

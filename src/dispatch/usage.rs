@@ -73,7 +73,8 @@ impl Dispatcher {
             Some(reference) => ids::derived("charge", &[reference]),
             None => key.unwrap_or_else(ids::fresh),
         };
-        let commands = vec![Command::Charge(Charge { amount, meter, reference })];
+        let commands =
+            vec![Command::Charge(Charge { amount, meter, reference, overdraft: aggregates::Overdraft::Refuse })];
         let mut asked = serde_json::to_string(&commands)?;
         if let Some(metadata) = &metadata {
             asked = format!(r#"[{asked},{{"usage":{}}}]"#, metadata.as_str());

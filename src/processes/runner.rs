@@ -25,7 +25,8 @@ SELECT c.log_part, c.position AS checkpoint, e.position, e.schema_version, e.agg
               e.payload::text AS payload
          FROM ledger.events e
         WHERE e.log_part = c.log_part AND e.position > c.position
-          AND (e.aggregate_type IN ('order', 'delivery') OR e.event_type = 'activated')
+          AND (e.aggregate_type IN ('order', 'delivery', 'hold', 'subscription', 'customer')
+               OR e.event_type IN ('activated', 'granted'))
         ORDER BY e.position LIMIT $1) e
   LEFT JOIN ledger.accounts a ON a.log_part = c.log_part AND a.account = e.account
  ORDER BY c.log_part, e.position";
@@ -38,7 +39,8 @@ SELECT count(*)
        SELECT 1
          FROM ledger.events e
         WHERE e.log_part = c.log_part AND e.position > c.position
-          AND (e.aggregate_type IN ('order', 'delivery') OR e.event_type = 'activated')
+          AND (e.aggregate_type IN ('order', 'delivery', 'hold', 'subscription', 'customer')
+               OR e.event_type IN ('activated', 'granted'))
         ORDER BY e.position LIMIT 1000) e";
 
 /// What one step did.

@@ -65,7 +65,9 @@ impl SendMail {
         let profile = self.dispatcher.profile(&case.account).await?.ok_or(Trouble::NobodyKnown)?;
         let placed = self.placed(case, progress).await?;
         let (starts_at, ends_at) = self.run(case, progress).await?;
-        let ProductKind::Package(PackageTerms { duration_days, daily_limit, .. }) = placed.kind;
+        let ProductKind::Package(PackageTerms { duration_days, daily_limit, .. }) = placed.kind else {
+            return Err(Trouble::NotThere);
+        };
         let name = profile.name.unwrap_or_default();
         let content = PackageReady {
             customer_name: &name,

@@ -28,7 +28,7 @@ fn terms() -> Terms {
 }
 
 fn activate(Terms { product, daily_limit, duration_days, time_zone, day }: Terms) -> UserPackageCommand {
-    UserPackageCommand::Activate { product, daily_limit, duration_days, time_zone, day }
+    UserPackageCommand::Activate { product, daily_limit, duration_days, time_zone, day, starts_at: None }
 }
 
 fn activated(starts_at: &str, terms: Terms) -> UserPackageEvent {

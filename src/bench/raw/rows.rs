@@ -151,6 +151,7 @@ impl Sample {
             duration_days: DURATION_DAYS,
             time_zone: DEFAULT_TIME_ZONE,
             day: DayRule::Calendar,
+            starts_at: None,
         };
         let consume = UserPackageCommand::Consume { amount: micros(CHARGE_MICROS)?, meter: None, reference: None };
         let mut last: Option<UserPackageEvent> = None;

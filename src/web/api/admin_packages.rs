@@ -71,8 +71,14 @@ struct AmountIn {
 
 impl PackageIn {
     fn content(&self, usual: Currency) -> Result<ProductContent, Problem> {
-        let terms = PackageTerms { duration_days: self.duration_days, daily_limit: self.daily_limit.0, day: self.day };
+        let terms = PackageTerms {
+            duration_days: self.duration_days,
+            daily_limit: self.daily_limit.0,
+            day: self.day,
+            again: aggregates::Again::Extend,
+        };
         Ok(ProductContent {
+            code: None,
             name: self.name.clone(),
             description: self.description.clone(),
             prices: self.prices(usual)?,
@@ -147,7 +153,7 @@ async fn create(
     let dispatch = app.dispatch.clone();
     let receipt = whole(async move { dispatch.create_product(&actor(&admin), id, next, content).await }).await?;
     let (number, content) = created(&receipt).ok_or_else(|| Problem::internal("a product without its event"))?;
-    Ok(Written::created(&receipt, package_out(number, content, true, app.currency)))
+    Ok(Written::created(&receipt, package_out(number, content, true, app.currency)?))
 }
 
 /// Replaces what a package is. Orders that were placed before keep what they bought.
@@ -199,7 +205,7 @@ async fn change(
     let Aggregate::Product(Product::Created { content, on_sale }) = state else {
         return Err(Problem::not_found("package"));
     };
-    Ok(Written::ok(&receipt, package_out(number, &content, on_sale, app.currency)))
+    Ok(Written::ok(&receipt, package_out(number, &content, on_sale, app.currency)?))
 }
 
 fn created(receipt: &Receipt) -> Option<(u32, &ProductContent)> {
@@ -211,8 +217,10 @@ fn created(receipt: &Receipt) -> Option<(u32, &ProductContent)> {
     })
 }
 
-fn package_out(number: u32, content: &ProductContent, on_sale: bool, usual: Currency) -> PackageOut {
-    let ProductKind::Package(terms) = content.kind;
+fn package_out(number: u32, content: &ProductContent, on_sale: bool, usual: Currency) -> Result<PackageOut, Problem> {
+    let ProductKind::Package(terms) = content.kind else {
+        return Err(Problem::not_found("package"));
+    };
     let view = ProductView {
         id: number,
         name: content.name.clone(),
@@ -225,5 +233,5 @@ fn package_out(number: u32, content: &ProductContent, on_sale: bool, usual: Curr
         daily_limit: terms.daily_limit.to_string(),
         day: terms.day,
     };
-    PackageOut::new(view, usual)
+    Ok(PackageOut::new(view, usual))
 }

@@ -61,6 +61,7 @@ async fn two_processes_charge_no_more_than_there_is() {
         duration_days: 365,
         time_zone: chrono_tz::UTC,
         day: DayRule::Calendar,
+        starts_at: None,
     };
     let give = CreditAccountCommand::Grant {
         grant: GrantId::from_uuid(Uuid::from_u128(2)),

@@ -132,8 +132,14 @@ impl Scene {
     }
 
     async fn stock(&self) {
-        let terms = PackageTerms { duration_days: 30, daily_limit: Credits::whole(5), day: DayRule::Calendar };
+        let terms = PackageTerms {
+            duration_days: 30,
+            daily_limit: Credits::whole(5),
+            day: DayRule::Calendar,
+            again: aggregates::Again::Extend,
+        };
         let content = ProductContent {
+            code: None,
             name: "基础套餐".to_owned(),
             description: "适合轻度使用".to_owned(),
             prices: vec![Money::parse("30.00", Currency::iso("CNY").expect("a currency")).expect("a price")],

@@ -73,7 +73,7 @@ pub(super) fn spend(amount: &str) -> Command {
 }
 
 pub(super) fn charge(amount: Credits) -> Command {
-    Command::Charge(Charge { amount, meter: None, reference: None })
+    Command::Charge(Charge { amount, meter: None, reference: None, overdraft: aggregates::Overdraft::Refuse })
 }
 
 pub(super) fn activate(package: UserPackageId, daily_limit: &str, duration_days: u32, day: DayRule) -> Command {
@@ -83,6 +83,7 @@ pub(super) fn activate(package: UserPackageId, daily_limit: &str, duration_days:
         duration_days,
         time_zone: SHANGHAI,
         day,
+        starts_at: None,
     };
     Command::UserPackage(package, activate)
 }
@@ -97,6 +98,7 @@ pub(super) fn create_product(number: u32, content: ProductContent) -> Command {
 
 pub(super) fn monthly_card(name: &str, sort_order: i32) -> ProductContent {
     ProductContent {
+        code: None,
         name: name.to_owned(),
         description: "thirty days".to_owned(),
         prices: vec!["CNY".parse().map(|yuan| aggregates::Money::from_minor(3_000, yuan)).expect("a currency")],
@@ -105,6 +107,7 @@ pub(super) fn monthly_card(name: &str, sort_order: i32) -> ProductContent {
             duration_days: 30,
             daily_limit: credits("5.00"),
             day: DayRule::Calendar,
+            again: aggregates::Again::Extend,
         }),
     }
 }
@@ -133,5 +136,5 @@ pub(super) fn pay(order: OrderId, payment_id: &str, minor: i64) -> Command {
         amount: aggregates::Money::from_minor(minor, "CNY".parse().expect("a currency")),
         method: Some("alipay".to_owned()),
     };
-    Command::TakePayment(TakePayment { order, payment })
+    Command::TakePayment(TakePayment { order, payment, license_key: None })
 }

@@ -56,6 +56,7 @@ pub(super) fn activate(package: UserPackageId, daily_limit: i64, duration_days: 
         duration_days,
         time_zone: aggregates::user_package::DEFAULT_TIME_ZONE,
         day: DayRule::Calendar,
+        starts_at: None,
     };
     Command::UserPackage(package, activate)
 }
@@ -66,11 +67,21 @@ pub(super) fn consume(package: UserPackageId, amount: i64) -> Command {
 
 /// From whatever the account holds.
 pub(super) fn charge(amount: i64) -> Command {
-    Command::Charge(Charge { amount: micros(amount), meter: None, reference: None })
+    Command::Charge(Charge {
+        amount: micros(amount),
+        meter: None,
+        reference: None,
+        overdraft: aggregates::Overdraft::Refuse,
+    })
 }
 
 fn month(daily_limit: i64) -> ProductKind {
-    ProductKind::Package(PackageTerms { duration_days: 30, daily_limit: micros(daily_limit), day: DayRule::Calendar })
+    ProductKind::Package(PackageTerms {
+        duration_days: 30,
+        daily_limit: micros(daily_limit),
+        day: DayRule::Calendar,
+        again: aggregates::Again::Extend,
+    })
 }
 
 fn yuan(minor: i64) -> Money {
@@ -80,6 +91,7 @@ fn yuan(minor: i64) -> Money {
 /// Something in the catalogue.
 pub(super) fn create_product(number: u32) -> UnitOfWork {
     let content = ProductContent {
+        code: None,
         name: format!("month {number}"),
         description: String::new(),
         prices: vec![yuan(3_000)],
@@ -110,7 +122,7 @@ pub(super) fn purchase(number: u32, daily_limit: i64) -> Vec<Command> {
     let described = Described { sealed: order.to_string(), digest: order.to_string(), locale: Locale::En };
     vec![
         Command::Order(order, OrderCommand::Place(place)),
-        Command::TakePayment(TakePayment { order, payment }),
+        Command::TakePayment(TakePayment { order, payment, license_key: None }),
         Command::Delivery(DeliveryId::of_order(order), key),
         Command::Customer(CustomerCommand::Describe(described)),
     ]

@@ -157,15 +157,19 @@ impl Ask {
                     duration_days: *days,
                     time_zone: DEFAULT_TIME_ZONE,
                     day: if *anniversary { DayRule::Anniversary } else { DayRule::Calendar },
+                    starts_at: None,
                 },
             ),
             Self::Consume { package, amount } => Command::UserPackage(
                 package_of(account, *package),
                 UserPackageCommand::Consume { amount: micros(*amount), meter: None, reference: None },
             ),
-            Self::Charge { amount } => {
-                Command::Charge(Charge { amount: micros(*amount), meter: None, reference: None })
-            }
+            Self::Charge { amount } => Command::Charge(Charge {
+                amount: micros(*amount),
+                meter: None,
+                reference: None,
+                overdraft: aggregates::Overdraft::Refuse,
+            }),
         }
     }
 }

@@ -1,0 +1,5 @@
+use super::*;
+
+pub(super) fn stored() -> Stored {
+    vec![]
+}

@@ -1,0 +1,44 @@
+//! What may be asked of a subscription.
+
+use serde::{Deserialize, Serialize};
+
+use super::event::Plan;
+use crate::ids::OrderId;
+
+/// Periods that are paid for come with their order: `Start`, `Renew` and a `ChangePlan` that costs something are asked by
+/// `TakePayment`, which also grants the credits.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum SubscriptionCommand {
+    Start {
+        order: OrderId,
+        plan: Plan,
+    },
+    /// Once per order.
+    Renew {
+        order: OrderId,
+        plan: Plan,
+    },
+    /// At once. Once per order.
+    ChangePlan {
+        order: Option<OrderId>,
+        plan: Plan,
+    },
+    /// From the next period on.
+    ScheduleChange {
+        plan: Plan,
+    },
+    /// With the end of the period, unless `now`.
+    Cancel {
+        now: bool,
+        reason: Option<String>,
+    },
+    WithdrawCancel,
+    /// Records that the paid period, or the grace after it, is over. Refused before its time.
+    PeriodOver,
+    /// An order was given back: a plan change is undone, anything else ends the subscription.
+    TakeBack {
+        order: OrderId,
+        reason: String,
+    },
+}
