@@ -22,7 +22,7 @@ pub(super) fn stored() -> Stored {
         reference: None,
     };
     let (meter, reference) = labels();
-    vec![
+    let plain = vec![
         (
             UserPackageEvent::Activated(activated).into(),
             r#"{"product":"00000000-0000-0000-0000-000000000002","daily_limit":5000000,"duration_days":30,"time_zone":"Asia/Shanghai","day":"calendar","starts_at":"2026-01-05T06:00:00Z","ends_at":"2026-02-04T06:00:00Z","left":150000000}"#,
@@ -43,11 +43,8 @@ pub(super) fn stored() -> Stored {
             UserPackageEvent::Expired(Expired { at: time("2026-02-04T07:00:00Z") }).into(),
             r#"{"at":"2026-02-04T07:00:00Z"}"#,
         ),
-    ]
-    .into_iter()
-    .chain(bought_again())
-    .chain(held())
-    .collect()
+    ];
+    [plain, bought_again(), held()].concat()
 }
 
 fn bought_again() -> Stored {
