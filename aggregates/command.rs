@@ -105,7 +105,7 @@ pub(crate) fn ask_package(
     } else if before == Some((product, starts_at, ends_at)) {
         // Said again, it is not held anew: holdings forget what has ended.
         return Ok(());
-    } else if view.at() < ends_at && !view.holdings()?.has_package(package) {
+    } else if (before.is_none() || view.at() < ends_at) && !view.holdings()?.has_package(package) {
         HoldingsCommand::AddPackage(HeldPackage { package, product, starts_at, ends_at })
     } else {
         HoldingsCommand::MovePackage { package, starts_at, ends_at }

@@ -1,3 +1,5 @@
+mod packages;
+
 use chrono::{DateTime, Utc};
 
 use super::*;
