@@ -16,7 +16,7 @@ use crate::product::{Product, ProductCommand};
 use crate::subscription::{Subscription, SubscriptionCommand};
 use crate::take_payment::TakePayment;
 use crate::take_refund::TakeRefund;
-use crate::user_package::{UserPackage, UserPackageCommand};
+use crate::user_package::{UserPackage, UserPackageCommand, UserPackageError, move_up_waiting};
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
@@ -71,36 +71,47 @@ impl Decide for Command {
     }
 }
 
-/// Where a package runs is also one of the account's holdings, in the same unit of work.
+/// Where a package runs is also one of the account's holdings, in the same unit of work; and what waits for it to end
+/// moves up when it ends early.
 pub(crate) fn ask_package(
     view: &mut View<'_>,
     package: UserPackageId,
     command: &UserPackageCommand,
 ) -> Result<(), Halt> {
     let id = AggregateId::user_package(package);
-    match command {
+    let ends_early = match command {
         UserPackageCommand::Consume { .. } | UserPackageCommand::Expire => return view.ask::<UserPackage>(id, command),
-        UserPackageCommand::Activate { .. }
-        | UserPackageCommand::Extend { .. }
-        | UserPackageCommand::TakeBack { .. }
-        | UserPackageCommand::Move { .. }
-        | UserPackageCommand::Revoke { .. } => {}
-    }
+        UserPackageCommand::Activate { .. } | UserPackageCommand::Extend { .. } | UserPackageCommand::Move { .. } => {
+            false
+        }
+        UserPackageCommand::TakeBack { .. } | UserPackageCommand::Revoke { .. } => true,
+    };
     let holdings = AggregateId::holdings(view.account());
     view.need([id, holdings])?;
-    // Said again, it is not held anew: holdings forget what has ended.
-    let is_new = view.user_package(package)?.run().is_none();
+    let before = view.user_package(package)?;
+    // The package itself does not know its name, and so not which order activated it.
+    if let UserPackageCommand::TakeBack { order, reason: _ } = command
+        && UserPackageId::of_order(*order) != package
+        && !before.was_extended_by(*order)
+    {
+        return Err(UserPackageError::NotItsOrder.into());
+    }
+    let before = before.run();
     view.ask::<UserPackage>(id, command)?;
     let state = view.user_package(package)?;
-    let hold = match state.run() {
-        None => return Ok(()),
-        Some(_) if state.is_revoked() => HoldingsCommand::RemovePackage { package },
-        Some((product, starts_at, ends_at)) if is_new => {
-            HoldingsCommand::AddPackage(HeldPackage { package, product, starts_at, ends_at })
-        }
-        Some((_, starts_at, ends_at)) => HoldingsCommand::MovePackage { package, starts_at, ends_at },
+    let Some((product, starts_at, ends_at)) = state.run() else { return Ok(()) };
+    let hold = if state.is_revoked() {
+        HoldingsCommand::RemovePackage { package }
+    } else if before == Some((product, starts_at, ends_at)) {
+        // Said again, it is not held anew: holdings forget what has ended.
+        return Ok(());
+    } else if view.at() < ends_at && !view.holdings()?.has_package(package) {
+        HoldingsCommand::AddPackage(HeldPackage { package, product, starts_at, ends_at })
+    } else {
+        HoldingsCommand::MovePackage { package, starts_at, ends_at }
     };
-    view.ask::<Holdings>(holdings, &hold)
+    view.ask::<Holdings>(holdings, &hold)?;
+    if ends_early { move_up_waiting(view, product) } else { Ok(()) }
 }
 
 /// A subscription that has ended is no holding any more, in the same unit of work.

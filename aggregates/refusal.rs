@@ -20,7 +20,11 @@
 //! | E4025 | the package has ended |
 //! | E4026 | the package would run at a time that cannot be written down |
 //! | E4027 | the package has not ended |
+//! | E4028 | the package was revoked |
+//! | E4029 | the package has started, or would start later than it does |
 //! | E4030 | a product outside of the catalogue's account, or something else in it |
+//! | E4031 | the package was bought with other orders |
+//! | E4032 | so much of the package is not held |
 //! | E4040 | there is no such product |
 //! | E4041 | this number names another product |
 //! | E4042 | a product cannot change its kind |
@@ -28,6 +32,9 @@
 //! | E4044 | the name of the product is not one |
 //! | E4045 | the description of the product is too long or has control characters |
 //! | E4046 | the prices of the product are none, too many, zero, or twice in one currency |
+//! | E4047 | the code of a product never changes |
+//! | E4048 | a license without uses or features |
+//! | E4049 | credits that are none, or valid too long; a period that is none, or too long |
 //! | E4050 | there is no such order |
 //! | E4051 | this number names another order |
 //! | E4052 | the price is zero |
@@ -142,6 +149,11 @@ mod tests {
             UserPackageError::Ended { ended_at: at }.into(),
             UserPackageError::NotEnded { ends_at: at }.into(),
             UserPackageError::TimeOutOfRange.into(),
+            UserPackageError::Revoked.into(),
+            UserPackageError::NotSooner { starts_at: at }.into(),
+            UserPackageError::NotItsOrder.into(),
+            UserPackageError::NotHeld { day: at.date_naive() }.into(),
+            UserPackageError::BadReason(BadReason).into(),
             ChargeError::NotEnough { needed: some, available: none }.into(),
             ChargeError::AmountIsZero.into(),
             ChargeError::BadLabel(BadLabel).into(),
@@ -158,6 +170,11 @@ mod tests {
             ProductError::BadName.into(),
             ProductError::BadDescription.into(),
             ProductError::BadPrices.into(),
+            ProductError::CodeChanged.into(),
+            ProductError::NotForSale.into(),
+            ProductError::BadLicenseTerms.into(),
+            ProductError::BadCredits.into(),
+            ProductError::BadPeriod.into(),
             ProductError::Package(UserPackageError::DailyLimitIsZero).into(),
             OrderError::NotPlaced.into(),
             OrderError::Exists.into(),
