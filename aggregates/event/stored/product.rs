@@ -25,8 +25,14 @@ pub(super) fn stored() -> Stored {
 fn other_kinds() -> Stored {
     let changed = |kind, json| {
         let (name, prices) = ("x".to_owned(), vec![money(1, "CNY")]);
-        let content =
-            ProductContent { code: "basic".parse().ok(), name, description: String::new(), prices, sort_order: 0, kind };
+        let content = ProductContent {
+            code: "basic".parse().ok(),
+            name,
+            description: String::new(),
+            prices,
+            sort_order: 0,
+            kind,
+        };
         (ProductEvent::Changed(content).into(), json)
     };
     let features = [Feature::PrioritySupport, Feature::EmailVerify].into_iter().collect();
