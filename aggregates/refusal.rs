@@ -55,6 +55,14 @@
 //! | E4073 | there is no API key to mail yet |
 //! | E4074 | the delivery is done |
 //! | E4075 | more of an API key than its last four characters |
+//! | E4080 | there is no such hold |
+//! | E4081 | this number names another hold |
+//! | E4082 | more than is held |
+//! | E4083 | the hold was settled |
+//! | E4084 | the hold was released |
+//! | E4085 | the hold timed out |
+//! | E4086 | the hold has not timed out |
+//! | E4087 | the hold would time out too early or too late |
 
 use thiserror::Error;
 

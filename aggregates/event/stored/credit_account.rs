@@ -97,17 +97,6 @@ pub(super) fn of_debts_and_holds() -> Stored {
             r#"{"amount":2000000,"from":[{"grant":"00000000-0000-0000-0000-000000000001","amount":2000000,"left":1000000}],"balance":1000000,"shortfall":3000000}"#,
         ),
         (
-            CreditAccountEvent::Held(Held {
-                hold,
-                amount: three,
-                from: from(three, one),
-                balance: three,
-                frozen: three,
-            })
-            .into(),
-            r#"{"hold":"00000000-0000-0000-0000-000000000008","amount":3000000,"from":[{"grant":"00000000-0000-0000-0000-000000000001","amount":3000000,"left":1000000}],"balance":3000000,"frozen":3000000}"#,
-        ),
-        (
             CreditAccountEvent::Settled(settled.clone()).into(),
             r#"{"hold":"00000000-0000-0000-0000-000000000008","amount":1000000,"returned":2000000,"parts":[{"grant":"00000000-0000-0000-0000-000000000001","spent":1000000,"returned":2000000,"left":3000000}],"balance":3000000,"frozen":0}"#,
         ),
@@ -131,6 +120,17 @@ pub(super) fn of_debts_and_holds() -> Stored {
         (
             CreditAccountEvent::Expired(CreditsExpired { grant, amount: two, balance: Credits::ZERO }).into(),
             r#"{"grant":"00000000-0000-0000-0000-000000000001","amount":2000000,"balance":0}"#,
+        ),
+        (
+            CreditAccountEvent::Held(Held {
+                hold,
+                amount: three,
+                from: from(three, one),
+                balance: three,
+                frozen: three,
+            })
+            .into(),
+            r#"{"hold":"00000000-0000-0000-0000-000000000008","amount":3000000,"from":[{"grant":"00000000-0000-0000-0000-000000000001","amount":3000000,"left":1000000}],"balance":3000000,"frozen":3000000}"#,
         ),
     ]
 }
