@@ -152,7 +152,7 @@ mod tests {
     fn an_unknown_field_is_refused() {
         for json in [
             r#"{"credit_account":{"spend":{"amount":1,"overdraft":true}}}"#,
-            r#"{"charge":{"amount":1,"overdraft":true}}"#,
+            r#"{"reserve":{"hold":"00000000-0000-0000-0000-000000000001","amount":1,"expires_at":"2026-01-05T06:00:00Z","overdraft":"allow"}}"#,
         ] {
             let message = serde_json::from_str::<Command>(json).unwrap_err().to_string();
             assert!(message.contains("unknown field `overdraft`"), "{message}");

@@ -12,6 +12,7 @@
 //! | E4010 | this grant exists with other content |
 //! | E4011 | the grant would already have expired |
 //! | E4012 | the grant would expire too late to be written down |
+//! | E4013 | the grant has not expired |
 //! | E4020 | the daily limit is zero |
 //! | E4021 | the duration is out of range |
 //! | E4022 | this package exists with other terms |
@@ -54,6 +55,14 @@
 //! | E4073 | there is no API key to mail yet |
 //! | E4074 | the delivery is done |
 //! | E4075 | more of an API key than its last four characters |
+//! | E4080 | there is no such hold |
+//! | E4081 | this number names another hold |
+//! | E4082 | more than is held |
+//! | E4083 | the hold was settled |
+//! | E4084 | the hold was released |
+//! | E4085 | the hold timed out |
+//! | E4086 | the hold has not timed out |
+//! | E4087 | the hold would time out too early or too late |
 
 use thiserror::Error;
 
@@ -122,7 +131,7 @@ mod tests {
     use crate::spec::{id, time};
 
     fn all() -> Vec<Refusal> {
-        [of_credits_and_packages(), of_the_shop(), of_deliveries_and_the_rest()].concat()
+        [of_credits_and_packages(), of_holds(), of_the_shop(), of_deliveries_and_the_rest()].concat()
     }
 
     fn of_credits_and_packages() -> Vec<Refusal> {
@@ -137,6 +146,7 @@ mod tests {
             CreditAccountError::GrantDiffers { grant: id(1, GrantId::from_uuid) }.into(),
             CreditAccountError::ExpiresInThePast { expires_at: at }.into(),
             CreditAccountError::ExpiresTooLate.into(),
+            CreditAccountError::NotExpired { grant: id(1, GrantId::from_uuid) }.into(),
             UserPackageError::NotEnough { needed: some, left: none }.into(),
             UserPackageError::AmountIsZero.into(),
             UserPackageError::TooLarge.into(),
@@ -157,6 +167,24 @@ mod tests {
             ChargeError::NotEnough { needed: some, available: none }.into(),
             ChargeError::AmountIsZero.into(),
             ChargeError::BadLabel(BadLabel).into(),
+        ]
+    }
+
+    fn of_holds() -> Vec<Refusal> {
+        let (some, none) = (Credits::whole(5), Credits::ZERO);
+        let expires_at = time("2026-01-05T06:00:00Z");
+        vec![
+            HoldError::NotEnough { needed: some, available: none }.into(),
+            HoldError::AmountIsZero.into(),
+            HoldError::BadLabel(BadLabel).into(),
+            HoldError::NotReserved.into(),
+            HoldError::Exists.into(),
+            HoldError::MoreThanHeld { held: none, asked: some }.into(),
+            HoldError::AlreadySettled { amount: some }.into(),
+            HoldError::AlreadyReleased.into(),
+            HoldError::TimedOut { expires_at }.into(),
+            HoldError::NotTimedOut { expires_at }.into(),
+            HoldError::BadExpiry.into(),
         ]
     }
 

@@ -22,8 +22,8 @@ mod tests {
         for kind in AggregateKind::ALL.iter().copied() {
             let (schema, json) = match kind {
                 AggregateKind::CreditAccount => (
-                    1,
-                    r#"{"grants":[{"id":"00000000-0000-0000-0000-000000000001","source":"subscription_period","amount":10000000,"left":9000000,"expires_at":"2026-02-04T06:00:00.000001Z"},{"id":"00000000-0000-0000-0000-000000000001","source":"order","amount":10000000,"left":10000000,"expires_at":null},{"id":"00000000-0000-0000-0000-000000000001","source":"admin","amount":10000000,"left":10000000,"expires_at":null},{"id":"00000000-0000-0000-0000-000000000001","source":"promotion","amount":10000000,"left":10000000,"expires_at":null}],"balance":11000000}"#,
+                    2,
+                    r#"{"grants":[{"id":"00000000-0000-0000-0000-000000000001","source":"order","amount":10000000,"left":1000000,"frozen":3000000,"expires_at":null,"number":0},{"id":"00000000-0000-0000-0000-000000000001","source":"admin","amount":10000000,"left":10000000,"frozen":0,"expires_at":null,"number":2},{"id":"00000000-0000-0000-0000-000000000001","source":"promotion","amount":10000000,"left":10000000,"frozen":0,"expires_at":null,"number":3}],"balance":0,"frozen":3000000,"shortfall":3000000,"granted":4}"#,
                 ),
                 AggregateKind::UserPackage => (
                     3,
@@ -48,7 +48,10 @@ mod tests {
                 AggregateKind::Customer => {
                     (2, r#"{"described":{"sealed":"c2VhbGVk","digest":"ab12","locale":"en"},"erased":false}"#)
                 }
-                AggregateKind::Hold => (1, r#""not_reserved""#),
+                AggregateKind::Hold => (
+                    1,
+                    r#"{"settled":[{"amount":3000000,"packages":[],"credits":[],"expires_at":"2026-01-05T07:00:00Z","meter":"tokens","reference":"call-7","at":"2026-01-05T06:00:00Z"},{"amount":1000000,"at":"2026-01-05T06:00:00Z"}]}"#,
+                ),
                 AggregateKind::License => (1, r#""not_issued""#),
                 AggregateKind::Subscription => (1, r#""not_started""#),
             };
