@@ -47,6 +47,16 @@
 //! | E4073 | there is no API key to mail yet |
 //! | E4074 | the delivery is done |
 //! | E4075 | more of an API key than its last four characters |
+//! | E4090 | there is no such license |
+//! | E4091 | this license exists with other content |
+//! | E4092 | the key or the note of a license did not arrive sealed |
+//! | E4093 | the license is bound to another account |
+//! | E4094 | the license was revoked |
+//! | E4095 | the license has fewer uses left than are needed |
+//! | E4096 | the license does not include the feature |
+//! | E4097 | this use was recorded with other content |
+//! | E4098 | there is no such use, or it is too long ago |
+//! | E4099 | the use has fewer units than it is to keep |
 
 use thiserror::Error;
 
@@ -115,7 +125,7 @@ mod tests {
     use crate::spec::{id, time};
 
     fn all() -> Vec<Refusal> {
-        [of_credits_and_packages(), of_the_shop(), of_deliveries_and_the_rest()].concat()
+        [of_credits_and_packages(), of_the_shop(), of_deliveries_and_the_rest(), of_licenses()].concat()
     }
 
     fn of_credits_and_packages() -> Vec<Refusal> {
@@ -188,6 +198,24 @@ mod tests {
             DeliveryError::BadReason(BadReason).into(),
             CustomerError::BadProfile.into(),
             WrongAccount.into(),
+        ]
+    }
+
+    fn of_licenses() -> Vec<Refusal> {
+        vec![
+            LicenseError::BadLabel(BadLabel).into(),
+            LicenseError::BadReason(BadReason).into(),
+            LicenseError::NoUnits.into(),
+            LicenseError::NotIssued.into(),
+            LicenseError::Exists.into(),
+            LicenseError::NotSealed.into(),
+            LicenseError::NotYours.into(),
+            LicenseError::Revoked.into(),
+            LicenseError::Exhausted { needed: 2, left: 1 }.into(),
+            LicenseError::WithoutFeature { feature: crate::feature::Feature::EmailVerify }.into(),
+            LicenseError::UseDiffers.into(),
+            LicenseError::NoSuchUse.into(),
+            LicenseError::KeepsMore { units: 1 }.into(),
         ]
     }
 

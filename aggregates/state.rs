@@ -49,7 +49,10 @@ mod tests {
                     (2, r#"{"described":{"sealed":"c2VhbGVk","digest":"ab12","locale":"en"},"erased":false}"#)
                 }
                 AggregateKind::Hold => (1, r#""not_reserved""#),
-                AggregateKind::License => (1, r#""not_issued""#),
+                AggregateKind::License => (
+                    2,
+                    r#"{"issued":{"order":"00000000-0000-0000-0000-000000000005","product":"00000000-0000-0000-0000-000000000004","uses":100,"features":["email_verify","email_import"],"left":99,"owner":"00000000-0000-0000-0000-000000000006","revoked":true,"noted":true,"recent":[{"use":"00000000-0000-0000-0000-000000000007","units":3,"kept":1,"feature":"email_verify","reference":"call-7"}]}}"#,
+                ),
                 AggregateKind::Subscription => (1, r#""not_started""#),
             };
             let state = folded(kind);
