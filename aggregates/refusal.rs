@@ -63,6 +63,16 @@
 //! | E4085 | the hold timed out |
 //! | E4086 | the hold has not timed out |
 //! | E4087 | the hold would time out too early or too late |
+//! | E4090 | there is no such license |
+//! | E4091 | this license exists with other content |
+//! | E4092 | the key or the note of a license did not arrive sealed |
+//! | E4093 | the license is bound to another account |
+//! | E4094 | the license was revoked |
+//! | E4095 | the license has fewer uses left than are needed |
+//! | E4096 | the license does not include the feature |
+//! | E4097 | this use was recorded with other content |
+//! | E4098 | there is no such use, or it is too long ago |
+//! | E4099 | the use has fewer units than it is to keep |
 
 use thiserror::Error;
 
@@ -131,7 +141,7 @@ mod tests {
     use crate::spec::{id, time};
 
     fn all() -> Vec<Refusal> {
-        [of_credits_and_packages(), of_holds(), of_the_shop(), of_deliveries_and_the_rest()].concat()
+        [of_credits_and_packages(), of_holds(), of_the_shop(), of_deliveries_and_the_rest(), of_licenses()].concat()
     }
 
     fn of_credits_and_packages() -> Vec<Refusal> {
@@ -233,6 +243,24 @@ mod tests {
             DeliveryError::BadReason(BadReason).into(),
             CustomerError::BadProfile.into(),
             WrongAccount.into(),
+        ]
+    }
+
+    fn of_licenses() -> Vec<Refusal> {
+        vec![
+            LicenseError::BadLabel(BadLabel).into(),
+            LicenseError::BadReason(BadReason).into(),
+            LicenseError::NoUnits.into(),
+            LicenseError::NotIssued.into(),
+            LicenseError::Exists.into(),
+            LicenseError::NotSealed.into(),
+            LicenseError::NotYours.into(),
+            LicenseError::Revoked.into(),
+            LicenseError::Exhausted { needed: 2, left: 1 }.into(),
+            LicenseError::WithoutFeature { feature: crate::feature::Feature::EmailVerify }.into(),
+            LicenseError::UseDiffers.into(),
+            LicenseError::NoSuchUse.into(),
+            LicenseError::KeepsMore { units: 1 }.into(),
         ]
     }
 

@@ -52,7 +52,10 @@ mod tests {
                     1,
                     r#"{"settled":[{"amount":3000000,"packages":[],"credits":[],"expires_at":"2026-01-05T07:00:00Z","meter":"tokens","reference":"call-7","at":"2026-01-05T06:00:00Z"},{"amount":1000000,"at":"2026-01-05T06:00:00Z"}]}"#,
                 ),
-                AggregateKind::License => (1, r#""not_issued""#),
+                AggregateKind::License => (
+                    2,
+                    r#"{"issued":{"order":"00000000-0000-0000-0000-000000000005","product":"00000000-0000-0000-0000-000000000004","uses":100,"features":["email_verify","email_import"],"left":99,"owner":"00000000-0000-0000-0000-000000000006","revoked":true,"noted":true,"recent":[{"use":"00000000-0000-0000-0000-000000000007","units":3,"kept":1,"feature":"email_verify","reference":"call-7"}]}}"#,
+                ),
                 AggregateKind::Subscription => (1, r#""not_started""#),
             };
             let state = folded(kind);
