@@ -280,8 +280,8 @@ impl GrantId {
 
 impl RefundId {
     /// A payment that nothing is delivered for goes back once.
-    pub fn of_payment(order: OrderId, payment_id: &str) -> Self {
-        Self(derived(derived(order.0, "refund"), payment_id))
+    pub fn of_payment(order: OrderId, provider: &str, payment_id: &str) -> Self {
+        Self(derived(derived(derived(order.0, "refund"), provider), payment_id))
     }
 }
 
