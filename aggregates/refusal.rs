@@ -47,6 +47,14 @@
 //! | E4073 | there is no API key to mail yet |
 //! | E4074 | the delivery is done |
 //! | E4075 | more of an API key than its last four characters |
+//! | E4076 | the account was erased |
+//! | E4100 | there is no such subscription |
+//! | E4101 | this subscription exists with other content |
+//! | E4102 | the subscription has ended |
+//! | E4103 | the subscription is paid for until later |
+//! | E4104 | a period would end at a time that cannot be written down |
+//! | E4105 | the plan is paid in another currency |
+//! | E4106 | the last period is unpaid |
 
 use thiserror::Error;
 
@@ -115,7 +123,7 @@ mod tests {
     use crate::spec::{id, time};
 
     fn all() -> Vec<Refusal> {
-        [of_credits_and_packages(), of_the_shop(), of_deliveries_and_the_rest()].concat()
+        [of_credits_and_packages(), of_the_shop(), of_deliveries_and_the_rest(), of_subscriptions()].concat()
     }
 
     fn of_credits_and_packages() -> Vec<Refusal> {
@@ -187,7 +195,22 @@ mod tests {
             DeliveryError::BadLabel(BadLabel).into(),
             DeliveryError::BadReason(BadReason).into(),
             CustomerError::BadProfile.into(),
+            CustomerError::Erased.into(),
+            CustomerError::BadReason(BadReason).into(),
             WrongAccount.into(),
+        ]
+    }
+
+    fn of_subscriptions() -> Vec<Refusal> {
+        vec![
+            SubscriptionError::BadReason(BadReason).into(),
+            SubscriptionError::NotStarted.into(),
+            SubscriptionError::Exists.into(),
+            SubscriptionError::Ended.into(),
+            SubscriptionError::NotOver { ends_at: time("2026-01-05T06:00:00Z") }.into(),
+            SubscriptionError::TimeOutOfRange.into(),
+            SubscriptionError::OtherCurrency.into(),
+            SubscriptionError::PastDue.into(),
         ]
     }
 
