@@ -5,23 +5,24 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use proptest::prelude::*;
 
+use super::credits::CreditBooks;
+use super::holds::HoldBooks;
 use super::micros;
-use crate::credit_account::{CreditAccountEvent, Taken};
+use crate::credit_account::{CreditAccount, CreditAccountEvent};
 use crate::credits::Credits;
 use crate::delivery::DeliveryEvent;
 use crate::desk::Recorded;
 use crate::event::Event;
 use crate::holdings::HoldingsEvent;
-use crate::ids::{AggregateId, GrantId, OrderId, UserPackageId};
+use crate::ids::{AggregateId, HoldId, OrderId, UserPackageId};
 use crate::money::Money;
 use crate::order::{Delivered, Fulfilled, OrderEvent, Paid, PaymentDuplicated, PaymentMismatched};
 use crate::user_package::UserPackageEvent;
 
 #[derive(Default)]
 pub(super) struct Books {
-    granted: i128,
-    spent: i128,
-    grants: BTreeMap<GrantId, i128>,
+    credits: CreditBooks,
+    holds: HoldBooks,
     packages: BTreeMap<AggregateId, Bought>,
     held: BTreeSet<UserPackageId>,
     orders: BTreeMap<OrderId, Ordered>,
@@ -49,7 +50,15 @@ struct Bought {
 impl Books {
     pub(super) fn enter(&mut self, at: DateTime<Utc>, recorded: &Recorded) -> Result<(), TestCaseError> {
         match &recorded.event {
-            Event::CreditAccount(event) => self.enter_credits(event),
+            Event::CreditAccount(event) => {
+                if let CreditAccountEvent::Settled(settled) = event {
+                    self.holds.charge(settled.hold, micros(settled.amount));
+                }
+                self.credits.enter(event)
+            }
+            Event::Hold(event) => {
+                self.holds.enter(HoldId::from_uuid(recorded.aggregate.id), event, &self.credits.holds)
+            }
             Event::UserPackage(event) => self.enter_package(at, recorded.aggregate, event),
             Event::Holdings(HoldingsEvent::PackageAdded(added)) => {
                 prop_assert!(self.held.insert(added.package), "held twice");
@@ -62,6 +71,12 @@ impl Books {
             }
             other => Err(TestCaseError::fail(format!("nobody asked for {other:?}"))),
         }
+    }
+
+    /// Once a unit of work is whole.
+    pub(super) fn check_credits(&self, account: &CreditAccount, latest: DateTime<Utc>) -> Result<(), TestCaseError> {
+        self.credits.check(account, latest)?;
+        self.holds.check(&self.credits.holds)
     }
 
     /// Once a unit of work is whole.
@@ -111,32 +126,8 @@ impl Books {
         Ok(())
     }
 
-    fn take(&mut self, amount: Credits, from: &[Taken], balance: Credits) -> Result<(), TestCaseError> {
-        self.spent += micros(amount);
-        let parts: i128 = from.iter().map(|taken| micros(taken.amount)).sum();
-        prop_assert_eq!(parts, micros(amount), "the parts are the whole");
-        for taken in from {
-            let left = self.grants.entry(taken.grant).or_default();
-            *left -= micros(taken.amount);
-            prop_assert!(*left >= 0, "a grant paid more than it was");
-            prop_assert_eq!(*left, micros(taken.left));
-        }
-        prop_assert_eq!(micros(balance), self.granted - self.spent, "spent + remaining = granted");
-        Ok(())
-    }
-
-    fn enter_credits(&mut self, event: &CreditAccountEvent) -> Result<(), TestCaseError> {
-        match event {
-            CreditAccountEvent::Granted(granted) => {
-                self.granted += micros(granted.amount);
-                *self.grants.entry(granted.grant).or_default() += micros(granted.amount);
-                prop_assert_eq!(micros(granted.balance), self.granted - self.spent);
-                Ok(())
-            }
-            CreditAccountEvent::Spent(spent) => self.take(spent.amount, &spent.from, spent.balance),
-            CreditAccountEvent::Deducted(deducted) => self.take(deducted.amount, &deducted.from, deducted.balance),
-            _ => Ok(()),
-        }
+    fn bought(&mut self, package: AggregateId) -> &mut Bought {
+        self.packages.get_mut(&package).unwrap()
     }
 
     fn enter_package(
@@ -158,20 +149,20 @@ impl Books {
                 prop_assert!(self.packages.insert(package, bought).is_none(), "activated twice");
             }
             UserPackageEvent::Consumed(consumed) => {
-                let bought = self.packages.get_mut(&package).unwrap();
-                prop_assert!(
-                    at >= bought.starts_at && at < bought.ends_at() && !bought.ended,
-                    "paid while not running"
-                );
-                let newest = bought.paid.last_key_value().map(|(day, _)| *day);
-                prop_assert!(newest.is_none_or(|newest| newest <= consumed.day), "days move forward");
-                let day = bought.paid.entry(consumed.day).or_default();
-                *day += micros(consumed.amount);
-                prop_assert!(*day <= bought.daily_limit, "a day paid more than its quota");
-                prop_assert_eq!(micros(consumed.day_left), bought.daily_limit - *day);
-                let all: i128 = bought.paid.values().sum();
-                prop_assert!(all <= bought.daily_limit * bought.days, "a package paid more than was bought");
-                prop_assert_eq!(micros(consumed.left), bought.daily_limit * bought.days - all);
+                self.bought(package).use_quota(at, consumed.day, micros(consumed.amount))?;
+                self.bought(package).stands(consumed.day, consumed.day_left, consumed.left)?;
+            }
+            // It counts as used until it comes back.
+            UserPackageEvent::Held(held) => {
+                self.holds.hold_quota(package, held)?;
+                self.bought(package).use_quota(at, held.day, micros(held.amount))?;
+                self.bought(package).stands(held.day, held.day_left, held.left)?;
+            }
+            UserPackageEvent::Settled(settled) => {
+                self.holds.settle_quota(package, settled)?;
+                let bought = self.bought(package);
+                *bought.paid.get_mut(&settled.day).unwrap() -= micros(settled.returned);
+                bought.stands(settled.day, settled.day_left, settled.left)?;
             }
             UserPackageEvent::Expired(_) => {
                 let bought = self.packages.get_mut(&package).unwrap();
@@ -186,5 +177,23 @@ impl Books {
 impl Bought {
     fn ends_at(&self) -> DateTime<Utc> {
         self.starts_at + TimeDelta::days(self.days.try_into().unwrap())
+    }
+
+    fn use_quota(&mut self, at: DateTime<Utc>, day: NaiveDate, amount: i128) -> Result<(), TestCaseError> {
+        prop_assert!(at >= self.starts_at && at < self.ends_at() && !self.ended, "used while not running");
+        let newest = self.paid.last_key_value().map(|(day, _)| *day);
+        prop_assert!(newest.is_none_or(|newest| newest <= day), "days move forward");
+        *self.paid.entry(day).or_default() += amount;
+        Ok(())
+    }
+
+    fn stands(&self, day: NaiveDate, day_left: Credits, left: Credits) -> Result<(), TestCaseError> {
+        let used = self.paid.get(&day).copied().unwrap_or_default();
+        prop_assert!((0..=self.daily_limit).contains(&used), "a day was used for more than its quota");
+        prop_assert_eq!(micros(day_left), self.daily_limit - used);
+        let all: i128 = self.paid.values().sum();
+        prop_assert!(all <= self.daily_limit * self.days, "a package was used for more than was bought");
+        prop_assert_eq!(micros(left), self.daily_limit * self.days - all);
+        Ok(())
     }
 }
