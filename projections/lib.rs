@@ -9,6 +9,7 @@
 //!   packages/       what customers hold, until when   orders/      what they bought, and payments that did not fit
 //!   daily_usage/    what a day's quota was used for   deliveries/  keys and mail after a purchase
 //!   statement/      every movement of credits, straight from the log
+//!   holds/          what is set aside for work in progress
 //! ```
 //!
 //! A projection is a folder: `mod.rs` makes rows of events, `query.rs` makes views of rows. Rows are folded in memory
@@ -27,6 +28,7 @@ pub mod daily_usage;
 pub mod deliveries;
 #[cfg(test)]
 mod facts;
+pub mod holds;
 pub mod orders;
 pub mod packages;
 mod rows;
@@ -95,6 +97,7 @@ pub fn all() -> Vec<Box<dyn Projection>> {
         Box::<catalogue::Catalogue>::default(),
         Box::<orders::Orders>::default(),
         Box::<deliveries::Deliveries>::default(),
+        Box::<holds::Holds>::default(),
     ]
 }
 
