@@ -14,7 +14,7 @@ use crate::license::{License, LicenseCommand};
 use crate::order::{Order, OrderCommand};
 use crate::product::{Product, ProductCommand};
 use crate::subscription::{Subscription, SubscriptionCommand};
-use crate::take_payment::TakePayment;
+use crate::take_payment::{AcceptReview, TakePayment};
 use crate::take_refund::TakeRefund;
 use crate::user_package::{UserPackage, UserPackageCommand, UserPackageError, move_up_waiting};
 
@@ -40,6 +40,7 @@ pub enum Command {
     Subscription(SubscriptionId, SubscriptionCommand),
     /// Money is never taken without delivering what it is for.
     TakePayment(TakePayment),
+    AcceptReview(AcceptReview),
     /// Money never goes back without taking back what it was for.
     TakeRefund(TakeRefund),
 }
@@ -59,13 +60,14 @@ impl Decide for Command {
             Self::Reserve(reserve) => reserve.decide(view),
             Self::Settle(settle) => settle.decide(view),
             Self::Release(release) => release.decide(view),
-            Self::License(license, command) => view.ask::<License>(AggregateId::license(*license), command),
+            Self::License(license, command) => ask_license(view, *license, command),
             Self::ChooseLicense(chosen) => {
                 let holdings = AggregateId::holdings(view.account());
                 view.ask::<Holdings>(holdings, &HoldingsCommand::ChooseLicense(*chosen))
             }
             Self::Subscription(subscription, command) => ask_subscription(view, *subscription, command),
             Self::TakePayment(payment) => payment.decide(view),
+            Self::AcceptReview(accept) => accept.decide(view),
             Self::TakeRefund(refund) => refund.decide(view),
         }
     }
@@ -105,13 +107,38 @@ pub(crate) fn ask_package(
     } else if before == Some((product, starts_at, ends_at)) {
         // Said again, it is not held anew: holdings forget what has ended.
         return Ok(());
-    } else if view.at() < ends_at && !view.holdings()?.has_package(package) {
+    } else if (before.is_none() || view.at() < ends_at) && !view.holdings()?.has_package(package) {
         HoldingsCommand::AddPackage(HeldPackage { package, product, starts_at, ends_at })
     } else {
         HoldingsCommand::MovePackage { package, starts_at, ends_at }
     };
     view.ask::<Holdings>(holdings, &hold)?;
     if ends_early { move_up_waiting(view, product) } else { Ok(()) }
+}
+
+/// A license that was revoked, or that another account has bound, is not the current one of the account that bought it
+/// any more, in the same unit of work. What other accounts have chosen they find out when they use it.
+pub(crate) fn ask_license(view: &mut View<'_>, license: LicenseId, command: &LicenseCommand) -> Result<(), Halt> {
+    let id = AggregateId::license(license);
+    match command {
+        LicenseCommand::Issue { .. } | LicenseCommand::GiveBack { .. } | LicenseCommand::Annotate { .. } => {
+            return view.ask::<License>(id, command);
+        }
+        LicenseCommand::Bind { .. } | LicenseCommand::Consume { .. } | LicenseCommand::Revoke { .. } => {}
+    }
+    let holdings = AggregateId::holdings(view.account());
+    view.need([id, holdings])?;
+    view.ask::<License>(id, command)?;
+    if view.read::<License>(id)?.held()?.can_be_current_for(view.account()) {
+        return Ok(());
+    }
+    view.ask::<Holdings>(holdings, &HoldingsCommand::RemoveLicense { license })
+}
+
+/// For whoever takes back what was bought. Said again it changes nothing.
+#[allow(dead_code, reason = "taking a refund asks for it")]
+pub(crate) fn revoke_license(view: &mut View<'_>, license: LicenseId, reason: &str) -> Result<(), Halt> {
+    ask_license(view, license, &LicenseCommand::Revoke { reason: reason.to_owned() })
 }
 
 /// A subscription that has ended is no holding any more, in the same unit of work.

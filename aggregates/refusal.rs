@@ -49,12 +49,20 @@
 //! | E4060 | name and e-mail did not arrive sealed |
 //! | E4061 | the checkout has neither address nor QR code, or one that is too long |
 //! | E4062 | the payment was reported before with another amount |
+//! | E4063 | the order has no such payment, or nobody's decision about it is waited for |
+//! | E4064 | there is no such refund |
+//! | E4065 | more is to go back than is left of the payment |
+//! | E4066 | the payment was made in another currency |
+//! | E4067 | the refund was recorded with other content |
+//! | E4068 | the order has too many refunds |
+//! | E4069 | the refund is done or was refused |
 //! | E4070 | there is no such delivery |
 //! | E4071 | the order is delivered otherwise |
 //! | E4072 | the API key was already created |
 //! | E4073 | there is no API key to mail yet |
 //! | E4074 | the delivery is done |
 //! | E4075 | more of an API key than its last four characters |
+//! | E4076 | the account was erased |
 //! | E4080 | there is no such hold |
 //! | E4081 | this number names another hold |
 //! | E4082 | more than is held |
@@ -63,6 +71,23 @@
 //! | E4085 | the hold timed out |
 //! | E4086 | the hold has not timed out |
 //! | E4087 | the hold would time out too early or too late |
+//! | E4090 | there is no such license |
+//! | E4091 | this license exists with other content |
+//! | E4092 | the key or the note of a license did not arrive sealed |
+//! | E4093 | the license is bound to another account |
+//! | E4094 | the license was revoked |
+//! | E4095 | the license has fewer uses left than are needed |
+//! | E4096 | the license does not include the feature |
+//! | E4097 | this use was recorded with other content |
+//! | E4098 | there is no such use, or it is too long ago |
+//! | E4099 | the use has fewer units than it is to keep |
+//! | E4100 | there is no such subscription |
+//! | E4101 | this subscription exists with other content |
+//! | E4102 | the subscription has ended |
+//! | E4103 | the subscription is paid for until later |
+//! | E4104 | a period would end at a time that cannot be written down |
+//! | E4105 | the plan is paid in another currency |
+//! | E4106 | the last period is unpaid |
 
 use thiserror::Error;
 
@@ -126,12 +151,25 @@ mod tests {
     use crate::credits::Credits;
     use crate::ids::GrantId;
     use crate::label::BadLabel;
-    use crate::order::{BadPayment, OrderStatus};
+    use crate::money::{Currency, Money};
+    use crate::order::{BadPayment, OrderStatus, RefundStage};
     use crate::reason::BadReason;
     use crate::spec::{id, time};
 
+    fn cny() -> Currency {
+        Currency::iso("CNY").unwrap()
+    }
+
     fn all() -> Vec<Refusal> {
-        [of_credits_and_packages(), of_holds(), of_the_shop(), of_deliveries_and_the_rest()].concat()
+        [
+            of_credits_and_packages(),
+            of_holds(),
+            of_the_shop(),
+            of_deliveries_and_the_rest(),
+            of_licenses(),
+            of_subscriptions(),
+        ]
+        .concat()
     }
 
     fn of_credits_and_packages() -> Vec<Refusal> {
@@ -216,6 +254,14 @@ mod tests {
             OrderError::TooManyReviews.into(),
             OrderError::BadCheckout.into(),
             OrderError::PaymentDiffers.into(),
+            OrderError::NoSuchPayment.into(),
+            OrderError::NoSuchRefund.into(),
+            OrderError::RefundIsZero.into(),
+            OrderError::RefundTooMuch { left: Money::zero(cny()) }.into(),
+            OrderError::RefundCurrency { currency: cny() }.into(),
+            OrderError::RefundDiffers.into(),
+            OrderError::TooManyRefunds.into(),
+            OrderError::RefundEnded { stage: RefundStage::Done }.into(),
             OrderError::Product(ProductError::BadName).into(),
             OrderError::BadReason(BadReason).into(),
         ]
@@ -232,7 +278,40 @@ mod tests {
             DeliveryError::BadLabel(BadLabel).into(),
             DeliveryError::BadReason(BadReason).into(),
             CustomerError::BadProfile.into(),
+            CustomerError::Erased.into(),
+            CustomerError::BadReason(BadReason).into(),
             WrongAccount.into(),
+        ]
+    }
+
+    fn of_licenses() -> Vec<Refusal> {
+        vec![
+            LicenseError::BadLabel(BadLabel).into(),
+            LicenseError::BadReason(BadReason).into(),
+            LicenseError::NoUnits.into(),
+            LicenseError::NotIssued.into(),
+            LicenseError::Exists.into(),
+            LicenseError::NotSealed.into(),
+            LicenseError::NotYours.into(),
+            LicenseError::Revoked.into(),
+            LicenseError::Exhausted { needed: 2, left: 1 }.into(),
+            LicenseError::WithoutFeature { feature: crate::feature::Feature::EmailVerify }.into(),
+            LicenseError::UseDiffers.into(),
+            LicenseError::NoSuchUse.into(),
+            LicenseError::KeepsMore { units: 1 }.into(),
+        ]
+    }
+
+    fn of_subscriptions() -> Vec<Refusal> {
+        vec![
+            SubscriptionError::BadReason(BadReason).into(),
+            SubscriptionError::NotStarted.into(),
+            SubscriptionError::Exists.into(),
+            SubscriptionError::Ended.into(),
+            SubscriptionError::NotOver { ends_at: time("2026-01-05T06:00:00Z") }.into(),
+            SubscriptionError::TimeOutOfRange.into(),
+            SubscriptionError::OtherCurrency.into(),
+            SubscriptionError::PastDue.into(),
         ]
     }
 

@@ -125,8 +125,8 @@ impl Decider for UserPackage {
 
     fn apply(&mut self, event: &UserPackageEvent) {
         match (self, event) {
-            (package, UserPackageEvent::Activated(activated)) => *package = Self::Activated(Run::new(activated)),
             (Self::Activated(run), event) => run.apply(event),
+            (package, UserPackageEvent::Activated(activated)) => *package = Self::Activated(Run::new(activated)),
             (Self::NotActivated, _) => {}
         }
     }

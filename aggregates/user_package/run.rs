@@ -67,8 +67,7 @@ impl Run {
 
     pub(super) fn apply(&mut self, event: &UserPackageEvent) {
         match event {
-            // Only the first one makes a run.
-            UserPackageEvent::Activated(_) => {}
+            UserPackageEvent::Activated(activated) => *self = Self::new(activated),
             UserPackageEvent::Consumed(Consumed { day, day_left, left, amount: _, meter: _, reference: _ }) => {
                 self.day_is(*day, *day_left, |held| Some(held));
                 self.left = *left;

@@ -14,21 +14,29 @@ mod user_package;
 
 use crate::credit_account::{Deducted, GrantSource, Granted, Spent, Taken};
 use crate::credits::Credits;
-use crate::customer::{Described, Locale};
+use crate::customer::{Described, Erased, Locale};
 use crate::delivery::{AttemptFailed, DeliveryStep, GivenUp, KeyCreated, MailSent, Requested, Retried};
 use crate::holdings::PackageAdded;
-use crate::ids::{GrantId, OrderId, ProductId, UserPackageId};
+use crate::ids::{GrantId, OrderId, ProductId, RefundId, UserPackageId};
 use crate::kinds::Event;
 use crate::money::{Currency, Money};
 use crate::order::{
     Cancelled, Checkout, CheckoutOpened, Delivered, Expired as OrderExpired, Failed, Fulfilled, Paid, Payment,
-    PaymentDuplicated, PaymentMismatched, Placed,
+    PaymentDuplicated, PaymentMismatched, Placed, RefundFailed, RefundGivenUp, RefundRefused, RefundRequested,
+    RefundRetried, Refunded, ReviewClosed, ReviewOutcome,
 };
-use crate::product::{PackageTerms, ProductContent, ProductKind, PutOnSale, TakenOffSale};
+use crate::product::{
+    PackageTerms, Period, PlanTerms, ProductContent, ProductKind, PutOnSale, TakenOffSale, UpgradePolicy,
+};
 use crate::spec::{day, id, time};
+use crate::subscription::{
+    CancelScheduled, CancelWithdrawn, Ended, PaidPeriod, PastDue, Plan, PlanChangeScheduled, PlanChanged, Renewed,
+    Started, SubscriptionEnd,
+};
 use crate::user_package::{Activated, Consumed, DayRule, Expired};
 use crate::{
-    CreditAccountEvent, CustomerEvent, DeliveryEvent, HoldingsEvent, OrderEvent, ProductEvent, UserPackageEvent,
+    CreditAccountEvent, CustomerEvent, DeliveryEvent, HoldingsEvent, OrderEvent, ProductEvent, SubscriptionEvent,
+    UserPackageEvent,
 };
 
 type Stored = Vec<(Event, &'static str)>;
@@ -42,6 +50,7 @@ pub(crate) fn stored() -> Stored {
         product::stored(),
         order::stored(),
         order::payments(),
+        order::refunds(),
         delivery::stored(),
         customer::stored(),
         hold::stored(),
