@@ -10,6 +10,7 @@
 //!   packages/       what customers hold, until when   orders/      what they bought, and payments that did not fit
 //!   daily_usage/    what a day's quota was used for   deliveries/  keys and mail after a purchase
 //!   statement/      every movement of credits, straight from the log
+//!   holds/          what is set aside for work in progress
 //!   subscriptions/  plans, paid period by period      sales/       what was sold, per day
 //! ```
 //!
@@ -29,6 +30,7 @@ pub mod daily_usage;
 pub mod deliveries;
 #[cfg(test)]
 mod facts;
+pub mod holds;
 pub mod orders;
 pub mod packages;
 mod rows;
@@ -101,6 +103,7 @@ pub fn all() -> Vec<Box<dyn Projection>> {
         Box::<catalogue::Catalogue>::default(),
         Box::<orders::Orders>::default(),
         Box::<deliveries::Deliveries>::default(),
+        Box::<holds::Holds>::default(),
         Box::<subscriptions::Subscriptions>::default(),
         Box::<sales::Sales>::default(),
     ]

@@ -9,17 +9,39 @@ use serde::Serialize;
 use super::super::paging::Row;
 
 impl Row for LineView {
-    const HEADER: &'static [&'static str] =
-        &["transaction", "at", "type", "source", "amount", "balance_after", "meter", "reference", "reason"];
+    const HEADER: &'static [&'static str] = &[
+        "transaction",
+        "at",
+        "type",
+        "source",
+        "amount",
+        "balance_after",
+        "moved",
+        "frozen_after",
+        "shortfall_after",
+        "hold",
+        "grant",
+        "order",
+        "meter",
+        "reference",
+        "reason",
+    ];
 
     fn cells(&self) -> Vec<String> {
+        let id = |id: Option<uuid::Uuid>| id.map(|id| id.to_string()).unwrap_or_default();
         vec![
             self.transaction.clone(),
             time(self.at),
-            self.kind.clone(),
+            word(&self.kind),
             self.source.as_ref().map(word).unwrap_or_default(),
             self.amount.clone(),
             self.balance_after.clone(),
+            or_empty(&self.moved),
+            or_empty(&self.frozen_after),
+            or_empty(&self.shortfall_after),
+            id(self.hold),
+            id(self.grant),
+            id(self.order),
             or_empty(&self.meter),
             or_empty(&self.reference),
             or_empty(&self.reason),
