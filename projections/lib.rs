@@ -8,6 +8,7 @@
 //!   balances/       credits and their grants          catalogue/   what is on sale
 //!   packages/       what customers hold, until when   orders/      what they bought, and payments that did not fit
 //!   daily_usage/    what a day's quota was used for   deliveries/  keys and mail after a purchase
+//!   licenses/       keys, what is left of them, and what they were used for
 //!   statement/      every movement of credits, straight from the log
 //! ```
 //!
@@ -27,6 +28,7 @@ pub mod daily_usage;
 pub mod deliveries;
 #[cfg(test)]
 mod facts;
+pub mod licenses;
 pub mod orders;
 pub mod packages;
 mod rows;
@@ -95,6 +97,7 @@ pub fn all() -> Vec<Box<dyn Projection>> {
         Box::<catalogue::Catalogue>::default(),
         Box::<orders::Orders>::default(),
         Box::<deliveries::Deliveries>::default(),
+        Box::<licenses::Licenses>::default(),
     ]
 }
 
