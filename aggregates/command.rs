@@ -14,9 +14,9 @@ use crate::license::{License, LicenseCommand};
 use crate::order::{Order, OrderCommand};
 use crate::product::{Product, ProductCommand};
 use crate::subscription::{Subscription, SubscriptionCommand};
-use crate::take_payment::TakePayment;
+use crate::take_payment::{AcceptReview, TakePayment};
 use crate::take_refund::TakeRefund;
-use crate::user_package::{UserPackage, UserPackageCommand};
+use crate::user_package::{UserPackage, UserPackageCommand, UserPackageError, move_up_waiting};
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
@@ -40,6 +40,7 @@ pub enum Command {
     Subscription(SubscriptionId, SubscriptionCommand),
     /// Money is never taken without delivering what it is for.
     TakePayment(TakePayment),
+    AcceptReview(AcceptReview),
     /// Money never goes back without taking back what it was for.
     TakeRefund(TakeRefund),
 }
@@ -66,41 +67,53 @@ impl Decide for Command {
             }
             Self::Subscription(subscription, command) => ask_subscription(view, *subscription, command),
             Self::TakePayment(payment) => payment.decide(view),
+            Self::AcceptReview(accept) => accept.decide(view),
             Self::TakeRefund(refund) => refund.decide(view),
         }
     }
 }
 
-/// Where a package runs is also one of the account's holdings, in the same unit of work.
+/// Where a package runs is also one of the account's holdings, in the same unit of work; and what waits for it to end
+/// moves up when it ends early.
 pub(crate) fn ask_package(
     view: &mut View<'_>,
     package: UserPackageId,
     command: &UserPackageCommand,
 ) -> Result<(), Halt> {
     let id = AggregateId::user_package(package);
-    match command {
+    let ends_early = match command {
         UserPackageCommand::Consume { .. } | UserPackageCommand::Expire => return view.ask::<UserPackage>(id, command),
-        UserPackageCommand::Activate { .. }
-        | UserPackageCommand::Extend { .. }
-        | UserPackageCommand::TakeBack { .. }
-        | UserPackageCommand::Move { .. }
-        | UserPackageCommand::Revoke { .. } => {}
-    }
+        UserPackageCommand::Activate { .. } | UserPackageCommand::Extend { .. } | UserPackageCommand::Move { .. } => {
+            false
+        }
+        UserPackageCommand::TakeBack { .. } | UserPackageCommand::Revoke { .. } => true,
+    };
     let holdings = AggregateId::holdings(view.account());
     view.need([id, holdings])?;
-    // Said again, it is not held anew: holdings forget what has ended.
-    let is_new = view.user_package(package)?.run().is_none();
+    let before = view.user_package(package)?;
+    // The package itself does not know its name, and so not which order activated it.
+    if let UserPackageCommand::TakeBack { order, reason: _ } = command
+        && UserPackageId::of_order(*order) != package
+        && !before.was_extended_by(*order)
+    {
+        return Err(UserPackageError::NotItsOrder.into());
+    }
+    let before = before.run();
     view.ask::<UserPackage>(id, command)?;
     let state = view.user_package(package)?;
-    let hold = match state.run() {
-        None => return Ok(()),
-        Some(_) if state.is_revoked() => HoldingsCommand::RemovePackage { package },
-        Some((product, starts_at, ends_at)) if is_new => {
-            HoldingsCommand::AddPackage(HeldPackage { package, product, starts_at, ends_at })
-        }
-        Some((_, starts_at, ends_at)) => HoldingsCommand::MovePackage { package, starts_at, ends_at },
+    let Some((product, starts_at, ends_at)) = state.run() else { return Ok(()) };
+    let hold = if state.is_revoked() {
+        HoldingsCommand::RemovePackage { package }
+    } else if before == Some((product, starts_at, ends_at)) {
+        // Said again, it is not held anew: holdings forget what has ended.
+        return Ok(());
+    } else if (before.is_none() || view.at() < ends_at) && !view.holdings()?.has_package(package) {
+        HoldingsCommand::AddPackage(HeldPackage { package, product, starts_at, ends_at })
+    } else {
+        HoldingsCommand::MovePackage { package, starts_at, ends_at }
     };
-    view.ask::<Holdings>(holdings, &hold)
+    view.ask::<Holdings>(holdings, &hold)?;
+    if ends_early { move_up_waiting(view, product) } else { Ok(()) }
 }
 
 /// A license that was revoked, or that another account has bound, is not the current one of the account that bought it
@@ -166,7 +179,7 @@ mod tests {
     fn an_unknown_field_is_refused() {
         for json in [
             r#"{"credit_account":{"spend":{"amount":1,"overdraft":true}}}"#,
-            r#"{"charge":{"amount":1,"overdraft":true}}"#,
+            r#"{"reserve":{"hold":"00000000-0000-0000-0000-000000000001","amount":1,"expires_at":"2026-01-05T06:00:00Z","overdraft":"allow"}}"#,
         ] {
             let message = serde_json::from_str::<Command>(json).unwrap_err().to_string();
             assert!(message.contains("unknown field `overdraft`"), "{message}");

@@ -12,6 +12,7 @@
 //! | E4010 | this grant exists with other content |
 //! | E4011 | the grant would already have expired |
 //! | E4012 | the grant would expire too late to be written down |
+//! | E4013 | the grant has not expired |
 //! | E4020 | the daily limit is zero |
 //! | E4021 | the duration is out of range |
 //! | E4022 | this package exists with other terms |
@@ -20,7 +21,11 @@
 //! | E4025 | the package has ended |
 //! | E4026 | the package would run at a time that cannot be written down |
 //! | E4027 | the package has not ended |
+//! | E4028 | the package was revoked |
+//! | E4029 | the package has started, or would start later than it does |
 //! | E4030 | a product outside of the catalogue's account, or something else in it |
+//! | E4031 | the package was bought with other orders |
+//! | E4032 | so much of the package is not held |
 //! | E4040 | there is no such product |
 //! | E4041 | this number names another product |
 //! | E4042 | a product cannot change its kind |
@@ -28,6 +33,9 @@
 //! | E4044 | the name of the product is not one |
 //! | E4045 | the description of the product is too long or has control characters |
 //! | E4046 | the prices of the product are none, too many, zero, or twice in one currency |
+//! | E4047 | the code of a product never changes |
+//! | E4048 | a license without uses or features |
+//! | E4049 | credits that are none, or valid too long; a period that is none, or too long |
 //! | E4050 | there is no such order |
 //! | E4051 | this number names another order |
 //! | E4052 | the price is zero |
@@ -41,12 +49,27 @@
 //! | E4060 | name and e-mail did not arrive sealed |
 //! | E4061 | the checkout has neither address nor QR code, or one that is too long |
 //! | E4062 | the payment was reported before with another amount |
+//! | E4063 | the order has no such payment, or nobody's decision about it is waited for |
+//! | E4064 | there is no such refund |
+//! | E4065 | more is to go back than is left of the payment |
+//! | E4066 | the payment was made in another currency |
+//! | E4067 | the refund was recorded with other content |
+//! | E4068 | the order has too many refunds |
+//! | E4069 | the refund is done or was refused |
 //! | E4070 | there is no such delivery |
 //! | E4071 | the order is delivered otherwise |
 //! | E4072 | the API key was already created |
 //! | E4073 | there is no API key to mail yet |
 //! | E4074 | the delivery is done |
 //! | E4075 | more of an API key than its last four characters |
+//! | E4080 | there is no such hold |
+//! | E4081 | this number names another hold |
+//! | E4082 | more than is held |
+//! | E4083 | the hold was settled |
+//! | E4084 | the hold was released |
+//! | E4085 | the hold timed out |
+//! | E4086 | the hold has not timed out |
+//! | E4087 | the hold would time out too early or too late |
 //! | E4090 | there is no such license |
 //! | E4091 | this license exists with other content |
 //! | E4092 | the key or the note of a license did not arrive sealed |
@@ -120,12 +143,17 @@ mod tests {
     use crate::credits::Credits;
     use crate::ids::GrantId;
     use crate::label::BadLabel;
-    use crate::order::{BadPayment, OrderStatus};
+    use crate::money::{Currency, Money};
+    use crate::order::{BadPayment, OrderStatus, RefundStage};
     use crate::reason::BadReason;
     use crate::spec::{id, time};
 
+    fn cny() -> Currency {
+        Currency::iso("CNY").unwrap()
+    }
+
     fn all() -> Vec<Refusal> {
-        [of_credits_and_packages(), of_the_shop(), of_deliveries_and_the_rest(), of_licenses()].concat()
+        [of_credits_and_packages(), of_holds(), of_the_shop(), of_deliveries_and_the_rest(), of_licenses()].concat()
     }
 
     fn of_credits_and_packages() -> Vec<Refusal> {
@@ -140,6 +168,7 @@ mod tests {
             CreditAccountError::GrantDiffers { grant: id(1, GrantId::from_uuid) }.into(),
             CreditAccountError::ExpiresInThePast { expires_at: at }.into(),
             CreditAccountError::ExpiresTooLate.into(),
+            CreditAccountError::NotExpired { grant: id(1, GrantId::from_uuid) }.into(),
             UserPackageError::NotEnough { needed: some, left: none }.into(),
             UserPackageError::AmountIsZero.into(),
             UserPackageError::TooLarge.into(),
@@ -152,9 +181,32 @@ mod tests {
             UserPackageError::Ended { ended_at: at }.into(),
             UserPackageError::NotEnded { ends_at: at }.into(),
             UserPackageError::TimeOutOfRange.into(),
+            UserPackageError::Revoked.into(),
+            UserPackageError::NotSooner { starts_at: at }.into(),
+            UserPackageError::NotItsOrder.into(),
+            UserPackageError::NotHeld { day: at.date_naive() }.into(),
+            UserPackageError::BadReason(BadReason).into(),
             ChargeError::NotEnough { needed: some, available: none }.into(),
             ChargeError::AmountIsZero.into(),
             ChargeError::BadLabel(BadLabel).into(),
+        ]
+    }
+
+    fn of_holds() -> Vec<Refusal> {
+        let (some, none) = (Credits::whole(5), Credits::ZERO);
+        let expires_at = time("2026-01-05T06:00:00Z");
+        vec![
+            HoldError::NotEnough { needed: some, available: none }.into(),
+            HoldError::AmountIsZero.into(),
+            HoldError::BadLabel(BadLabel).into(),
+            HoldError::NotReserved.into(),
+            HoldError::Exists.into(),
+            HoldError::MoreThanHeld { held: none, asked: some }.into(),
+            HoldError::AlreadySettled { amount: some }.into(),
+            HoldError::AlreadyReleased.into(),
+            HoldError::TimedOut { expires_at }.into(),
+            HoldError::NotTimedOut { expires_at }.into(),
+            HoldError::BadExpiry.into(),
         ]
     }
 
@@ -168,6 +220,11 @@ mod tests {
             ProductError::BadName.into(),
             ProductError::BadDescription.into(),
             ProductError::BadPrices.into(),
+            ProductError::CodeChanged.into(),
+            ProductError::NotForSale.into(),
+            ProductError::BadLicenseTerms.into(),
+            ProductError::BadCredits.into(),
+            ProductError::BadPeriod.into(),
             ProductError::Package(UserPackageError::DailyLimitIsZero).into(),
             OrderError::NotPlaced.into(),
             OrderError::Exists.into(),
@@ -181,6 +238,14 @@ mod tests {
             OrderError::TooManyReviews.into(),
             OrderError::BadCheckout.into(),
             OrderError::PaymentDiffers.into(),
+            OrderError::NoSuchPayment.into(),
+            OrderError::NoSuchRefund.into(),
+            OrderError::RefundIsZero.into(),
+            OrderError::RefundTooMuch { left: Money::zero(cny()) }.into(),
+            OrderError::RefundCurrency { currency: cny() }.into(),
+            OrderError::RefundDiffers.into(),
+            OrderError::TooManyRefunds.into(),
+            OrderError::RefundEnded { stage: RefundStage::Done }.into(),
             OrderError::Product(ProductError::BadName).into(),
             OrderError::BadReason(BadReason).into(),
         ]

@@ -212,6 +212,11 @@ impl View<'_> {
         self.desk.account
     }
 
+    /// So far, in this unit.
+    pub(crate) fn recorded(&self) -> &[Recorded] {
+        &self.recorded
+    }
+
     /// One aggregate as it is now, whatever its kind.
     pub fn state(&self, id: AggregateId) -> Result<&State, Halt> {
         self.desk.slot(&id).map(|slot| &slot.state).ok_or_else(|| Halt::missing(id))
@@ -279,12 +284,11 @@ impl View<'_> {
     fn keep(self) {
         let Desk { places, changing, touched, .. } = &mut *self.desk;
         for id in changing.drain(..) {
-            if let Some(place) = places.get_mut(&id) {
-                let before = place.before.take();
-                if place.baseline.is_none() {
-                    place.baseline = before;
-                    touched.push(id);
-                }
+            let Some(place) = places.get_mut(&id) else { continue };
+            let before = place.before.take();
+            if place.baseline.is_none() {
+                place.baseline = before;
+                touched.push(id);
             }
         }
     }
