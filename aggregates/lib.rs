@@ -12,6 +12,7 @@
 //!   spec.rs      given / when / then                 delivery/        API key and mail after a purchase
 //!                                                    customer/        name and e-mail, sealed
 //!                                                    license/         a key with uses and features
+//!                                                    subscription/    a plan, paid for period by period
 //!   ids.rs  money.rs  credits.rs  decimal.rs  label.rs  reason.rs  time.rs       the words all of them use
 //! ```
 //!
@@ -115,7 +116,7 @@ pub use crate::product::{
     ProductCommand, ProductContent, ProductEvent, ProductKind, UpgradePolicy,
 };
 pub use crate::refusal::Refusal;
-pub use crate::subscription::{Plan, Subscription, SubscriptionCommand, SubscriptionEvent};
+pub use crate::subscription::{Plan, Subscription, SubscriptionCommand, SubscriptionEvent, SubscriptionStatus};
 pub use crate::take_payment::{AcceptReview, TakePayment};
 pub use crate::take_refund::TakeRefund;
 pub use crate::time::YEAR_MAX;

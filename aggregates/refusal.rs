@@ -62,6 +62,7 @@
 //! | E4073 | there is no API key to mail yet |
 //! | E4074 | the delivery is done |
 //! | E4075 | more of an API key than its last four characters |
+//! | E4076 | the account was erased |
 //! | E4080 | there is no such hold |
 //! | E4081 | this number names another hold |
 //! | E4082 | more than is held |
@@ -80,6 +81,13 @@
 //! | E4097 | this use was recorded with other content |
 //! | E4098 | there is no such use, or it is too long ago |
 //! | E4099 | the use has fewer units than it is to keep |
+//! | E4100 | there is no such subscription |
+//! | E4101 | this subscription exists with other content |
+//! | E4102 | the subscription has ended |
+//! | E4103 | the subscription is paid for until later |
+//! | E4104 | a period would end at a time that cannot be written down |
+//! | E4105 | the plan is paid in another currency |
+//! | E4106 | the last period is unpaid |
 
 use thiserror::Error;
 
@@ -153,7 +161,15 @@ mod tests {
     }
 
     fn all() -> Vec<Refusal> {
-        [of_credits_and_packages(), of_holds(), of_the_shop(), of_deliveries_and_the_rest(), of_licenses()].concat()
+        [
+            of_credits_and_packages(),
+            of_holds(),
+            of_the_shop(),
+            of_deliveries_and_the_rest(),
+            of_licenses(),
+            of_subscriptions(),
+        ]
+        .concat()
     }
 
     fn of_credits_and_packages() -> Vec<Refusal> {
@@ -262,6 +278,8 @@ mod tests {
             DeliveryError::BadLabel(BadLabel).into(),
             DeliveryError::BadReason(BadReason).into(),
             CustomerError::BadProfile.into(),
+            CustomerError::Erased.into(),
+            CustomerError::BadReason(BadReason).into(),
             WrongAccount.into(),
         ]
     }
@@ -281,6 +299,19 @@ mod tests {
             LicenseError::UseDiffers.into(),
             LicenseError::NoSuchUse.into(),
             LicenseError::KeepsMore { units: 1 }.into(),
+        ]
+    }
+
+    fn of_subscriptions() -> Vec<Refusal> {
+        vec![
+            SubscriptionError::BadReason(BadReason).into(),
+            SubscriptionError::NotStarted.into(),
+            SubscriptionError::Exists.into(),
+            SubscriptionError::Ended.into(),
+            SubscriptionError::NotOver { ends_at: time("2026-01-05T06:00:00Z") }.into(),
+            SubscriptionError::TimeOutOfRange.into(),
+            SubscriptionError::OtherCurrency.into(),
+            SubscriptionError::PastDue.into(),
         ]
     }
 

@@ -10,6 +10,7 @@
 //!   daily_usage/    what a day's quota was used for   deliveries/  keys and mail after a purchase
 //!   licenses/       keys, what is left of them, and what they were used for
 //!   statement/      every movement of credits, straight from the log
+//!   subscriptions/  plans, paid period by period      sales/       what was sold, per day
 //! ```
 //!
 //! A projection is a folder: `mod.rs` makes rows of events, `query.rs` makes views of rows. Rows are folded in memory
@@ -33,7 +34,9 @@ pub mod orders;
 pub mod packages;
 mod rows;
 mod runner;
+pub mod sales;
 pub mod statement;
+pub mod subscriptions;
 
 use aggregates::{AccountKey, AggregateId, Event, LogPart};
 use async_trait::async_trait;
@@ -98,6 +101,8 @@ pub fn all() -> Vec<Box<dyn Projection>> {
         Box::<orders::Orders>::default(),
         Box::<deliveries::Deliveries>::default(),
         Box::<licenses::Licenses>::default(),
+        Box::<subscriptions::Subscriptions>::default(),
+        Box::<sales::Sales>::default(),
     ]
 }
 

@@ -5,6 +5,7 @@
 //! refusal changed nothing. What must add up is kept in `books.rs`, apart from the code under test.
 
 mod books;
+mod subscriptions;
 
 use std::collections::BTreeMap;
 

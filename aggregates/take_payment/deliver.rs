@@ -140,16 +140,22 @@ fn subscription(view: &mut View<'_>, order: OrderId, placed: &Placed, terms: Pla
     Ok(Delivered::Subscription(subscription))
 }
 
+/// The one that comes to this plan with its next period, before one that has it now.
 fn renewed_by(view: &View<'_>, product: ProductId) -> Result<Option<SubscriptionId>, Halt> {
     let live = view.holdings()?.subscriptions();
     view.need(live.iter().copied().map(AggregateId::subscription))?;
-    for subscription in live {
-        let state = view.read::<Subscription>(AggregateId::subscription(*subscription))?;
-        if state.next_plan().is_some_and(|plan| plan.product == product) {
-            return Ok(Some(*subscription));
+    let mut present = None;
+    for id in live.iter().copied() {
+        let state = view.read::<Subscription>(AggregateId::subscription(id))?;
+        let is = |plan: Option<&Plan>| plan.is_some_and(|plan| plan.product == product);
+        if state.is_live_at(view.at()) && is(state.next_plan()) {
+            return Ok(Some(id));
+        }
+        if state.is_live_at(view.at()) && is(state.plan()) {
+            present = present.or(Some(id));
         }
     }
-    Ok(None)
+    Ok(present)
 }
 
 /// The difference is granted at once, and the period stays. Money that came when the subscription had ended buys the
@@ -165,7 +171,7 @@ fn plan_change(
     view.need([id, AggregateId::holdings(view.account()), AggregateId::credit_account(view.account())])?;
     let state = view.read::<Subscription>(id)?;
     let before = state.plan().map(|plan| plan.terms.credits).unwrap_or_default();
-    if state.is_live() {
+    if state.is_live_at(view.at()) {
         let plan = Plan { product, terms, price };
         ask_subscription(view, subscription, &SubscriptionCommand::ChangePlan { order: Some(order), plan })?;
     }
