@@ -9,6 +9,8 @@
 //! default_catalogue.rs  what a new ledger sells
 //! forward/  mail/     the service that makes API keys; mail
 //! vault/              personal data and secrets, sealed
+//! addresses/          whether an e-mail address can receive mail
+//! lockouts.rs         guessing license keys is slow
 //! workers/            loops with a bound and a shutdown
 //! config/  clock.rs   settings; the one source of "now"
 //! app.rs  server.rs   what the parts share; how they are started and stopped
@@ -36,6 +38,7 @@
 //! # }
 //! ```
 
+pub mod addresses;
 pub mod app;
 pub mod bench;
 pub mod cli;
@@ -47,6 +50,7 @@ pub mod embedded_postgres;
 pub mod forward;
 pub mod jobs;
 pub mod loadtest;
+pub mod lockouts;
 pub mod mail;
 pub mod processes;
 pub mod providers;
