@@ -3,6 +3,7 @@
 //! ```text
 //! rows.rs      events in, views out: credits, packages, days, the statement
 //! holds.rs     the same for what is held and owed
+//! packages.rs  the same for packages bought again, held, given back, waiting
 //! sales.rs     the same for the catalogue, orders, payments for review, deliveries
 //! once.rs      exactly once: races, crashes, another log
 //! agree.rs     after random use, every read model is what the log folds to
@@ -15,6 +16,7 @@ mod agree;
 mod gate;
 mod holds;
 mod once;
+mod packages;
 mod rebuild;
 mod rows;
 mod sales;
