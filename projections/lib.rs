@@ -8,6 +8,7 @@
 //!   balances/       credits and their grants          catalogue/   what is on sale
 //!   packages/       what customers hold, until when   orders/      what they bought, and payments that did not fit
 //!   daily_usage/    what a day's quota was used for   deliveries/  keys and mail after a purchase
+//!   licenses/       keys, what is left of them, and what they were used for
 //!   statement/      every movement of credits, straight from the log
 //!   holds/          what is set aside for work in progress
 //!   subscriptions/  plans, paid period by period      sales/       what was sold, per day
@@ -30,6 +31,7 @@ pub mod deliveries;
 #[cfg(test)]
 mod facts;
 pub mod holds;
+pub mod licenses;
 pub mod orders;
 pub mod packages;
 mod rows;
@@ -101,6 +103,7 @@ pub fn all() -> Vec<Box<dyn Projection>> {
         Box::<orders::Orders>::default(),
         Box::<deliveries::Deliveries>::default(),
         Box::<holds::Holds>::default(),
+        Box::<licenses::Licenses>::default(),
         Box::<subscriptions::Subscriptions>::default(),
         Box::<sales::Sales>::default(),
     ]

@@ -2,11 +2,14 @@
 
 use projections::catalogue::query::ProductView;
 use projections::deliveries::query::DeliveryView;
+use projections::licenses::query::{LicenseView, UseView};
 use projections::orders::query::{OrderView, ReviewView};
 use projections::statement::query::LineView;
 use serde::Serialize;
 
 use super::super::paging::Row;
+use super::licenses::keys::KeyOut;
+use crate::lockouts::LockoutView;
 
 impl Row for LineView {
     const HEADER: &'static [&'static str] = &[
@@ -190,6 +193,113 @@ impl Row for DeliveryView {
             or_empty(&self.message_id),
             time(self.requested_at),
             time(self.changed_at),
+        ]
+    }
+}
+
+impl Row for KeyOut {
+    const HEADER: &'static [&'static str] = &[
+        "id",
+        "key_code",
+        "status",
+        "product",
+        "order_no",
+        "quota_total",
+        "quota_used",
+        "remaining",
+        "features",
+        "current",
+        "bound_to",
+        "note",
+        "issued_at",
+        "activated_at",
+        "revoked_at",
+    ];
+
+    fn cells(&self) -> Vec<String> {
+        vec![
+            self.id.to_string(),
+            or_empty(&self.key_code),
+            self.status.as_str().to_owned(),
+            self.product.map(|number| number.to_string()).unwrap_or_default(),
+            or_empty(&self.order_no),
+            self.quota_total.to_string(),
+            self.quota_used.to_string(),
+            self.remaining.to_string(),
+            self.features.join(" "),
+            self.current.to_string(),
+            word(&self.bound_to),
+            or_empty(&self.note),
+            time(self.issued_at),
+            self.activated_at.map(time).unwrap_or_default(),
+            self.revoked_at.map(time).unwrap_or_default(),
+        ]
+    }
+}
+
+impl Row for UseView {
+    const HEADER: &'static [&'static str] = &["id", "at", "units", "given_back", "feature", "reference"];
+
+    fn cells(&self) -> Vec<String> {
+        vec![
+            self.id.to_string(),
+            time(self.at),
+            self.units.to_string(),
+            self.given_back.to_string(),
+            or_empty(&self.feature),
+            or_empty(&self.reference),
+        ]
+    }
+}
+
+impl Row for LicenseView {
+    const HEADER: &'static [&'static str] = &[
+        "id",
+        "account",
+        "owner",
+        "order_no",
+        "product",
+        "status",
+        "uses",
+        "used",
+        "remaining",
+        "features",
+        "issued_at",
+        "bound_at",
+        "revoked_at",
+        "revoked_reason",
+    ];
+
+    fn cells(&self) -> Vec<String> {
+        vec![
+            self.id.to_string(),
+            self.account.clone(),
+            or_empty(&self.owner),
+            or_empty(&self.order_no),
+            self.product.map(|number| number.to_string()).unwrap_or_default(),
+            self.status.as_str().to_owned(),
+            self.uses.to_string(),
+            self.used.to_string(),
+            self.remaining.to_string(),
+            self.features.join(" "),
+            time(self.issued_at),
+            self.bound_at.map(time).unwrap_or_default(),
+            self.revoked_at.map(time).unwrap_or_default(),
+            or_empty(&self.revoked_reason),
+        ]
+    }
+}
+
+impl Row for LockoutView {
+    const HEADER: &'static [&'static str] = &["kind", "subject", "lockouts", "locked_until", "last_miss_at"];
+
+    fn cells(&self) -> Vec<String> {
+        vec![
+            self.kind.clone(),
+            self.subject.clone(),
+            self.lockouts.to_string(),
+            time(self.locked_until),
+            time(self.last_miss_at),
         ]
     }
 }

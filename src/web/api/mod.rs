@@ -8,6 +8,7 @@
 //! account.rs          daily usage, credits, statement
 //! usage.rs            charges, one or many
 //! admin_credits.rs    credits given and taken by hand
+//! licenses/           keys of licenses: shown, activated, used, revoked; addresses verified
 //! deliveries.rs       API keys and mails, and trying again
 //! sandbox.rs          the clock                        checkout.rs       its page with the button
 //! fresh.rs            reads that see what was written before
@@ -25,6 +26,7 @@ mod catalogue;
 mod checkout;
 mod deliveries;
 mod fresh;
+mod licenses;
 mod lines;
 mod notices;
 mod orders;
@@ -52,6 +54,10 @@ pub fn routes(app: &App) -> OpenApiRouter {
         account::routes(),
         admin_credits::routes(),
         deliveries::routes(),
+        licenses::keys::routes(),
+        licenses::entitlements::routes(),
+        licenses::emails::routes(),
+        licenses::admin::routes(),
     ];
     let mut all = routers.into_iter().fold(OpenApiRouter::new(), OpenApiRouter::merge);
     if app.sandbox.is_some() {
