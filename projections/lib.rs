@@ -9,6 +9,7 @@
 //!   packages/       what customers hold, until when   orders/      what they bought, and payments that did not fit
 //!   daily_usage/    what a day's quota was used for   deliveries/  keys and mail after a purchase
 //!   statement/      every movement of credits, straight from the log
+//!   subscriptions/  plans, paid period by period      sales/       what was sold, per day
 //! ```
 //!
 //! A projection is a folder: `mod.rs` makes rows of events, `query.rs` makes views of rows. Rows are folded in memory
@@ -31,7 +32,9 @@ pub mod orders;
 pub mod packages;
 mod rows;
 mod runner;
+pub mod sales;
 pub mod statement;
+pub mod subscriptions;
 
 use aggregates::{AccountKey, AggregateId, Event, LogPart};
 use async_trait::async_trait;
@@ -95,6 +98,8 @@ pub fn all() -> Vec<Box<dyn Projection>> {
         Box::<catalogue::Catalogue>::default(),
         Box::<orders::Orders>::default(),
         Box::<deliveries::Deliveries>::default(),
+        Box::<subscriptions::Subscriptions>::default(),
+        Box::<sales::Sales>::default(),
     ]
 }
 

@@ -69,3 +69,35 @@ fn a_locale_is_written_as_it_is_said() {
     }
     assert_eq!(Locale::default(), Locale::ZhCn);
 }
+
+fn erase(reason: &str) -> CustomerCommand {
+    CustomerCommand::Erase { reason: reason.to_owned() }
+}
+
+fn erased() -> CustomerEvent {
+    CustomerEvent::Erased(Erased { reason: "asked for".to_owned(), at: now() })
+}
+
+#[test]
+fn an_erased_customer_is_nobody_for_ever() {
+    for before in [vec![], vec![described(profile("s1", "d1", Locale::En))]] {
+        let customer = given(before)
+            .when(now(), erase("asked for"))
+            .then([erased()])
+            .when(now(), describe(profile("s1", "d1", Locale::En)))
+            .then_refused(CustomerError::Erased)
+            .state();
+        assert!(customer.is_erased() && customer.described().is_none());
+    }
+    assert!(!Customer::default().is_erased());
+}
+
+#[test]
+fn erased_again_nothing_happens_whatever_the_reason() {
+    given([erased()]).when(now(), erase("again")).then_nothing().when(now(), erase("")).then_nothing();
+}
+
+#[test]
+fn who_erases_says_why() {
+    given([]).when(now(), erase(" ")).then_refused(CustomerError::BadReason(BadReason));
+}

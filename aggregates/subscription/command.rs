@@ -14,17 +14,17 @@ pub enum SubscriptionCommand {
         order: OrderId,
         plan: Plan,
     },
-    /// Once per order.
+    /// Once per order. A cancellation that waits for the end of the period stays.
     Renew {
         order: OrderId,
         plan: Plan,
     },
-    /// At once. Once per order.
+    /// At once; a change that waits is dropped. Once per order.
     ChangePlan {
         order: Option<OrderId>,
         plan: Plan,
     },
-    /// From the next period on.
+    /// From the next period on. The present plan takes a change that waits back.
     ScheduleChange {
         plan: Plan,
     },
@@ -36,7 +36,8 @@ pub enum SubscriptionCommand {
     WithdrawCancel,
     /// Records that the paid period, or the grace after it, is over. Refused before its time.
     PeriodOver,
-    /// An order was given back: a plan change is undone, anything else ends the subscription.
+    /// An order was given back: one of a plan change is undone while its period is the last, one of a period ends the
+    /// subscription.
     TakeBack {
         order: OrderId,
         reason: String,

@@ -65,9 +65,11 @@ pub struct PastDue {
 }
 
 /// It ends with its period.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CancelScheduled {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
     pub at: DateTime<Utc>,
 }
 
@@ -90,9 +92,12 @@ pub struct PlanChangeScheduled {
 #[serde(deny_unknown_fields)]
 pub struct PlanChanged {
     pub plan: Plan,
-    /// That paid the difference; none: there was none to pay, or the order was given back.
+    /// That paid the difference; none: there was none to pay.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order: Option<OrderId>,
+    /// The order of an earlier change that was given back: the plan before it is here again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undoes: Option<OrderId>,
     pub at: DateTime<Utc>,
 }
 

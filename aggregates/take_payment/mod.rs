@@ -8,6 +8,8 @@
 
 mod deliver;
 #[cfg(test)]
+mod plans;
+#[cfg(test)]
 mod tests;
 
 use serde::{Deserialize, Serialize};

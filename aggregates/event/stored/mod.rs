@@ -14,7 +14,7 @@ mod user_package;
 
 use crate::credit_account::{Deducted, GrantSource, Granted, Spent, Taken};
 use crate::credits::Credits;
-use crate::customer::{Described, Locale};
+use crate::customer::{Described, Erased, Locale};
 use crate::delivery::{AttemptFailed, DeliveryStep, GivenUp, KeyCreated, MailSent, Requested, Retried};
 use crate::holdings::PackageAdded;
 use crate::ids::{GrantId, OrderId, ProductId, RefundId, UserPackageId};
@@ -25,11 +25,18 @@ use crate::order::{
     PaymentDuplicated, PaymentMismatched, Placed, RefundFailed, RefundGivenUp, RefundRefused, RefundRequested,
     RefundRetried, Refunded, ReviewClosed, ReviewOutcome,
 };
-use crate::product::{PackageTerms, ProductContent, ProductKind, PutOnSale, TakenOffSale};
+use crate::product::{
+    PackageTerms, Period, PlanTerms, ProductContent, ProductKind, PutOnSale, TakenOffSale, UpgradePolicy,
+};
 use crate::spec::{day, id, time};
+use crate::subscription::{
+    CancelScheduled, CancelWithdrawn, Ended, PaidPeriod, PastDue, Plan, PlanChangeScheduled, PlanChanged, Renewed,
+    Started, SubscriptionEnd,
+};
 use crate::user_package::{Activated, Consumed, DayRule, Expired};
 use crate::{
-    CreditAccountEvent, CustomerEvent, DeliveryEvent, HoldingsEvent, OrderEvent, ProductEvent, UserPackageEvent,
+    CreditAccountEvent, CustomerEvent, DeliveryEvent, HoldingsEvent, OrderEvent, ProductEvent, SubscriptionEvent,
+    UserPackageEvent,
 };
 
 type Stored = Vec<(Event, &'static str)>;
@@ -37,6 +44,7 @@ type Stored = Vec<(Event, &'static str)>;
 pub(crate) fn stored() -> Stored {
     [
         credit_account::stored(),
+        credit_account::of_debts_and_holds(),
         user_package::stored(),
         holdings::stored(),
         product::stored(),
