@@ -391,6 +391,53 @@ mod tests {
     }
 
     #[test]
+    fn what_an_order_delivers_has_ids_of_its_own_for_ever() {
+        let order = OrderId::of_number(&"ORD20260105060000deadbeef".parse().unwrap());
+        let delivered = [
+            LicenseId::of_order(order).uuid(),
+            SubscriptionId::of_order(order).uuid(),
+            GrantId::of_order(order).uuid(),
+            RefundId::of_payment(order, "p-1").uuid(),
+        ];
+        assert_eq!(
+            delivered.map(|id| id.to_string()),
+            [
+                "b2b861c5-f217-838d-9614-7cc3b908eb10",
+                "034c2a95-ad70-8757-968b-c5349ebc89c8",
+                "74fa2ed5-1544-8a0e-aa38-87cde0649209",
+                "5e4a34ea-8079-8f60-aba5-5bf99a4adc16"
+            ]
+        );
+        assert_ne!(RefundId::of_payment(order, "p-1"), RefundId::of_payment(order, "p-2"));
+    }
+
+    #[test]
+    fn an_aggregate_is_named_by_its_kind_and_its_id() {
+        let one = Uuid::from_u128(1);
+        for (id, kind) in [
+            (AggregateId::hold(HoldId::from_uuid(one)), "hold"),
+            (AggregateId::license(LicenseId::from_uuid(one)), "license"),
+            (AggregateId::subscription(SubscriptionId::from_uuid(one)), "subscription"),
+        ] {
+            assert_eq!(id.to_string(), format!("{kind} {one}"));
+            assert_eq!(AggregateKind::from_name(kind), Some(id.kind));
+        }
+        assert_eq!(AggregateKind::from_name("invoice"), None);
+    }
+
+    #[test]
+    fn names_are_written_as_they_are_read() {
+        let alice: AccountId = "alice".parse().unwrap();
+        assert_eq!((alice.as_str(), alice.to_string()), ("alice", "alice".to_owned()));
+        let json = serde_json::to_string(&alice).unwrap();
+        assert_eq!(serde_json::from_str::<AccountId>(&json).unwrap(), alice);
+        let order = OrderId::from_uuid(Uuid::from_u128(7));
+        assert_eq!(order.to_string().parse(), Ok(order));
+        assert!("7".parse::<OrderId>().is_err());
+        assert_eq!(LogPart::new(14).to_string(), "14");
+    }
+
+    #[test]
     fn a_product_is_called_by_its_number() {
         assert_eq!(ProductId::numbered(7).number(), Some(7));
         assert_eq!(ProductId::from_uuid(Uuid::from_u128(1 << 32)).number(), None);

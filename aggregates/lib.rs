@@ -12,6 +12,7 @@
 //!   spec.rs      given / when / then                 delivery/        API key and mail after a purchase
 //!                                                    customer/        name and e-mail, sealed
 //!                                                    subscription/    a plan, paid for period by period
+//!                                                    license/         a key with uses and features
 //!   ids.rs  money.rs  credits.rs  decimal.rs  label.rs  reason.rs  time.rs       the words all of them use
 //! ```
 //!
@@ -104,7 +105,7 @@ pub use crate::ids::{
 };
 pub use crate::kinds::{AggregateKind, Event, KindMismatch, State};
 pub use crate::label::{BadLabel, LABEL_BYTES_MAX};
-pub use crate::license::{License, LicenseCommand, LicenseEvent, LicenseKey};
+pub use crate::license::{License, LicenseCommand, LicenseEvent, LicenseKey, LicenseStatus};
 pub use crate::money::{Currency, CurrencyError, Money, MoneyError};
 pub use crate::order::{Checkout, Order, OrderCommand, OrderEvent, OrderNumber, OrderStatus, Payment, PlaceOrder};
 pub use crate::product::{

@@ -284,6 +284,7 @@ mod tests {
 
     #[test]
     fn a_currency_is_known_countable_and_written_in_capitals() {
+        assert_eq!(iso("CNY").to_string(), "CNY");
         assert_eq!(Currency::iso("cny"), Err(CurrencyError::Unknown));
         assert_eq!(Currency::iso("LDC"), Err(CurrencyError::Unknown));
         assert_eq!(Currency::iso("XAU"), Err(CurrencyError::NoMinorUnit));

@@ -12,6 +12,7 @@
 //! | E4010 | this grant exists with other content |
 //! | E4011 | the grant would already have expired |
 //! | E4012 | the grant would expire too late to be written down |
+//! | E4013 | the grant has not expired |
 //! | E4020 | the daily limit is zero |
 //! | E4021 | the duration is out of range |
 //! | E4022 | this package exists with other terms |
@@ -20,7 +21,11 @@
 //! | E4025 | the package has ended |
 //! | E4026 | the package would run at a time that cannot be written down |
 //! | E4027 | the package has not ended |
+//! | E4028 | the package was revoked |
+//! | E4029 | the package has started, or would start later than it does |
 //! | E4030 | a product outside of the catalogue's account, or something else in it |
+//! | E4031 | the package was bought with other orders |
+//! | E4032 | so much of the package is not held |
 //! | E4040 | there is no such product |
 //! | E4041 | this number names another product |
 //! | E4042 | a product cannot change its kind |
@@ -28,6 +33,9 @@
 //! | E4044 | the name of the product is not one |
 //! | E4045 | the description of the product is too long or has control characters |
 //! | E4046 | the prices of the product are none, too many, zero, or twice in one currency |
+//! | E4047 | the code of a product never changes |
+//! | E4048 | a license without uses or features |
+//! | E4049 | credits that are none, or valid too long; a period that is none, or too long |
 //! | E4050 | there is no such order |
 //! | E4051 | this number names another order |
 //! | E4052 | the price is zero |
@@ -48,6 +56,24 @@
 //! | E4074 | the delivery is done |
 //! | E4075 | more of an API key than its last four characters |
 //! | E4076 | the account was erased |
+//! | E4080 | there is no such hold |
+//! | E4081 | this number names another hold |
+//! | E4082 | more than is held |
+//! | E4083 | the hold was settled |
+//! | E4084 | the hold was released |
+//! | E4085 | the hold timed out |
+//! | E4086 | the hold has not timed out |
+//! | E4087 | the hold would time out too early or too late |
+//! | E4090 | there is no such license |
+//! | E4091 | this license exists with other content |
+//! | E4092 | the key or the note of a license did not arrive sealed |
+//! | E4093 | the license is bound to another account |
+//! | E4094 | the license was revoked |
+//! | E4095 | the license has fewer uses left than are needed |
+//! | E4096 | the license does not include the feature |
+//! | E4097 | this use was recorded with other content |
+//! | E4098 | there is no such use, or it is too long ago |
+//! | E4099 | the use has fewer units than it is to keep |
 //! | E4100 | there is no such subscription |
 //! | E4101 | this subscription exists with other content |
 //! | E4102 | the subscription has ended |
@@ -123,7 +149,15 @@ mod tests {
     use crate::spec::{id, time};
 
     fn all() -> Vec<Refusal> {
-        [of_credits_and_packages(), of_the_shop(), of_deliveries_and_the_rest(), of_subscriptions()].concat()
+        [
+            of_credits_and_packages(),
+            of_holds(),
+            of_the_shop(),
+            of_deliveries_and_the_rest(),
+            of_licenses(),
+            of_subscriptions(),
+        ]
+        .concat()
     }
 
     fn of_credits_and_packages() -> Vec<Refusal> {
@@ -138,6 +172,7 @@ mod tests {
             CreditAccountError::GrantDiffers { grant: id(1, GrantId::from_uuid) }.into(),
             CreditAccountError::ExpiresInThePast { expires_at: at }.into(),
             CreditAccountError::ExpiresTooLate.into(),
+            CreditAccountError::NotExpired { grant: id(1, GrantId::from_uuid) }.into(),
             UserPackageError::NotEnough { needed: some, left: none }.into(),
             UserPackageError::AmountIsZero.into(),
             UserPackageError::TooLarge.into(),
@@ -150,9 +185,32 @@ mod tests {
             UserPackageError::Ended { ended_at: at }.into(),
             UserPackageError::NotEnded { ends_at: at }.into(),
             UserPackageError::TimeOutOfRange.into(),
+            UserPackageError::Revoked.into(),
+            UserPackageError::NotSooner { starts_at: at }.into(),
+            UserPackageError::NotItsOrder.into(),
+            UserPackageError::NotHeld { day: at.date_naive() }.into(),
+            UserPackageError::BadReason(BadReason).into(),
             ChargeError::NotEnough { needed: some, available: none }.into(),
             ChargeError::AmountIsZero.into(),
             ChargeError::BadLabel(BadLabel).into(),
+        ]
+    }
+
+    fn of_holds() -> Vec<Refusal> {
+        let (some, none) = (Credits::whole(5), Credits::ZERO);
+        let expires_at = time("2026-01-05T06:00:00Z");
+        vec![
+            HoldError::NotEnough { needed: some, available: none }.into(),
+            HoldError::AmountIsZero.into(),
+            HoldError::BadLabel(BadLabel).into(),
+            HoldError::NotReserved.into(),
+            HoldError::Exists.into(),
+            HoldError::MoreThanHeld { held: none, asked: some }.into(),
+            HoldError::AlreadySettled { amount: some }.into(),
+            HoldError::AlreadyReleased.into(),
+            HoldError::TimedOut { expires_at }.into(),
+            HoldError::NotTimedOut { expires_at }.into(),
+            HoldError::BadExpiry.into(),
         ]
     }
 
@@ -166,6 +224,11 @@ mod tests {
             ProductError::BadName.into(),
             ProductError::BadDescription.into(),
             ProductError::BadPrices.into(),
+            ProductError::CodeChanged.into(),
+            ProductError::NotForSale.into(),
+            ProductError::BadLicenseTerms.into(),
+            ProductError::BadCredits.into(),
+            ProductError::BadPeriod.into(),
             ProductError::Package(UserPackageError::DailyLimitIsZero).into(),
             OrderError::NotPlaced.into(),
             OrderError::Exists.into(),
@@ -211,6 +274,24 @@ mod tests {
             SubscriptionError::TimeOutOfRange.into(),
             SubscriptionError::OtherCurrency.into(),
             SubscriptionError::PastDue.into(),
+        ]
+    }
+
+    fn of_licenses() -> Vec<Refusal> {
+        vec![
+            LicenseError::BadLabel(BadLabel).into(),
+            LicenseError::BadReason(BadReason).into(),
+            LicenseError::NoUnits.into(),
+            LicenseError::NotIssued.into(),
+            LicenseError::Exists.into(),
+            LicenseError::NotSealed.into(),
+            LicenseError::NotYours.into(),
+            LicenseError::Revoked.into(),
+            LicenseError::Exhausted { needed: 2, left: 1 }.into(),
+            LicenseError::WithoutFeature { feature: crate::feature::Feature::EmailVerify }.into(),
+            LicenseError::UseDiffers.into(),
+            LicenseError::NoSuchUse.into(),
+            LicenseError::KeepsMore { units: 1 }.into(),
         ]
     }
 

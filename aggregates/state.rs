@@ -22,32 +22,38 @@ mod tests {
         for kind in AggregateKind::ALL.iter().copied() {
             let (schema, json) = match kind {
                 AggregateKind::CreditAccount => (
-                    1,
-                    r#"{"grants":[{"id":"00000000-0000-0000-0000-000000000001","source":"subscription_period","amount":10000000,"left":9000000,"expires_at":"2026-02-04T06:00:00.000001Z"},{"id":"00000000-0000-0000-0000-000000000001","source":"order","amount":10000000,"left":10000000,"expires_at":null},{"id":"00000000-0000-0000-0000-000000000001","source":"admin","amount":10000000,"left":10000000,"expires_at":null},{"id":"00000000-0000-0000-0000-000000000001","source":"promotion","amount":10000000,"left":10000000,"expires_at":null}],"balance":11000000}"#,
+                    2,
+                    r#"{"grants":[{"id":"00000000-0000-0000-0000-000000000001","source":"order","amount":10000000,"left":1000000,"frozen":3000000,"expires_at":null,"number":0},{"id":"00000000-0000-0000-0000-000000000001","source":"admin","amount":10000000,"left":10000000,"frozen":0,"expires_at":null,"number":2},{"id":"00000000-0000-0000-0000-000000000001","source":"promotion","amount":10000000,"left":10000000,"frozen":0,"expires_at":null,"number":3}],"balance":0,"frozen":3000000,"shortfall":3000000,"granted":4}"#,
                 ),
                 AggregateKind::UserPackage => (
-                    2,
-                    r#"{"activated":{"terms":{"product":"00000000-0000-0000-0000-000000000002","daily_limit":5000000,"duration_days":30,"time_zone":"Asia/Shanghai","day":"anniversary"},"starts_at":"2026-01-05T06:00:00Z","ends_at":"2026-02-04T06:00:00Z","newest":{"date":"2026-01-05","left":4000000},"left":149000000,"expired":true}}"#,
+                    3,
+                    r#"{"activated":{"terms":{"product":"00000000-0000-0000-0000-000000000002","daily_limit":5000000,"duration_days":30,"time_zone":"Asia/Shanghai","day":"anniversary"},"starts_at":"2026-01-04T06:00:00Z","ends_at":"2026-02-03T06:00:00Z","days":[{"date":"2026-01-06","left":3000000,"held":0}],"left":147000000,"owed":0,"extensions":[{"order":"00000000-0000-0000-0000-000000000005","days":30,"taken_back":true}],"first_taken_back":false,"expired":true,"revoked":true}}"#,
                 ),
                 AggregateKind::Holdings => (
-                    1,
-                    r#"{"packages":[{"package":"00000000-0000-0000-0000-000000000003","product":"00000000-0000-0000-0000-000000000004","starts_at":"2026-01-05T06:00:00Z","ends_at":"2026-02-04T06:00:00Z"}]}"#,
+                    2,
+                    r#"{"packages":[{"package":"00000000-0000-0000-0000-000000000003","product":"00000000-0000-0000-0000-000000000004","starts_at":"2026-01-04T06:00:00Z","ends_at":"2026-02-03T06:00:00Z"}],"current_license":{"license":"00000000-0000-0000-0000-000000000009","home":"00000000-0000-0000-0000-00000000acc0"},"subscriptions":["00000000-0000-0000-0000-000000000008"]}"#,
                 ),
                 AggregateKind::Product => (
-                    1,
-                    r#"{"created":{"content":{"name":"月卡","description":"30 days,\n5.00 a day","prices":[{"minor":3000,"currency":"CNY"},{"minor":1250,"currency":"LDC/2"}],"sort_order":-1,"kind":{"package":{"duration_days":30,"daily_limit":5000000,"day":"calendar"}}},"on_sale":true}}"#,
+                    2,
+                    r#"{"created":{"content":{"name":"月卡","description":"30 days,\n5.00 a day","prices":[{"minor":3000,"currency":"CNY"},{"minor":1250,"currency":"LDC/2"}],"sort_order":-1,"kind":{"package":{"duration_days":30,"daily_limit":5000000,"day":"calendar","again":"extend"}}},"on_sale":true}}"#,
                 ),
                 AggregateKind::Order => (
                     1,
-                    r#"{"placed":{"placed":{"number":"ORD20260105060000deadbeef","product":"00000000-0000-0000-0000-000000000004","name":"月卡","kind":{"package":{"duration_days":30,"daily_limit":5000000,"day":"calendar"}},"time_zone":"Asia/Shanghai","price":{"minor":3000,"currency":"CNY"},"provider":"alipay","placed_at":"2026-01-05T06:00:00Z","expires_at":"2026-01-05T06:15:00Z"},"checkout":{"qr":"weixin://1"},"status":"paid","payment":{"provider":"alipay","payment_id":"p-1","amount":{"minor":3000,"currency":"CNY"},"method":"wallet"},"reviews":[{"provider":"alipay","payment_id":"p-1","amount":{"minor":2999,"currency":"CNY"}},{"provider":"alipay","payment_id":"p-1","amount":{"minor":3000,"currency":"CNY"}}]}}"#,
+                    r#"{"placed":{"placed":{"number":"ORD20260105060000deadbeef","product":"00000000-0000-0000-0000-000000000004","name":"月卡","kind":{"package":{"duration_days":30,"daily_limit":5000000,"day":"calendar","again":"extend"}},"time_zone":"Asia/Shanghai","price":{"minor":3000,"currency":"CNY"},"provider":"alipay","placed_at":"2026-01-05T06:00:00Z","expires_at":"2026-01-05T06:15:00Z"},"checkout":{"qr":"weixin://1"},"status":"paid","payment":{"provider":"alipay","payment_id":"p-1","amount":{"minor":3000,"currency":"CNY"},"method":"wallet"},"reviews":[{"provider":"alipay","payment_id":"p-1","amount":{"minor":2999,"currency":"CNY"}},{"provider":"alipay","payment_id":"p-1","amount":{"minor":3000,"currency":"CNY"}}]}}"#,
                 ),
                 AggregateKind::Delivery => (
                     1,
                     r#"{"requested":{"order":"00000000-0000-0000-0000-000000000005","user_package":"00000000-0000-0000-0000-000000000003","next":"create_key","key":{"key_id":"k-1","last_four":"a1b2","at":"2026-01-05T06:20:00Z"},"failed":0,"given_up":false}}"#,
                 ),
                 AggregateKind::Customer => (2, r#"{"described":null,"erased":true}"#),
-                AggregateKind::Hold => (1, r#""not_reserved""#),
-                AggregateKind::License => (1, r#""not_issued""#),
+                AggregateKind::Hold => (
+                    1,
+                    r#"{"settled":[{"amount":3000000,"packages":[],"credits":[],"expires_at":"2026-01-05T07:00:00Z","meter":"tokens","reference":"call-7","at":"2026-01-05T06:00:00Z"},{"amount":1000000,"at":"2026-01-05T06:00:00Z"}]}"#,
+                ),
+                AggregateKind::License => (
+                    2,
+                    r#"{"issued":{"order":"00000000-0000-0000-0000-000000000005","product":"00000000-0000-0000-0000-000000000004","uses":100,"features":["email_verify","email_import"],"left":99,"owner":"00000000-0000-0000-0000-000000000006","revoked":true,"noted":true,"recent":[{"use":"00000000-0000-0000-0000-000000000007","units":3,"kept":1,"feature":"email_verify","reference":"call-7"}]}}"#,
+                ),
                 AggregateKind::Subscription => (
                     2,
                     r#"{"started":{"plan":{"product":"00000000-0000-0000-0000-000000000006","terms":{"period":{"days":30},"credits":100000000,"upgrade_policy":"next_cycle","grace_days":0},"price":{"minor":5000,"currency":"CNY"}},"next":{"product":"00000000-0000-0000-0000-000000000004","terms":{"period":{"months":1},"credits":100000000,"valid_days":31,"upgrade_policy":"immediate","grace_days":3},"price":{"minor":2000,"currency":"CNY"}},"period":{"number":2,"order":"00000000-0000-0000-0000-000000000007","starts_at":"2026-02-05T06:00:00Z","ends_at":"2026-03-05T06:00:00Z"},"count":{"from":"2026-01-05T06:00:00Z","months":2},"expires_at":"2026-03-08T06:00:00Z","cancel":{"reason":"太贵","at":"2026-01-05T06:00:00Z"},"ended":"canceled","orders":["00000000-0000-0000-0000-000000000005","00000000-0000-0000-0000-000000000007"],"changes":[{"order":"00000000-0000-0000-0000-000000000005","period":2,"before":{"product":"00000000-0000-0000-0000-000000000004","terms":{"period":{"months":1},"credits":100000000,"valid_days":31,"upgrade_policy":"immediate","grace_days":3},"price":{"minor":2000,"currency":"CNY"}}}]}}"#,

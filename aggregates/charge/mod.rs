@@ -3,10 +3,10 @@
 //! ```text
 //!   charge ──► the account's packages that are running now, soonest end first, each up to what is left of its day
 //!          ──► credits, for what is still missing
-//!          ──► or a refusal, and nothing is taken
+//!          ──► or a refusal, and nothing is taken; where an overdraft is allowed, all there is, and the rest is owed
 //! ```
 //!
-//! It records at most one event per aggregate. The credit account is not looked at while packages cover the amount.
+//! It records at most one event per aggregate, and one more for what is owed. The credit account is not looked at while packages cover the amount.
 
 mod error;
 #[cfg(test)]
@@ -62,63 +62,79 @@ impl Decide for Charge {
         }
         let labels = Labels::try_new(&self.meter, &self.reference).map_err(ChargeError::from)?;
 
-        let (paying, missing) = self.shares(view)?;
-        let spent = match missing.is_zero() {
-            true => None,
-            false => {
-                let spent = view.credit_account()?.spend(view.at(), missing, labels);
-                Some(spent.map_err(|error| self.refusal(error, missing))?)
-            }
+        let (paying, missing) = shares(view, self.amount)?;
+        let of_credits = match missing.is_zero() {
+            true => vec![],
+            false => self.of_credits(view, missing, labels)?,
         };
 
         for Share { package, quota, amount } in paying {
             let consumed = quota.consume(amount, labels).map_err(Refusal::from)?;
             view.record(AggregateId::user_package(package), UserPackageEvent::Consumed(consumed).into())?;
         }
-        if let Some(spent) = spent {
-            let credits = AggregateId::credit_account(view.account());
-            view.record(credits, CreditAccountEvent::Spent(spent).into())?;
-        }
-        Ok(())
+        let credits = AggregateId::credit_account(view.account());
+        of_credits.into_iter().try_for_each(|event| view.record(credits, event.into()))
     }
-}
-
-struct Share {
-    package: UserPackageId,
-    quota: Quota,
-    amount: Credits,
 }
 
 impl Charge {
-    /// What each package pays, and what none of them does.
-    fn shares(&self, view: &View<'_>) -> Result<(Vec<Share>, Credits), Halt> {
-        let mut shares = Vec::new();
-        let mut missing = self.amount;
-        let running: Vec<UserPackageId> = view.holdings()?.running(view.at()).map(|held| held.package).collect();
-        for packages in running.chunks(PACKAGES_AT_ONCE) {
-            if missing.is_zero() {
-                break;
+    /// What credits pay of it, and what is owed where that is allowed.
+    fn of_credits(
+        &self,
+        view: &View<'_>,
+        missing: Credits,
+        labels: Labels<'_>,
+    ) -> Result<Vec<CreditAccountEvent>, Halt> {
+        let account = view.credit_account()?;
+        let decided = match self.overdraft {
+            Overdraft::Refuse => {
+                account.spend(view.at(), missing, labels).map(|spent| vec![CreditAccountEvent::Spent(spent)])
             }
-            view.need(packages.iter().copied().map(AggregateId::user_package))?;
-            for package in packages.iter().copied() {
-                let Ok(quota) = view.user_package(package)?.quota(view.at()) else { continue };
-                let amount = missing.min(quota.left());
-                missing = missing.checked_sub(amount).unwrap_or_default();
-                if !amount.is_zero() {
-                    shares.push(Share { package, quota, amount });
-                }
+            Overdraft::Allow => account.overdraw(view.at(), missing, labels),
+        };
+        decided.map_err(|error| match in_all(&error, self.amount, missing) {
+            Some(available) => ChargeError::NotEnough { needed: self.amount, available }.into(),
+            None => error.into(),
+        })
+    }
+}
+
+/// What one package pays of an amount, not zero.
+#[derive(Debug)]
+pub(crate) struct Share {
+    pub(crate) package: UserPackageId,
+    pub(crate) quota: Quota,
+    pub(crate) amount: Credits,
+}
+
+/// What each package pays, and what none of them does.
+pub(crate) fn shares(view: &View<'_>, amount: Credits) -> Result<(Vec<Share>, Credits), Halt> {
+    let mut shares = Vec::new();
+    let mut missing = amount;
+    let running: Vec<UserPackageId> = view.holdings()?.running(view.at()).map(|held| held.package).collect();
+    for packages in running.chunks(PACKAGES_AT_ONCE) {
+        if missing.is_zero() {
+            break;
+        }
+        view.need(packages.iter().copied().map(AggregateId::user_package))?;
+        for package in packages.iter().copied() {
+            let Ok(quota) = view.user_package(package)?.quota(view.at()) else { continue };
+            let amount = missing.min(quota.left());
+            missing = missing.checked_sub(amount).unwrap_or_default();
+            if !amount.is_zero() {
+                shares.push(Share { package, quota, amount });
             }
         }
-        Ok((shares, missing))
     }
+    Ok((shares, missing))
+}
 
-    /// The customer asked for the whole amount, so that is what the answer speaks of.
-    fn refusal(&self, error: CreditAccountError, missing: Credits) -> Refusal {
-        let CreditAccountError::NotEnough { available, .. } = error else {
-            return error.into();
-        };
-        let covered = self.amount.checked_sub(missing).unwrap_or_default();
-        let available = covered.checked_add(available).unwrap_or(Credits::MAX);
-        ChargeError::NotEnough { needed: self.amount, available }.into()
-    }
+/// What there was of packages and credits, where that was not enough: the customer asked for the whole amount, so that
+/// is what the answer speaks of.
+pub(crate) fn in_all(error: &CreditAccountError, amount: Credits, missing: Credits) -> Option<Credits> {
+    let CreditAccountError::NotEnough { available, .. } = error else {
+        return None;
+    };
+    let covered = amount.checked_sub(missing).unwrap_or_default();
+    Some(covered.checked_add(*available).unwrap_or(Credits::MAX))
 }

@@ -242,3 +242,45 @@ fn a_charge_with_an_empty_reference_is_refused() {
     let charge = Charge { reference: Some(String::new()), ..charge("1") };
     assert_eq!(decided(&mut desk(&[], Some("1")), &charge), refused(BadLabel.into()));
 }
+
+fn allowed(amount: &str) -> Charge {
+    Charge { overdraft: crate::Overdraft::Allow, ..charge(amount) }
+}
+
+#[test]
+fn an_overdraft_takes_all_there_is_and_owes_the_rest() {
+    let mut desk = desk(&[(1, "2026-01-31T00:00:00Z")], Some("1.5"));
+    let recorded = decided(&mut desk, &allowed("10")).unwrap();
+    assert_eq!(paid(&recorded[..2]), [by_package(1, "5.00"), by_credits("1.50")]);
+    let Event::CreditAccount(CreditAccountEvent::Overdrawn(overdrawn)) = &recorded[2].event else {
+        panic!("{recorded:?}");
+    };
+    assert_eq!((overdrawn.amount, overdrawn.shortfall), (credits("3.5"), credits("3.5")));
+    assert_eq!(recorded.len(), 3);
+}
+
+#[test]
+fn an_overdraft_that_is_not_needed_is_a_charge_like_any_other() {
+    let mut desk = desk(&[(1, "2026-01-31T00:00:00Z")], Some("10"));
+    assert_eq!(paid(&decided(&mut desk, &allowed("4")).unwrap()), [by_package(1, "4.00")]);
+    assert_eq!(paid(&decided(&mut desk, &allowed("4")).unwrap()), [by_package(1, "1.00"), by_credits("3.00")]);
+}
+
+#[test]
+fn an_overdraft_too_large_to_count_is_refused() {
+    let mut desk = desk(&[], Some("1"));
+    assert_eq!(decided(&mut desk, &allowed("9223372036854.775807")).unwrap().len(), 2);
+    let too_large = Refusal::CreditAccount(CreditAccountError::TooLarge);
+    assert_eq!(decided(&mut desk, &allowed("2")), Err(Halt::Refused(too_large)));
+}
+
+#[test]
+fn an_overdraft_is_refused_unless_it_is_allowed_and_says_so_in_json() {
+    let json = r#"{"amount":1}"#;
+    let charge: Charge = serde_json::from_str(json).unwrap();
+    assert_eq!(charge.overdraft, crate::Overdraft::Refuse);
+    assert!(!serde_json::to_string(&charge).unwrap().contains("overdraft"));
+    let allowed: Charge = serde_json::from_str(r#"{"amount":1,"overdraft":"allow"}"#).unwrap();
+    assert_eq!(allowed.overdraft, crate::Overdraft::Allow);
+    assert!(serde_json::to_string(&allowed).unwrap().contains(r#""overdraft":"allow""#));
+}

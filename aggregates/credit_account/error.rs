@@ -27,6 +27,8 @@ pub enum CreditAccountError {
     ExpiresInThePast { expires_at: DateTime<Utc> },
     #[error("the expiry must be in the year {YEAR_MAX} or before; leave it out for credits that never expire")]
     ExpiresTooLate,
+    #[error("grant {grant} has not expired")]
+    NotExpired { grant: GrantId },
 }
 
 impl CreditAccountError {
@@ -40,6 +42,7 @@ impl CreditAccountError {
             Self::GrantDiffers { .. } => "E4010",
             Self::ExpiresInThePast { .. } => "E4011",
             Self::ExpiresTooLate => "E4012",
+            Self::NotExpired { .. } => "E4013",
         }
     }
 }

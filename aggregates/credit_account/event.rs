@@ -144,6 +144,14 @@ pub struct SettledPart {
     pub left: Credits,
 }
 
+impl SettledPart {
+    /// Of what was frozen of the grant before, what other holds have.
+    pub(super) fn still_held(&self, frozen: Credits) -> Credits {
+        let without = frozen.checked_sub(self.spent).and_then(|frozen| frozen.checked_sub(self.returned));
+        without.unwrap_or_default()
+    }
+}
+
 /// A grant's end, once nothing of it is held any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

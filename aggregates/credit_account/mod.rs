@@ -1,21 +1,33 @@
-//! The prepaid credits of one account.
+//! The prepaid credits of one account, and what it owes.
 //!
 //! ```text
-//!   (nothing) ── grant ──► grants with something left ── spend, deduct ──► fewer, smaller grants
+//!   (nothing) ── grant ──► grants with something left ── spend, deduct, claw back, expire ──► fewer, smaller grants
+//!                                   │      ▲
+//!                                 hold   settle: some of it is spent, the rest is back
+//!                                   ▼      │
+//!                                 frozen in its grant
+//!
+//!   shortfall: what a charge was allowed to overdraw and what a claw-back did not find. All that comes in repays it first.
 //! ```
 //!
 //! There is one per account and it has no end. Spending takes the earliest expiry first, then the oldest grant; a
 //! grant is worth nothing from the moment it expires, whether or not anybody has recorded that. `balance` counts what
-//! is on the books, expired grants included; `available` is what can be spent.
+//! is on the books, frozen and expired included; `available` is what can be spent. `shortfall` and `available` are never
+//! both above zero.
 //!
-//! The state holds only grants that have something left; those that expired with something left stay among them. That
-//! bounds what `grant` can recognise as said before: a grant that is used up is forgotten here, and from then on the
-//! repeat is stopped by the log's record of command results, or by the order or period that asked for it.
+//! What is frozen is counted per grant and not per hold: a hold knows its own parts, so an account with a thousand open
+//! holds is as small as one with none. An expired grant waits for its holds; the last of them records its end.
+//!
+//! The state holds only grants that have something left or frozen; those that expired with something left stay among
+//! them until that is recorded. That bounds what `grant` can recognise as said before: a grant that is used up is
+//! forgotten here, and from then on the repeat is stopped by the log's record of command results, or by the order or
+//! period that asked for it. A claw-back is not recognised here at all: the order asks for it once.
 
 mod command;
 mod decide;
 mod error;
 mod event;
+mod hold;
 #[cfg(test)]
 mod tests;
 
@@ -40,22 +52,36 @@ pub struct CreditAccount {
     /// In the order they are spent in: earliest expiry first, those without one last, older before younger.
     grants: Vec<Grant>,
     balance: Credits,
+    /// Of the balance: set aside by holds.
+    frozen: Credits,
+    /// What is owed.
+    shortfall: Credits,
+    /// How many grants there ever were: the next one's number.
+    granted: u64,
 }
 
-/// A grant with something left.
+/// A grant with something left or frozen.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Grant {
     id: GrantId,
     source: GrantSource,
     amount: Credits,
+    /// What is frozen of it is not counted.
     left: Credits,
+    frozen: Credits,
     expires_at: Option<DateTime<Utc>>,
+    /// Younger grants have higher ones.
+    number: u64,
 }
 
 impl Grant {
     fn pays_at(&self, at: DateTime<Utc>) -> bool {
         self.expires_at.is_none_or(|expires_at| at < expires_at)
+    }
+
+    fn is_used_up(&self) -> bool {
+        self.left.is_zero() && self.frozen.is_zero()
     }
 }
 
@@ -65,46 +91,88 @@ impl CreditAccount {
         self.balance
     }
 
-    /// What can be spent: the balance less what has expired.
+    /// Of the balance, what holds have set aside.
+    pub fn frozen(&self) -> Credits {
+        self.frozen
+    }
+
+    /// What is owed.
+    pub fn shortfall(&self) -> Credits {
+        self.shortfall
+    }
+
+    /// What can be spent: the balance less what has expired and what is frozen.
     pub fn available(&self, at: DateTime<Utc>) -> Credits {
         let paying = self.grants.iter().filter(|grant| grant.pays_at(at));
         paying.fold(Credits::ZERO, |sum, grant| sum.checked_add(grant.left).unwrap_or(Credits::MAX))
+    }
+
+    /// What is left and what is frozen of a grant that is not used up.
+    pub fn left_and_frozen(&self, grant: GrantId) -> Option<(Credits, Credits)> {
+        self.known(grant).map(|known| (known.left, known.frozen))
+    }
+
+    fn known(&self, grant: GrantId) -> Option<&Grant> {
+        self.grants.iter().find(|known| known.id == grant)
     }
 
     fn add(&mut self, granted: &Granted) {
         let Granted { grant, source, amount, expires_at, balance, reason: _ } = *granted;
         let turn = |expires_at: Option<DateTime<Utc>>| (expires_at.is_none(), expires_at);
         let place = self.grants.partition_point(|other| turn(other.expires_at) <= turn(expires_at));
-        self.grants.insert(place, Grant { id: grant, source, amount, left: amount, expires_at });
+        let (left, frozen, number) = (amount, Credits::ZERO, self.granted);
+        self.grants.insert(place, Grant { id: grant, source, amount, left, frozen, expires_at, number });
+        self.granted = self.granted.saturating_add(1);
         self.balance = balance;
     }
 
     fn take_out(&mut self, from_grants: &[Taken], balance: Credits) {
+        self.change(from_grants.iter().map(|taken| (taken.grant, taken)), |known, taken| known.left = taken.left);
+        self.balance = balance;
+    }
+
+    fn set_aside(&mut self, held: &Held) {
+        self.change(held.from.iter().map(|taken| (taken.grant, taken)), |known, taken| {
+            known.left = taken.left;
+            known.frozen = known.frozen.checked_add(taken.amount).unwrap_or(Credits::MAX);
+        });
+        self.frozen = held.frozen;
+    }
+
+    fn let_go(&mut self, settled: &Settled) {
+        self.change(settled.parts.iter().map(|part| (part.grant, part)), |known, part| {
+            known.left = part.left;
+            known.frozen = part.still_held(known.frozen);
+        });
+        self.balance = settled.balance;
+        self.frozen = settled.frozen;
+    }
+
+    /// Grants are named in spending order, so each search goes on where the last one ended; it starts over because an
+    /// event must find its grants even if the order of spending is decided otherwise one day.
+    fn change<T>(&mut self, named: impl IntoIterator<Item = (GrantId, T)>, change: impl Fn(&mut Grant, T)) {
         let mut used_up = false;
         let mut next = 0;
-        for Taken { grant, left, .. } in from_grants {
-            // Grants are listed in spending order, so each search goes on where the last one ended; it starts over
-            // because an event must be found its grants even if the order of spending is decided otherwise one day.
+        for (grant, part) in named {
             let from = |place: usize| self.grants.iter().enumerate().skip(place);
-            let Some((place, _)) = from(next).chain(from(0)).find(|(_, known)| known.id == *grant) else {
+            let Some((place, _)) = from(next).chain(from(0)).find(|(_, known)| known.id == grant) else {
                 continue;
             };
             if let Some(known) = self.grants.get_mut(place) {
-                known.left = *left;
-                used_up |= left.is_zero();
+                change(known, part);
+                used_up |= known.is_used_up();
             }
             next = place;
         }
         if used_up {
-            self.grants.retain(|grant| !grant.left.is_zero());
+            self.grants.retain(|grant| !grant.is_used_up());
         }
-        self.balance = balance;
     }
 }
 
 impl Decider for CreditAccount {
     const KIND: AggregateKind = AggregateKind::CreditAccount;
-    const SCHEMA: i32 = 1;
+    const SCHEMA: i32 = 2;
 
     type Command = CreditAccountCommand;
     type Event = CreditAccountEvent;
@@ -119,12 +187,22 @@ impl Decider for CreditAccount {
             CreditAccountEvent::Granted(granted) => self.add(granted),
             CreditAccountEvent::Spent(spent) => self.take_out(&spent.from, spent.balance),
             CreditAccountEvent::Deducted(deducted) => self.take_out(&deducted.from, deducted.balance),
-            CreditAccountEvent::Overdrawn(_)
-            | CreditAccountEvent::Repaid(_)
-            | CreditAccountEvent::Held(_)
-            | CreditAccountEvent::Settled(_)
-            | CreditAccountEvent::Expired(_)
-            | CreditAccountEvent::ClawedBack(_) => {}
+            // The balance stays: what there was has been spent before.
+            CreditAccountEvent::Overdrawn(overdrawn) => self.shortfall = overdrawn.shortfall,
+            CreditAccountEvent::Repaid(repaid) => {
+                self.take_out(&repaid.from, repaid.balance);
+                self.shortfall = repaid.shortfall;
+            }
+            CreditAccountEvent::Held(held) => self.set_aside(held),
+            CreditAccountEvent::Settled(settled) => self.let_go(settled),
+            CreditAccountEvent::Expired(expired) => {
+                self.change([(expired.grant, ())], |known, ()| known.left = Credits::ZERO);
+                self.balance = expired.balance;
+            }
+            CreditAccountEvent::ClawedBack(clawed_back) => {
+                self.take_out(&clawed_back.from, clawed_back.balance);
+                self.shortfall = clawed_back.shortfall;
+            }
         }
     }
 }

@@ -79,27 +79,28 @@ impl Decider for Delivery {
                     given_up: false,
                 });
             }
-            (Self::Requested(progress), event) => progress.apply(event),
             (Self::NotRequested, _) => {}
+            (Self::Requested(progress), DeliveryEvent::KeyCreated(key)) => {
+                progress.key = Some(key.clone());
+                progress.go_on_to(Some(DeliveryStep::SendMail));
+            }
+            (Self::Requested(progress), DeliveryEvent::MailSent(MailSent { message_id: _, at: _ })) => {
+                progress.go_on_to(None);
+            }
+            (Self::Requested(progress), DeliveryEvent::AttemptFailed(AttemptFailed { attempt, .. })) => {
+                progress.failed = *attempt;
+            }
+            (Self::Requested(progress), DeliveryEvent::GivenUp(GivenUp { step: _, attempts: _, at: _ })) => {
+                progress.given_up = true;
+            }
+            (Self::Requested(progress), DeliveryEvent::Retried(Retried { step, at: _ })) => {
+                progress.go_on_to(Some(*step));
+            }
         }
     }
 }
 
 impl Progress {
-    fn apply(&mut self, event: &DeliveryEvent) {
-        match event {
-            DeliveryEvent::Requested(_) => {}
-            DeliveryEvent::KeyCreated(key) => {
-                self.key = Some(key.clone());
-                self.go_on_to(Some(DeliveryStep::SendMail));
-            }
-            DeliveryEvent::MailSent(MailSent { message_id: _, at: _ }) => self.go_on_to(None),
-            DeliveryEvent::AttemptFailed(AttemptFailed { attempt, .. }) => self.failed = *attempt,
-            DeliveryEvent::GivenUp(GivenUp { step: _, attempts: _, at: _ }) => self.given_up = true,
-            DeliveryEvent::Retried(Retried { step, at: _ }) => self.go_on_to(Some(*step)),
-        }
-    }
-
     fn go_on_to(&mut self, next: Option<DeliveryStep>) {
         self.next = next;
         self.failed = 0;

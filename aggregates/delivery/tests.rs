@@ -220,3 +220,11 @@ fn a_step_is_written_as_it_is_said() {
         assert_eq!(serde_json::to_string(&step).unwrap(), format!("{:?}", step.as_str()));
     }
 }
+
+/// The log never holds such a thing; whatever reads it must not fall over it.
+#[test]
+fn an_event_out_of_turn_changes_nothing() {
+    assert_eq!(given([key_created()]).state(), Delivery::NotRequested);
+    let twice = given([requested(), key_created(), requested()]).state();
+    assert_eq!(twice.progress().unwrap().next, Some(CreateKey));
+}

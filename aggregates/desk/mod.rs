@@ -279,12 +279,11 @@ impl View<'_> {
     fn keep(self) {
         let Desk { places, changing, touched, .. } = &mut *self.desk;
         for id in changing.drain(..) {
-            if let Some(place) = places.get_mut(&id) {
-                let before = place.before.take();
-                if place.baseline.is_none() {
-                    place.baseline = before;
-                    touched.push(id);
-                }
+            let Some(place) = places.get_mut(&id) else { continue };
+            let before = place.before.take();
+            if place.baseline.is_none() {
+                place.baseline = before;
+                touched.push(id);
             }
         }
     }

@@ -342,3 +342,33 @@ fn the_catalogue_is_in_its_own_account_and_nothing_else_is() {
     assert_eq!(system.decide(now(), &[grant(1, 1)]), wrong());
     assert_eq!(versions(&system.decide(now(), &[create]).unwrap()), [(AggregateKind::Product, 1, "created")]);
 }
+
+#[test]
+fn a_desk_says_what_lies_on_it() {
+    let mut desk = Desk::new(ACCOUNT);
+    assert!(desk.is_empty());
+    let credits = AggregateId::credit_account(ACCOUNT);
+    desk.put(credits, empty(AggregateKind::CreditAccount));
+    assert_eq!((desk.len(), desk.is_empty()), (1, false));
+    // What was recorded elsewhere is put in its place, and is no change of ours.
+    desk.slot_mut(&credits).unwrap().version = 3;
+    assert_eq!((desk.slot(&credits).unwrap().version, desk.touched().count()), (3, 0));
+    assert!(desk.slot_mut(&AggregateId::holdings(ACCOUNT)).is_none());
+}
+
+/// Looks at two aggregates by id, whatever they are.
+struct Look;
+
+impl Decide for Look {
+    fn decide(&self, view: &mut View<'_>) -> Result<(), Halt> {
+        let credits = view.state(AggregateId::credit_account(ACCOUNT))?;
+        assert_eq!(credits.kind(), AggregateKind::CreditAccount);
+        view.state(AggregateId::customer(ACCOUNT)).map(|_| ())
+    }
+}
+
+#[test]
+fn an_aggregate_of_any_kind_can_be_looked_at_once_it_is_there() {
+    let missing = Halt::Missing(vec![AggregateId::customer(ACCOUNT)]);
+    assert_eq!(desk().decide_with(now(), &Look), Err(missing));
+}

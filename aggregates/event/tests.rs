@@ -23,6 +23,13 @@ fn whole_json(event: &Event) -> Value {
 }
 
 #[test]
+fn no_kind_of_event_is_read_by_a_name_it_does_not_have() {
+    for kind in AggregateKind::ALL.iter().copied() {
+        assert!(Event::parse(kind, "happened", "{}").is_none(), "{kind}");
+    }
+}
+
+#[test]
 fn the_stored_json_of_every_event_stays_as_it_is() {
     for (event, json) in stored() {
         assert_eq!(event.payload().unwrap(), json);

@@ -12,6 +12,8 @@
 mod command;
 mod error;
 mod event;
+#[cfg(test)]
+mod tests;
 mod units;
 
 use chrono::{DateTime, Utc};
@@ -20,6 +22,7 @@ use serde::{Deserialize, Serialize};
 pub use self::command::{HoldCommand, Release, ReleaseReason, Reserve, Settle};
 pub use self::error::HoldError;
 pub use self::event::{HeldCredits, HeldQuota, HoldEvent, Released, Reserved, Settled};
+pub use self::units::HOLD_DAYS_MAX;
 use crate::decider::Decider;
 use crate::events::cqrs_aggregate;
 use crate::kinds::AggregateKind;
@@ -32,6 +35,16 @@ pub enum Hold {
     Open(Reserved),
     Settled(Reserved, Settled),
     Released(Reserved, Released),
+}
+
+impl Hold {
+    /// What was set aside, whatever has become of it; `None` before.
+    pub fn reserved(&self) -> Option<&Reserved> {
+        match self {
+            Self::NotReserved => None,
+            Self::Open(reserved) | Self::Settled(reserved, _) | Self::Released(reserved, _) => Some(reserved),
+        }
+    }
 }
 
 impl Decider for Hold {

@@ -91,6 +91,10 @@ impl Holdings {
         self.packages.iter().filter(move |held| held.product == product && at < held.ends_at)
     }
 
+    pub fn has_package(&self, package: UserPackageId) -> bool {
+        self.held(package).is_some()
+    }
+
     pub fn current_license(&self) -> Option<LicenseChosen> {
         self.current_license
     }

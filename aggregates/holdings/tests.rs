@@ -66,3 +66,142 @@ fn what_has_ended_is_forgotten_when_something_is_added() {
     .state();
     assert_eq!(holdings.packages.iter().map(|held| held.package.uuid().as_u128()).collect::<Vec<_>>(), [2, 3]);
 }
+
+fn package(number: u128) -> UserPackageId {
+    id(number, UserPackageId::from_uuid)
+}
+
+fn moved(number: u128, starts_at: &str, ends_at: &str) -> HoldingsEvent {
+    let (starts_at, ends_at) = (time(starts_at), time(ends_at));
+    HoldingsEvent::PackageMoved(PackageMoved { package: package(number), starts_at, ends_at })
+}
+
+fn move_to(number: u128, starts_at: &str, ends_at: &str) -> HoldingsCommand {
+    let (starts_at, ends_at) = (time(starts_at), time(ends_at));
+    HoldingsCommand::MovePackage { package: package(number), starts_at, ends_at }
+}
+
+#[test]
+fn a_package_that_moves_takes_its_new_turn() {
+    let holdings =
+        given([added(held(1, START, "2026-01-10T06:00:00Z")), added(held(2, START, "2026-01-20T06:00:00Z"))])
+            .when(time(START), move_to(1, START, "2026-01-30T06:00:00Z"))
+            .then([moved(1, START, "2026-01-30T06:00:00Z")])
+            .when(time(START), move_to(1, START, "2026-01-30T06:00:00Z"))
+            .then_nothing()
+            .state();
+    assert_eq!(running(&holdings, "2026-01-06T00:00:00Z"), [2, 1]);
+    assert_eq!(running(&holdings, "2026-01-25T00:00:00Z"), [1]);
+}
+
+#[test]
+fn what_is_not_here_is_neither_moved_nor_removed() {
+    given([])
+        .when(time(START), move_to(1, START, "2026-01-30T06:00:00Z"))
+        .then_nothing()
+        .when(time(START), HoldingsCommand::RemovePackage { package: package(1) })
+        .then_nothing();
+    // Whatever an event says.
+    let holdings = given([moved(1, START, "2026-01-30T06:00:00Z")]).state();
+    assert_eq!(holdings, Holdings::default());
+}
+
+#[test]
+fn a_package_is_removed_once() {
+    let gone = HoldingsEvent::PackageRemoved(PackageRemoved { package: package(1) });
+    let holdings =
+        given([added(held(1, START, "2026-01-10T06:00:00Z")), added(held(2, START, "2026-01-20T06:00:00Z"))]);
+    assert!(
+        holdings
+            .when(time(START), HoldingsCommand::RemovePackage { package: package(9) })
+            .then_nothing()
+            .state()
+            .has_package(package(1))
+    );
+    let holdings =
+        given([added(held(1, START, "2026-01-10T06:00:00Z")), added(held(2, START, "2026-01-20T06:00:00Z"))])
+            .when(time(START), HoldingsCommand::RemovePackage { package: package(1) })
+            .then([gone])
+            .when(time(START), HoldingsCommand::RemovePackage { package: package(1) })
+            .then_nothing()
+            .state();
+    assert!(!holdings.has_package(package(1)) && holdings.has_package(package(2)));
+}
+
+#[test]
+fn what_has_not_ended_of_a_product_includes_what_has_not_started() {
+    let of_another = HeldPackage { product: ProductId::numbered(2), ..held(4, START, "2026-01-30T06:00:00Z") };
+    let holdings = given([
+        added(held(1, START, "2026-01-10T06:00:00Z")),
+        HoldingsEvent::PackageAdded(PackageAdded {
+            package: package(2),
+            product: ProductId::numbered(1),
+            starts_at: time("2026-01-10T06:00:00Z"),
+            ends_at: time("2026-01-20T06:00:00Z"),
+            at: time(START),
+        }),
+        added(held(3, START, "2026-01-06T06:00:00Z")),
+        added(of_another),
+    ])
+    .state();
+    let unended = |at| {
+        let held = holdings.unended(ProductId::numbered(1), time(at));
+        held.map(|held| held.package.uuid().as_u128()).collect::<Vec<_>>()
+    };
+    assert_eq!(unended(START), [3, 1, 2]);
+    assert_eq!(unended("2026-01-06T06:00:00Z"), [1, 2]);
+    assert_eq!(unended("2026-01-20T06:00:00Z"), [0; 0]);
+}
+
+fn license(number: u128) -> LicenseId {
+    id(number, LicenseId::from_uuid)
+}
+
+fn chosen(number: u128) -> LicenseChosen {
+    LicenseChosen { license: license(number), home: crate::spec::ACCOUNT }
+}
+
+#[test]
+fn one_license_is_the_current_one() {
+    let removed = |number| HoldingsEvent::LicenseRemoved(LicenseRemoved { license: license(number) });
+    let holdings = given([])
+        .when(time(START), HoldingsCommand::RemoveLicense { license: license(1) })
+        .then_nothing()
+        .when(time(START), HoldingsCommand::ChooseLicense(chosen(1)))
+        .then([HoldingsEvent::LicenseChosen(chosen(1))])
+        .when(time(START), HoldingsCommand::ChooseLicense(chosen(1)))
+        .then_nothing()
+        .when(time(START), HoldingsCommand::ChooseLicense(chosen(2)))
+        .then([HoldingsEvent::LicenseChosen(chosen(2))])
+        .when(time(START), HoldingsCommand::RemoveLicense { license: license(1) })
+        .then_nothing()
+        .state();
+    assert_eq!(holdings.current_license(), Some(chosen(2)));
+    let holdings = given([HoldingsEvent::LicenseChosen(chosen(2))])
+        .when(time(START), HoldingsCommand::RemoveLicense { license: license(2) })
+        .then([removed(2)])
+        .state();
+    assert_eq!(holdings.current_license(), None);
+}
+
+#[test]
+fn subscriptions_are_listed_oldest_first_and_each_once() {
+    let subscription = |number| id(number, SubscriptionId::from_uuid);
+    let add = |number| HoldingsCommand::AddSubscription { subscription: subscription(number) };
+    let remove = |number| HoldingsCommand::RemoveSubscription { subscription: subscription(number) };
+    let added = |number| HoldingsEvent::SubscriptionAdded(SubscriptionAdded { subscription: subscription(number) });
+    let holdings = given([])
+        .when(time(START), remove(2))
+        .then_nothing()
+        .when(time(START), add(2))
+        .then([added(2)])
+        .when(time(START), add(1))
+        .then([added(1)])
+        .when(time(START), add(2))
+        .then_nothing();
+    let holdings = holdings.state();
+    assert_eq!(holdings.subscriptions(), [subscription(2), subscription(1)]);
+    let removed = HoldingsEvent::SubscriptionRemoved(SubscriptionRemoved { subscription: subscription(2) });
+    let holdings = given([added(2), added(1)]).when(time(START), remove(2)).then([removed]).state();
+    assert_eq!(holdings.subscriptions(), [subscription(1)]);
+}

@@ -41,7 +41,9 @@ pub enum LicenseCommand {
     Revoke {
         reason: String,
     },
+    /// In the words of the owner, or of the buyer while nobody has used it.
     Annotate {
+        by: AccountKey,
         sealed: Option<String>,
     },
 }

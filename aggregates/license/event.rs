@@ -81,10 +81,11 @@ pub struct Revoked {
     pub at: DateTime<Utc>,
 }
 
-/// In its owner's words, encrypted.
+/// In somebody's words, encrypted under the key of their account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Annotated {
+    pub by: AccountKey,
     /// None: the note was taken away.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sealed: Option<String>,

@@ -76,7 +76,7 @@ mod tests {
     #[test]
     fn a_number_is_the_time_in_utc_and_eight_random_digits() {
         let number = OrderNumber::new(time("2026-01-05T14:07:09+08:00"), 0xbeef);
-        assert_eq!(number.as_str(), "ORD202601050607090000beef");
+        assert_eq!((number.as_str(), number.to_string()), ("ORD202601050607090000beef", number.as_str().to_owned()));
         assert_eq!(number.as_str().parse(), Ok(number.clone()));
         assert_eq!(serde_json::from_str::<OrderNumber>(&serde_json::to_string(&number).unwrap()).unwrap(), number);
     }

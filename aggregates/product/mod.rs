@@ -60,7 +60,7 @@ impl Product {
 
 impl Decider for Product {
     const KIND: AggregateKind = AggregateKind::Product;
-    const SCHEMA: i32 = 1;
+    const SCHEMA: i32 = 2;
 
     type Command = ProductCommand;
     type Event = ProductEvent;

@@ -1,5 +1,7 @@
 use super::*;
 use crate::credits::Credits;
+use crate::feature::Feature;
+use crate::ids::SubscriptionId;
 use crate::money::{Currency, Money};
 use crate::spec::{Given, time};
 use crate::user_package::{DayRule, UserPackageError};
@@ -169,4 +171,134 @@ fn a_package_that_could_not_be_activated_is_not_sold() {
         refused(ProductContent { kind, ..content() }, error.into());
     }
     accepted(ProductContent { kind: terms(most, 1), ..content() });
+}
+
+fn credit_pack(credits: u32, valid_days: Option<u32>) -> ProductKind {
+    ProductKind::CreditPack(CreditPackTerms { credits: Credits::whole(credits), valid_days })
+}
+
+fn plan() -> PlanTerms {
+    PlanTerms {
+        period: Period::Months(1),
+        credits: Credits::whole(10),
+        valid_days: None,
+        upgrade_policy: UpgradePolicy::NextCycle,
+        grace_days: DEFAULT_GRACE_DAYS,
+    }
+}
+
+/// Of whatever kind: it is not sold.
+fn not_sold(kind: ProductKind, error: ProductError) {
+    given([]).when(now(), ProductCommand::Create(ProductContent { kind, ..content() })).then_refused(error);
+}
+
+fn sold(kind: ProductKind) {
+    accepted(ProductContent { kind, ..content() });
+}
+
+#[test]
+fn a_license_has_uses_and_features() {
+    let license = |uses, features: &[Feature]| {
+        ProductKind::License(LicenseTerms { uses, features: features.iter().copied().collect() })
+    };
+    not_sold(license(0, &[Feature::EmailVerify]), ProductError::BadLicenseTerms);
+    not_sold(license(100, &[]), ProductError::BadLicenseTerms);
+    sold(license(1, &[Feature::EmailVerify]));
+    sold(license(u32::MAX, Feature::ALL));
+}
+
+#[test]
+fn a_credit_pack_has_credits_that_are_valid_for_days_or_for_ever() {
+    for kind in [credit_pack(0, None), credit_pack(1, Some(0)), credit_pack(1, Some(36_501))] {
+        not_sold(kind, ProductError::BadCredits);
+    }
+    for kind in [credit_pack(1, None), credit_pack(u32::MAX, Some(1)), credit_pack(1, Some(36_500))] {
+        sold(kind);
+    }
+}
+
+#[test]
+fn a_plan_has_a_period_and_credits_for_it() {
+    let with = |change: fn(&mut PlanTerms)| {
+        let mut plan = plan();
+        change(&mut plan);
+        ProductKind::Subscription(plan)
+    };
+    for kind in [
+        with(|plan| plan.period = Period::Months(0)),
+        with(|plan| plan.period = Period::Months(121)),
+        with(|plan| plan.period = Period::Days(0)),
+        with(|plan| plan.period = Period::Days(36_501)),
+        with(|plan| plan.grace_days = 366),
+    ] {
+        not_sold(kind, ProductError::BadPeriod);
+    }
+    not_sold(with(|plan| plan.credits = Credits::ZERO), ProductError::BadCredits);
+    not_sold(with(|plan| plan.valid_days = Some(0)), ProductError::BadCredits);
+    for kind in [
+        with(|plan| plan.period = Period::Months(120)),
+        with(|plan| plan.period = Period::Days(1)),
+        with(|plan| plan.grace_days = 0),
+        with(|plan| plan.upgrade_policy = UpgradePolicy::Immediate),
+    ] {
+        sold(kind);
+    }
+}
+
+#[test]
+fn a_change_of_plan_is_no_product() {
+    let change = PlanChangeTerms {
+        subscription: SubscriptionId::from_uuid(uuid::Uuid::nil()),
+        plan: plan(),
+        price: money(1, "CNY"),
+        from: ProductId::numbered(1),
+    };
+    not_sold(ProductKind::PlanChange(change), ProductError::NotForSale);
+    assert_eq!(check_kind(&ProductKind::PlanChange(change)), Ok(()), "an order may be for one");
+}
+
+#[test]
+fn a_product_stays_what_it_is() {
+    let kinds = [
+        terms(Credits::whole(5), 30),
+        ProductKind::License(LicenseTerms { uses: 1, features: [Feature::EmailVerify].into_iter().collect() }),
+        credit_pack(1, None),
+        ProductKind::Subscription(plan()),
+    ];
+    for (place, kind) in kinds.iter().enumerate() {
+        let was = ProductContent { kind: *kind, ..content() };
+        let other = ProductContent { kind: kinds[(place + 1) % kinds.len()], ..content() };
+        given([ProductEvent::Created(was)])
+            .when(now(), ProductCommand::Change(other))
+            .then_refused(ProductError::KindChanged);
+    }
+}
+
+#[test]
+fn a_code_never_changes() {
+    let with = |code: Option<&str>| ProductContent { code: code.map(|code| code.parse().unwrap()), ..content() };
+    for (before, after) in [(Some("basic"), Some("pro")), (Some("basic"), None), (None, Some("basic"))] {
+        given([ProductEvent::Created(with(before))])
+            .when(now(), ProductCommand::Change(with(after)))
+            .then_refused(ProductError::CodeChanged);
+    }
+    let changed = ProductContent { sort_order: 7, ..with(Some("basic")) };
+    given([ProductEvent::Created(with(Some("basic")))])
+        .when(now(), ProductCommand::Change(changed.clone()))
+        .then([ProductEvent::Changed(changed)]);
+}
+
+#[test]
+fn what_happens_to_a_product_that_never_was_changes_nothing() {
+    for event in [ProductEvent::Changed(content()), off_sale(), ProductEvent::PutOnSale(PutOnSale {})] {
+        assert_eq!(given([event]).state(), Product::NotCreated);
+    }
+}
+
+#[test]
+fn terms_that_are_not_said_are_the_usual_ones() {
+    let package = r#"{"package":{"duration_days":30,"daily_limit":5000000}}"#;
+    assert_eq!(serde_json::from_str::<ProductKind>(package).unwrap(), terms(Credits::whole(5), 30));
+    let subscription = r#"{"subscription":{"period":{"months":1},"credits":10000000}}"#;
+    assert_eq!(serde_json::from_str::<ProductKind>(subscription).unwrap(), ProductKind::Subscription(plan()));
 }

@@ -15,7 +15,7 @@ use crate::holdings::HoldingsEvent;
 use crate::ids::{AggregateId, GrantId, OrderId, UserPackageId};
 use crate::money::Money;
 use crate::order::{Delivered, Fulfilled, OrderEvent, Paid, PaymentDuplicated, PaymentMismatched};
-use crate::user_package::UserPackageEvent;
+use crate::user_package::{Activated, UserPackageEvent};
 
 #[derive(Default)]
 pub(super) struct Books {
@@ -23,7 +23,8 @@ pub(super) struct Books {
     spent: i128,
     grants: BTreeMap<GrantId, i128>,
     packages: BTreeMap<AggregateId, Bought>,
-    held: BTreeSet<UserPackageId>,
+    /// From when to when, by the account's holdings.
+    held: BTreeMap<AggregateId, (DateTime<Utc>, DateTime<Utc>)>,
     orders: BTreeMap<OrderId, Ordered>,
     deliveries: BTreeSet<OrderId>,
 }
@@ -40,10 +41,19 @@ struct Ordered {
 
 struct Bought {
     daily_limit: i128,
+    /// Whatever was bought of it, given back since or not.
     days: i128,
     starts_at: DateTime<Utc>,
+    ends_at: DateTime<Utc>,
+    /// Orders that extended it.
+    extended: BTreeSet<OrderId>,
+    /// Orders that were given back.
+    shortened: BTreeSet<OrderId>,
     ended: bool,
-    paid: BTreeMap<NaiveDate, i128>,
+    revoked: bool,
+    used: BTreeMap<NaiveDate, i128>,
+    held: BTreeMap<NaiveDate, i128>,
+    left: i128,
 }
 
 impl Books {
@@ -51,10 +61,7 @@ impl Books {
         match &recorded.event {
             Event::CreditAccount(event) => self.enter_credits(event),
             Event::UserPackage(event) => self.enter_package(at, recorded.aggregate, event),
-            Event::Holdings(HoldingsEvent::PackageAdded(added)) => {
-                prop_assert!(self.held.insert(added.package), "held twice");
-                Ok(())
-            }
+            Event::Holdings(event) => self.enter_holdings(event),
             Event::Order(event) => self.enter_order(OrderId::from_uuid(recorded.aggregate.id), event),
             Event::Delivery(DeliveryEvent::Requested(requested)) => {
                 prop_assert!(self.deliveries.insert(requested.order), "delivered twice");
@@ -74,8 +81,38 @@ impl Books {
         for delivered in self.orders.values().flat_map(|ordered| &ordered.delivered) {
             prop_assert!(self.packages.contains_key(&AggregateId::user_package(*delivered)));
         }
-        let activated: BTreeSet<_> = self.packages.keys().map(|id| UserPackageId::from_uuid(id.id)).collect();
-        prop_assert_eq!(&activated, &self.held, "whatever was activated is found by charges");
+        for (package, bought) in self.packages.iter().filter(|(_, bought)| !bought.revoked) {
+            let held = self.held.get(package);
+            prop_assert!(held.is_some(), "whatever was activated is found by charges");
+            // What was shortened until now may have been forgotten before, and needs not be found.
+            let is_found = held == Some(&(bought.starts_at, bought.ends_at));
+            prop_assert!(is_found || !bought.shortened.is_empty(), "a package is found when it runs");
+        }
+        Ok(())
+    }
+
+    fn enter_holdings(&mut self, event: &HoldingsEvent) -> Result<(), TestCaseError> {
+        let run = |starts_at, ends_at| Some((starts_at, ends_at));
+        let (package, before, after) = match event {
+            HoldingsEvent::PackageAdded(added) => {
+                let id = AggregateId::user_package(added.package);
+                (id, self.held.get(&id).copied(), run(added.starts_at, added.ends_at))
+            }
+            HoldingsEvent::PackageMoved(moved) => {
+                let id = AggregateId::user_package(moved.package);
+                (id, self.held.get(&id).copied(), run(moved.starts_at, moved.ends_at))
+            }
+            HoldingsEvent::PackageRemoved(removed) => {
+                let id = AggregateId::user_package(removed.package);
+                (id, self.held.get(&id).copied(), None)
+            }
+            other => return Err(TestCaseError::fail(format!("nobody asked for {other:?}"))),
+        };
+        prop_assert_ne!(before, after, "nothing is said twice");
+        match after {
+            Some(after) => self.held.insert(package, after),
+            None => self.held.remove(&package),
+        };
         Ok(())
     }
 
@@ -145,46 +182,112 @@ impl Books {
         package: AggregateId,
         event: &UserPackageEvent,
     ) -> Result<(), TestCaseError> {
+        if let UserPackageEvent::Activated(activated) = event {
+            let bought = Bought::new(activated);
+            prop_assert_eq!(bought.left, bought.daily_limit * bought.days);
+            prop_assert_eq!(bought.ends_at - bought.starts_at, days(activated.duration_days));
+            prop_assert!(self.packages.insert(package, bought).is_none(), "activated twice");
+            return Ok(());
+        }
+        let bought = self.packages.get_mut(&package).unwrap();
         match event {
-            UserPackageEvent::Activated(activated) => {
-                let bought = Bought {
-                    daily_limit: micros(activated.daily_limit),
-                    days: activated.duration_days.into(),
-                    starts_at: activated.starts_at,
-                    ended: false,
-                    paid: BTreeMap::new(),
-                };
-                prop_assert_eq!(micros(activated.left), bought.daily_limit * bought.days);
-                prop_assert!(self.packages.insert(package, bought).is_none(), "activated twice");
-            }
+            UserPackageEvent::Activated(_) => {}
             UserPackageEvent::Consumed(consumed) => {
-                let bought = self.packages.get_mut(&package).unwrap();
-                prop_assert!(
-                    at >= bought.starts_at && at < bought.ends_at() && !bought.ended,
-                    "paid while not running"
-                );
-                let newest = bought.paid.last_key_value().map(|(day, _)| *day);
-                prop_assert!(newest.is_none_or(|newest| newest <= consumed.day), "days move forward");
-                let day = bought.paid.entry(consumed.day).or_default();
-                *day += micros(consumed.amount);
-                prop_assert!(*day <= bought.daily_limit, "a day paid more than its quota");
-                prop_assert_eq!(micros(consumed.day_left), bought.daily_limit - *day);
-                let all: i128 = bought.paid.values().sum();
-                prop_assert!(all <= bought.daily_limit * bought.days, "a package paid more than was bought");
-                prop_assert_eq!(micros(consumed.left), bought.daily_limit * bought.days - all);
+                bought.pays(at, consumed.day)?;
+                *bought.used.entry(consumed.day).or_default() += micros(consumed.amount);
+                bought.left -= micros(consumed.amount);
+                bought.comes_to(consumed.day, consumed.day_left, consumed.left)?;
+            }
+            UserPackageEvent::Held(held) => {
+                bought.pays(at, held.day)?;
+                *bought.held.entry(held.day).or_default() += micros(held.amount);
+                bought.left -= micros(held.amount);
+                bought.comes_to(held.day, held.day_left, held.left)?;
+            }
+            UserPackageEvent::Settled(settled) => {
+                let held = bought.held.get_mut(&settled.day).unwrap();
+                *held -= micros(settled.amount) + micros(settled.returned);
+                prop_assert!(*held >= 0, "more was settled than was held");
+                *bought.used.entry(settled.day).or_default() += micros(settled.amount);
+                let all = bought.left + micros(settled.returned);
+                // Where days were given back that had been used, what comes back makes up for them first.
+                prop_assert!(bought.shortened.is_empty() || micros(settled.left) <= all);
+                bought.left = if bought.shortened.is_empty() { all } else { micros(settled.left) };
+                bought.comes_to(settled.day, settled.day_left, settled.left)?;
+            }
+            UserPackageEvent::Extended(extended) => {
+                prop_assert!(at < bought.ends_at && !bought.ended && !bought.revoked);
+                prop_assert!(bought.extended.insert(extended.order), "extended twice");
+                bought.days += i128::from(extended.days);
+                bought.left += bought.daily_limit * i128::from(extended.days);
+                prop_assert_eq!(extended.ends_at, bought.ends_at + days(extended.days));
+                prop_assert_eq!(micros(extended.left), bought.left);
+                bought.ends_at = extended.ends_at;
+            }
+            UserPackageEvent::Shortened(shortened) => {
+                prop_assert!(bought.shortened.insert(shortened.order), "given back twice");
+                prop_assert!(!bought.revoked && bought.shortened.len() <= bought.extended.len(), "one is left");
+                bought.left = (bought.left - bought.daily_limit * i128::from(shortened.days)).max(0);
+                prop_assert_eq!(micros(shortened.left), bought.left);
+                let sooner = bought.ends_at - days(shortened.days);
+                prop_assert_eq!(shortened.ends_at, sooner.max(at).min(bought.ends_at));
+                bought.ends_at = shortened.ends_at;
+            }
+            UserPackageEvent::Moved(moved) => {
+                prop_assert!(at <= moved.starts_at && moved.starts_at < bought.starts_at && !bought.revoked);
+                prop_assert_eq!(moved.ends_at - moved.starts_at, bought.ends_at - bought.starts_at);
+                (bought.starts_at, bought.ends_at) = (moved.starts_at, moved.ends_at);
+            }
+            UserPackageEvent::Revoked(_) => {
+                prop_assert!(!std::mem::replace(&mut bought.revoked, true), "revoked twice");
             }
             UserPackageEvent::Expired(_) => {
-                let bought = self.packages.get_mut(&package).unwrap();
-                prop_assert!(at >= bought.ends_at() && !std::mem::replace(&mut bought.ended, true));
+                prop_assert!(at >= bought.ends_at && !bought.revoked && !std::mem::replace(&mut bought.ended, true));
             }
-            _ => {}
         }
         Ok(())
     }
 }
 
+fn days(count: u32) -> TimeDelta {
+    TimeDelta::days(count.into())
+}
+
 impl Bought {
-    fn ends_at(&self) -> DateTime<Utc> {
-        self.starts_at + TimeDelta::days(self.days.try_into().unwrap())
+    fn new(activated: &Activated) -> Self {
+        Self {
+            daily_limit: micros(activated.daily_limit),
+            days: activated.duration_days.into(),
+            starts_at: activated.starts_at,
+            ends_at: activated.ends_at,
+            extended: BTreeSet::new(),
+            shortened: BTreeSet::new(),
+            ended: false,
+            revoked: false,
+            used: BTreeMap::new(),
+            held: BTreeMap::new(),
+            left: micros(activated.left),
+        }
+    }
+
+    /// It may pay now, and of this day.
+    fn pays(&self, at: DateTime<Utc>, day: NaiveDate) -> Result<(), TestCaseError> {
+        let runs = at >= self.starts_at && at < self.ends_at;
+        prop_assert!(runs && !self.ended && !self.revoked, "paid while not running");
+        let newest = self.used.keys().chain(self.held.keys()).max();
+        prop_assert!(newest.is_none_or(|newest| *newest <= day), "days move forward");
+        Ok(())
+    }
+
+    /// What the event says is left of the day and in all.
+    fn comes_to(&self, day: NaiveDate, day_left: Credits, left: Credits) -> Result<(), TestCaseError> {
+        let of = |days: &BTreeMap<NaiveDate, i128>| days.get(&day).copied().unwrap_or_default();
+        let of_day = of(&self.used) + of(&self.held);
+        prop_assert!(of_day <= self.daily_limit, "a day paid more than its quota");
+        prop_assert_eq!(micros(day_left), self.daily_limit - of_day);
+        prop_assert_eq!(micros(left), self.left);
+        let all: i128 = self.used.values().chain(self.held.values()).sum();
+        prop_assert!(all + self.left <= self.daily_limit * self.days, "a package paid more than was bought");
+        Ok(())
     }
 }

@@ -23,7 +23,7 @@ use crate::event::Event;
 use crate::ids::{AggregateId, DeliveryId, GrantId, OrderId, ProductId, UserPackageId};
 use crate::money::{Currency, Money};
 use crate::order::{OrderCommand, Payment, PlaceOrder};
-use crate::product::{PackageTerms, ProductKind};
+use crate::product::{Again, PackageTerms, ProductKind};
 use crate::spec::{ACCOUNT, id, time};
 use crate::state::State;
 use crate::take_payment::TakePayment;
@@ -62,9 +62,9 @@ fn command() -> impl Strategy<Value = Command> {
         2 => amount().prop_map(|amount| {
             Command::CreditAccount(CreditAccountCommand::Spend { amount, meter: None, reference: None })
         }),
-        1 => (package(), amount(), 1..4_u32, zone(), rule).prop_map(|(package, daily_limit, duration_days, time_zone, day)| {
+        1 => (package(), amount(), 1..4_u32, zone(), rule, prop::option::of(moment())).prop_map(|(package, daily_limit, duration_days, time_zone, day, starts_at)| {
             let product = id(1, ProductId::from_uuid);
-            let activate = UserPackageCommand::Activate { product, daily_limit, duration_days, time_zone, day, starts_at: None };
+            let activate = UserPackageCommand::Activate { product, daily_limit, duration_days, time_zone, day, starts_at };
             Command::UserPackage(package, activate)
         }),
         2 => (package(), amount()).prop_map(|(package, amount)| {
@@ -74,9 +74,29 @@ fn command() -> impl Strategy<Value = Command> {
             Command::CreditAccount(CreditAccountCommand::Deduct { amount, reason: "by mistake".to_owned() })
         }),
         1 => package().prop_map(|package| Command::UserPackage(package, UserPackageCommand::Expire)),
+        3 => package_command(),
         5 => amount().prop_map(|amount| Command::Charge(Charge { amount, meter: None, reference: None, overdraft: crate::Overdraft::Refuse })),
         3 => order_command(),
     ]
+}
+
+/// Of packages that were bought, and of those that were activated by hand.
+fn package_command() -> impl Strategy<Value = Command> {
+    let any = || prop_oneof![package(), order().prop_map(UserPackageId::of_order)];
+    // One in three is not the package's own.
+    let any_order = || (100..=100 + ORDERS + 1).prop_map(|number| id(number, OrderId::from_uuid));
+    let reason = || "given back".to_owned();
+    let command = prop_oneof![
+        2 => (any_order(), 0..4_u32).prop_map(|(order, days)| UserPackageCommand::Extend { order, days }),
+        2 => any_order().prop_map(move |order| UserPackageCommand::TakeBack { order, reason: reason() }),
+        1 => moment().prop_map(|starts_at| UserPackageCommand::Move { starts_at }),
+        1 => Just(UserPackageCommand::Revoke { reason: reason() }),
+    ];
+    (any(), command).prop_map(|(package, command)| Command::UserPackage(package, command))
+}
+
+fn again() -> impl Strategy<Value = Again> {
+    prop::sample::select(&[Again::Extend, Again::Parallel, Again::Queue][..])
 }
 
 fn order() -> impl Strategy<Value = OrderId> {
@@ -88,12 +108,12 @@ fn yuan(minor: i64) -> Money {
 }
 
 fn order_command() -> impl Strategy<Value = Command> {
-    let place = (order(), moment(), 1..9_i64).prop_map(|(order, expires_at, daily_limit)| {
+    let place = (order(), moment(), 1..9_i64, again()).prop_map(|(order, expires_at, daily_limit, again)| {
         let terms = PackageTerms {
             duration_days: 2,
             daily_limit: Credits::from_micros(daily_limit).unwrap(),
             day: DayRule::Calendar,
-            again: crate::Again::Extend,
+            again,
         };
         let place = PlaceOrder {
             number: "ORD20260105060000deadbeef".parse().unwrap(),

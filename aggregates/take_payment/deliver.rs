@@ -13,7 +13,7 @@ use crate::license::{License, LicenseCommand, LicenseError, LicenseKey};
 use crate::order::{Delivered, Placed};
 use crate::product::{Again, CreditPackTerms, LicenseTerms, PackageTerms, PlanChangeTerms, PlanTerms, ProductKind};
 use crate::subscription::{Plan, Subscription, SubscriptionCommand};
-use crate::user_package::UserPackageCommand;
+use crate::user_package::{UserPackageCommand, later};
 
 pub(super) fn deliver(
     view: &mut View<'_>,
@@ -37,7 +37,7 @@ fn package(view: &mut View<'_>, order: OrderId, placed: &Placed, terms: &Package
     let new = UserPackageId::of_order(order);
     let delivery = AggregateId::delivery(DeliveryId::of_order(order));
     view.need([AggregateId::user_package(new), AggregateId::holdings(view.account()), delivery])?;
-    let user_package = match extended_by(view, placed, terms)? {
+    let user_package = match extended_by(view, order, placed, terms)? {
         Some(there) => {
             let extend = UserPackageCommand::Extend { order, days: terms.duration_days };
             ask_package(view, there, &extend)?;
@@ -50,6 +50,8 @@ fn package(view: &mut View<'_>, order: OrderId, placed: &Placed, terms: &Package
                 Again::Parallel => None,
                 Again::Extend | Again::Queue => last_end(view, placed.product)?,
             };
+            // What would end beyond all time does not wait.
+            let starts_at = starts_at.filter(|starts_at| later(*starts_at, duration_days).is_some());
             let (product, time_zone) = (placed.product, placed.time_zone);
             let activate =
                 UserPackageCommand::Activate { product, daily_limit, duration_days, time_zone, day, starts_at };
@@ -61,19 +63,23 @@ fn package(view: &mut View<'_>, order: OrderId, placed: &Placed, terms: &Package
     Ok(Delivered::UserPackage(user_package))
 }
 
-/// The package that this order makes longer, if it is to and there is one of the same terms: the last to end.
-fn extended_by(view: &View<'_>, placed: &Placed, terms: &PackageTerms) -> Result<Option<UserPackageId>, Halt> {
+/// The package that this order makes longer, if it is to: the last one to end, where that is of the same terms.
+fn extended_by(
+    view: &View<'_>,
+    order: OrderId,
+    placed: &Placed,
+    terms: &PackageTerms,
+) -> Result<Option<UserPackageId>, Halt> {
     if terms.again != Again::Extend {
         return Ok(None);
     }
-    let there: Vec<_> = view.holdings()?.unended(placed.product, view.at()).map(|held| held.package).collect();
-    view.need(there.iter().copied().map(AggregateId::user_package))?;
-    for package in there.into_iter().rev() {
-        if view.user_package(package)?.pays_as(terms, placed.time_zone) {
-            return Ok(Some(package));
-        }
-    }
-    Ok(None)
+    let Some(last) = view.holdings()?.unended(placed.product, view.at()).last().map(|held| held.package) else {
+        return Ok(None);
+    };
+    let there = view.user_package(last)?;
+    let extends =
+        there.pays_as(terms, placed.time_zone) && there.can_be_extended(view.at(), order, terms.duration_days);
+    Ok(extends.then_some(last))
 }
 
 fn last_end(view: &View<'_>, product: ProductId) -> Result<Option<DateTime<Utc>>, Halt> {

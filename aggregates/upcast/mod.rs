@@ -141,6 +141,18 @@ mod tests {
     }
 
     #[test]
+    fn an_event_that_cannot_be_raised_stays_as_it_is() {
+        let broken = Upcaster { f: |_| serde_json::from_str("not JSON"), ..steps()[1] };
+        let event = stored(AggregateKind::UserPackage, "1");
+        assert_eq!(broken.upcast(event).payload, json!({ "consumed": { "first": 7 } }));
+    }
+
+    #[test]
+    fn a_reader_through_cqrs_es_is_given_every_step() {
+        assert_eq!(for_cqrs_es().len(), UPCASTERS.len());
+    }
+
+    #[test]
     fn an_event_of_the_same_name_from_another_aggregate_is_left_alone() {
         let untouched = (json!({ "consumed": { "first": 7 } }), "1".to_owned());
         assert_eq!(read(stored(AggregateKind::CreditAccount, "1")), untouched);

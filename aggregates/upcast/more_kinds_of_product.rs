@@ -1,8 +1,6 @@
 //! Products used to be packages only. What was written then reads as before; the number was raised so that a release
 //! which knows nothing but packages does not take a newer log for a broken one.
 
-use serde_json::Value;
-
 use super::Upcaster;
 use crate::kinds::AggregateKind;
 

@@ -1,11 +1,12 @@
 //! Why a package refused. The codes are listed in `refusal.rs`.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use thiserror::Error;
 
 use super::DURATION_DAYS_MAX;
 use crate::credits::Credits;
 use crate::label::BadLabel;
+use crate::reason::BadReason;
 
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum UserPackageError {
@@ -31,6 +32,16 @@ pub enum UserPackageError {
     Ended { ended_at: DateTime<Utc> },
     #[error("this package runs until {ends_at}")]
     NotEnded { ends_at: DateTime<Utc> },
+    #[error("this package was revoked, and pays nothing any more")]
+    Revoked,
+    #[error("this package starts at {starts_at}; one that has not started can be moved to start sooner")]
+    NotSooner { starts_at: DateTime<Utc> },
+    #[error("this package was bought with other orders")]
+    NotItsOrder,
+    #[error("so much is not held of the quota of {day}")]
+    NotHeld { day: NaiveDate },
+    #[error(transparent)]
+    BadReason(#[from] BadReason),
     #[error("this package would run at a time that cannot be written down")]
     TimeOutOfRange,
 }
@@ -42,6 +53,7 @@ impl UserPackageError {
             Self::AmountIsZero => "E4002",
             Self::TooLarge => "E4003",
             Self::BadLabel(_) => "E4004",
+            Self::BadReason(_) => "E4005",
             Self::DailyLimitIsZero => "E4020",
             Self::DurationOutOfRange { .. } => "E4021",
             Self::TermsDiffer => "E4022",
@@ -50,6 +62,10 @@ impl UserPackageError {
             Self::Ended { .. } => "E4025",
             Self::TimeOutOfRange => "E4026",
             Self::NotEnded { .. } => "E4027",
+            Self::Revoked => "E4028",
+            Self::NotSooner { .. } => "E4029",
+            Self::NotItsOrder => "E4031",
+            Self::NotHeld { .. } => "E4032",
         }
     }
 }

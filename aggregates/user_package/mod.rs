@@ -1,13 +1,17 @@
 //! A package that one customer bought: so many days of a daily quota.
 //!
 //! ```text
-//!   (nothing) ── activate ──► active ── consume ──► active ── duration_days × 24 h ──► ended: pays nothing
-//!                                                                      └── expire ──► recorded as such
+//!   (nothing) ── activate ──► waiting ── starts_at ──► active ── consume ──► active ── ends_at ──► ended: pays nothing
+//!                               │ ▲ move: it starts sooner  ├── hold ──► set aside ── settle ──► used, or back again
+//!                               └─┘                         ├── extend ──► the end and the total move out
+//!                                                           ├── take back: one order of several ──► shortened
+//!                                                           └── take back the last one, revoke ──► revoked: pays nothing
 //! ```
 //!
 //! Three limits hold at once: a day never pays more than `daily_limit`, the whole package never more than
-//! `daily_limit × duration_days` (a one-day card bought at 14:00 touches two calendar days and is still one quota),
-//! and nothing is paid outside of the run.
+//! `daily_limit` × the days that were bought (a one-day card bought at 14:00 touches two calendar days and is still one
+//! quota), and nothing is paid outside of the run. What is held counts as paid until it is settled, and can be settled
+//! after midnight, the end and a revocation.
 //!
 //! A day is named by its date. For `Calendar` that is the local date, so whatever a time zone does to its clocks a new
 //! quota begins when the date changes. For `Anniversary` it is the local date of activation plus the number of whole
@@ -18,23 +22,29 @@ mod command;
 mod decide;
 mod error;
 mod event;
+mod quota;
+mod run;
 #[cfg(test)]
 mod tests;
+mod waiting;
 
-use chrono::{DateTime, Days, NaiveDate, Utc};
+use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
 pub use self::command::{DEFAULT_TIME_ZONE, DayRule, UserPackageCommand};
-pub(crate) use self::decide::check_terms;
+pub(crate) use self::decide::{check_terms, later};
 pub use self::error::UserPackageError;
 pub use self::event::{
     Activated, Consumed, Expired, Extended, Held, Moved, Revoked, Settled, Shortened, UserPackageEvent,
 };
+pub(crate) use self::quota::Quota;
+pub use self::run::Run;
+pub(crate) use self::waiting::move_up_waiting;
 use crate::credits::Credits;
 use crate::decider::Decider;
 use crate::events::cqrs_aggregate;
-use crate::ids::ProductId;
+use crate::ids::{OrderId, ProductId};
 use crate::kinds::AggregateKind;
 use crate::product::PackageTerms;
 
@@ -48,19 +58,6 @@ pub enum UserPackage {
     Activated(Run),
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Run {
-    terms: Terms,
-    starts_at: DateTime<Utc>,
-    ends_at: DateTime<Utc>,
-    /// The newest day that was paid from, and what it has left.
-    newest: Option<Day>,
-    left: Credits,
-    /// The end has been recorded.
-    expired: bool,
-}
-
 /// What was bought, and what makes a second activation the same one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -70,27 +67,6 @@ struct Terms {
     duration_days: u32,
     time_zone: Tz,
     day: DayRule,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Day {
-    date: NaiveDate,
-    left: Credits,
-}
-
-/// What a running package can pay at one moment, with every number its event will need.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Quota {
-    day: NaiveDate,
-    day_left: Credits,
-    in_all: Credits,
-}
-
-impl Quota {
-    pub(crate) fn left(&self) -> Credits {
-        self.day_left.min(self.in_all)
-    }
 }
 
 impl UserPackage {
@@ -108,7 +84,12 @@ impl UserPackage {
     }
 
     pub fn is_revoked(&self) -> bool {
-        false
+        matches!(self, Self::Activated(run) if run.revoked)
+    }
+
+    /// It was bought again with this order, whether or not that has been given back.
+    pub(crate) fn was_extended_by(&self, order: OrderId) -> bool {
+        matches!(self, Self::Activated(run) if run.extension(order).is_some())
     }
 
     /// It gives what these terms promise, days apart, so that more days can be added to it.
@@ -119,47 +100,20 @@ impl UserPackage {
     }
 
     pub(crate) fn quota(&self, at: DateTime<Utc>) -> Result<Quota, UserPackageError> {
+        self.activated()?.quota(at)
+    }
+
+    fn activated(&self) -> Result<&Run, UserPackageError> {
         match self {
             Self::NotActivated => Err(UserPackageError::NotActivated),
-            Self::Activated(run) => run.quota(at),
-        }
-    }
-}
-
-impl Run {
-    fn quota(&self, at: DateTime<Utc>) -> Result<Quota, UserPackageError> {
-        if at < self.starts_at {
-            return Err(UserPackageError::NotStarted { starts_at: self.starts_at });
-        }
-        // Also by a clock that is behind the one that said so.
-        if self.expired || at >= self.ends_at {
-            return Err(UserPackageError::Ended { ended_at: self.ends_at });
-        }
-
-        let date = self.date(at).ok_or(UserPackageError::TimeOutOfRange)?;
-        let today = match self.newest {
-            Some(newest) if date <= newest.date => newest,
-            Some(_) | None => Day { date, left: self.terms.daily_limit },
-        };
-        Ok(Quota { day: today.date, day_left: today.left, in_all: self.left })
-    }
-
-    /// The name of the day that `at`, a moment of the run, belongs to.
-    fn date(&self, at: DateTime<Utc>) -> Option<NaiveDate> {
-        let local = |moment: DateTime<Utc>| moment.with_timezone(&self.terms.time_zone).date_naive();
-        match self.terms.day {
-            DayRule::Calendar => Some(local(at)),
-            DayRule::Anniversary => {
-                let windows = u64::try_from(at.signed_duration_since(self.starts_at).num_days()).ok()?;
-                local(self.starts_at).checked_add_days(Days::new(windows))
-            }
+            Self::Activated(run) => Ok(run),
         }
     }
 }
 
 impl Decider for UserPackage {
     const KIND: AggregateKind = AggregateKind::UserPackage;
-    const SCHEMA: i32 = 2;
+    const SCHEMA: i32 = 3;
 
     type Command = UserPackageCommand;
     type Event = UserPackageEvent;
@@ -170,30 +124,10 @@ impl Decider for UserPackage {
     }
 
     fn apply(&mut self, event: &UserPackageEvent) {
-        match event {
-            UserPackageEvent::Activated(activated) => {
-                let Activated { product, daily_limit, duration_days, time_zone, day, starts_at, ends_at, left } =
-                    *activated;
-                let terms = Terms { product, daily_limit, duration_days, time_zone, day };
-                *self = Self::Activated(Run { terms, starts_at, ends_at, newest: None, left, expired: false });
-            }
-            UserPackageEvent::Consumed(consumed) => {
-                if let Self::Activated(run) = self {
-                    run.newest = Some(Day { date: consumed.day, left: consumed.day_left });
-                    run.left = consumed.left;
-                }
-            }
-            UserPackageEvent::Extended(_)
-            | UserPackageEvent::Shortened(_)
-            | UserPackageEvent::Moved(_)
-            | UserPackageEvent::Revoked(_)
-            | UserPackageEvent::Held(_)
-            | UserPackageEvent::Settled(_) => {}
-            UserPackageEvent::Expired(Expired { at: _ }) => {
-                if let Self::Activated(run) = self {
-                    run.expired = true;
-                }
-            }
+        match (self, event) {
+            (Self::Activated(run), event) => run.apply(event),
+            (package, UserPackageEvent::Activated(activated)) => *package = Self::Activated(Run::new(activated)),
+            (Self::NotActivated, _) => {}
         }
     }
 }

@@ -6,13 +6,14 @@
 //! catalogue.rs products                      usage.rs     charges
 //! sale.rs      place, open, cancel orders    payment.rs   money that arrived
 //! customer.rs  name and e-mail, sealed       metadata.rs  what a client wants kept with a charge
-//! error.rs     why it did not work
+//! licenses/    keys found, bound, used       error.rs     why it did not work
 //! ```
 
 mod catalogue;
 mod customer;
 mod error;
 pub mod ids;
+mod licenses;
 mod metadata;
 mod payment;
 mod sale;
@@ -23,6 +24,7 @@ use std::sync::Arc;
 
 pub use customer::Profile;
 pub use error::DispatchError;
+pub use licenses::{LicensePlace, LicenseUse, Standing, Taken as TakenUnits, USE_CLAIM, Wanted as WantedUse};
 pub use metadata::{BadMetadata, Metadata};
 pub use payment::{PaymentNotice, Taken};
 pub use sale::{Buyer, Purchase, Sale};

@@ -20,27 +20,36 @@ const WRAPPED_VERSION: u8 = 1;
 const SEALED_VERSION: &str = "v1.";
 const DERIVATION_SALT: &[u8] = b"billing-ledger vault v1";
 
-/// Wraps and unwraps the keys of accounts. Holds a key derived from `LEDGER_MASTER_KEY`, never the key itself.
-pub(super) struct MasterKey(RandomizedNonceKey);
+/// Wraps and unwraps the keys of accounts, and digests what the whole ledger looks things up by. Holds keys derived from
+/// `LEDGER_MASTER_KEY`, never the key itself.
+pub(super) struct MasterKey {
+    wrap: RandomizedNonceKey,
+    license_keys: hmac::Key,
+}
 
 impl MasterKey {
     pub(super) fn try_new(master_key: [u8; KEY_BYTES]) -> Result<Self, VaultError> {
         let master_key = Zeroizing::new(master_key);
         let wrapping = derive(&*master_key, b"wrap account keys")?;
-        Ok(Self(cipher(&wrapping)?))
+        let license_keys = derive(&*master_key, b"digest license keys")?;
+        Ok(Self { wrap: cipher(&wrapping)?, license_keys: hmac::Key::new(hmac::HMAC_SHA256, &*license_keys) })
+    }
+
+    pub(super) fn digest_license_key(&self, key: &str) -> String {
+        hex::encode(hmac::sign(&self.license_keys, key.as_bytes()))
     }
 
     /// A new random key for `account`, wrapped.
     pub(super) fn new_wrapped(&self, account: AccountKey) -> Result<Vec<u8>, VaultError> {
         let mut key = Zeroizing::new([0; KEY_BYTES]);
         rand::fill(&mut *key).map_err(|_| VaultError::Crypto)?;
-        let sealed = encrypt(&self.0, &wrapping_data(account), &*key)?;
+        let sealed = encrypt(&self.wrap, &wrapping_data(account), &*key)?;
         Ok([&[WRAPPED_VERSION], sealed.as_slice()].concat())
     }
 
     pub(super) fn unwrap(&self, account: AccountKey, wrapped: &[u8]) -> Result<AccountKeys, VaultError> {
         let Some((&WRAPPED_VERSION, sealed)) = wrapped.split_first() else { return Err(VaultError::WrongMasterKey) };
-        let key = decrypt(&self.0, &wrapping_data(account), sealed).ok_or(VaultError::WrongMasterKey)?;
+        let key = decrypt(&self.wrap, &wrapping_data(account), sealed).ok_or(VaultError::WrongMasterKey)?;
         let (sealing, digesting) = (derive(&key, b"seal")?, derive(&key, b"digest")?);
         Ok(AccountKeys { seal: cipher(&sealing)?, digest: hmac::Key::new(hmac::HMAC_SHA256, &*digesting) })
     }
@@ -175,5 +184,15 @@ mod tests {
         assert_ne!(keys.digest("same"), keys.digest("other"));
         assert_ne!(keys.digest("same"), keys_of(ALICE).digest("same"));
         assert_eq!(keys.digest("same").len(), 64);
+    }
+
+    /// Stored: what a key is looked up by can never change. By hand: HKDF and HMAC of any other library.
+    #[test]
+    fn a_license_key_has_one_digest_in_the_whole_ledger_and_another_one_under_another_master_key() {
+        let digest =
+            |master| MasterKey::try_new([master; KEY_BYTES]).unwrap().digest_license_key("0123-4567-89AB-CDEF");
+        assert_eq!(digest(7), digest(7));
+        assert_eq!(digest(7), "0a35cfc69c828df2d63e2037f581cbc1e33a1918936279daf3ee253dcb8c3a10");
+        assert_ne!(digest(7), digest(8));
     }
 }

@@ -1,9 +1,10 @@
 //! The vault: personal data and secrets, readable only while their account's key exists.
 //!
 //! ```text
-//! keys.rs     the keys: master key -> wrapped account key -> one subkey to seal, one to digest
-//! secrets.rs  API keys between creation and delivery
-//! mod.rs      seal, open, digest, destroy; keys come from the table and stay in a bounded cache
+//! keys.rs         the keys: master key -> wrapped account key -> one subkey to seal, one to digest
+//! secrets.rs      API keys between creation and delivery
+//! license_key.rs  what customers type in: made, read, looked up by
+//! mod.rs          seal, open, digest, destroy; keys come from the table and stay in a bounded cache
 //! ```
 //!
 //! Every account has a random key of its own (AES-256-GCM), stored wrapped by `LEDGER_MASTER_KEY`. What is sealed names
@@ -12,6 +13,7 @@
 //! forgets it within [`REMEMBERED`].
 
 mod keys;
+mod license_key;
 mod secrets;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -23,6 +25,7 @@ use secrecy::SecretString;
 use sqlx::PgPool;
 
 use keys::{AccountKeys, MasterKey};
+pub use license_key::{LicenseCode, NoLicenseCode};
 
 /// Unwrapped keys in memory.
 const CACHED_KEYS_MAX: usize = 10_000;

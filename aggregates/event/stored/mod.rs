@@ -43,6 +43,7 @@ type Stored = Vec<(Event, &'static str)>;
 pub(crate) fn stored() -> Stored {
     [
         credit_account::stored(),
+        credit_account::of_debts_and_holds(),
         user_package::stored(),
         holdings::stored(),
         product::stored(),

@@ -144,3 +144,75 @@ fn a_date_that_comes_twice_is_one_quota() {
         .when(time("2010-11-07T03:31:00Z"), consume("2"))
         .then([consumed("2", "2010-11-07", "0", "140")]);
 }
+
+/// One second before a new day begins and one second after it: the right day, and each day's quota once.
+fn a_day_begins(terms: Terms, begins_at: &str, before: &str, after: &str) {
+    let begins_at = time(begins_at);
+    let starts_at = (begins_at - TimeDelta::days(10)).to_rfc3339();
+    let second = TimeDelta::seconds(1);
+    given([activated(&starts_at, terms)])
+        .when(begins_at - second, consume("5"))
+        .then([consumed("5", before, "0", "145")])
+        .when(begins_at - second, consume("0.01"))
+        .then_refused(not_enough("0.01", "0"))
+        .when(begins_at + second, consume("5"))
+        .then([consumed("5", after, "0", "140")])
+        .when(begins_at + second, consume("0.01"))
+        .then_refused(not_enough("0.01", "0"))
+        .when(begins_at - second, consume("0.01"))
+        .then_refused(not_enough("0.01", "0"));
+}
+
+#[test]
+fn a_calendar_day_begins_at_midnight_on_the_days_when_clocks_change_too() {
+    for (time_zone, midnight, before, after) in [
+        (Tz::Asia__Shanghai, "2026-01-05T16:00:00Z", "2026-01-05", "2026-01-06"),
+        (Tz::UTC, "2026-01-06T00:00:00Z", "2026-01-05", "2026-01-06"),
+        (Tz::America__New_York, "2026-03-08T05:00:00Z", "2026-03-07", "2026-03-08"),
+        (Tz::America__New_York, "2026-03-09T04:00:00Z", "2026-03-08", "2026-03-09"),
+        (Tz::America__New_York, "2026-11-01T04:00:00Z", "2026-10-31", "2026-11-01"),
+        (Tz::America__New_York, "2026-11-02T05:00:00Z", "2026-11-01", "2026-11-02"),
+        (Tz::Australia__Lord_Howe, "2026-04-04T13:00:00Z", "2026-04-04", "2026-04-05"),
+        (Tz::Australia__Lord_Howe, "2026-04-05T13:30:00Z", "2026-04-05", "2026-04-06"),
+        (Tz::Australia__Lord_Howe, "2026-10-03T13:30:00Z", "2026-10-03", "2026-10-04"),
+        (Tz::Australia__Lord_Howe, "2026-10-04T13:00:00Z", "2026-10-04", "2026-10-05"),
+    ] {
+        a_day_begins(Terms { time_zone, ..terms() }, midnight, before, after);
+    }
+}
+
+#[test]
+fn an_anniversary_day_begins_24_hours_after_the_one_before_whatever_clocks_do() {
+    for (time_zone, begins_at, before, after) in [
+        (Tz::Asia__Shanghai, "2026-01-15T06:00:00Z", "2026-01-14", "2026-01-15"),
+        (Tz::UTC, "2026-01-15T06:00:00Z", "2026-01-14", "2026-01-15"),
+        // Activated at 23:30, and since the clocks went forward the days begin at half past midnight.
+        (Tz::America__New_York, "2026-03-09T04:30:00Z", "2026-03-07", "2026-03-08"),
+        // Activated at 00:30, and since the clocks went back the days begin at half past eleven.
+        (Tz::America__New_York, "2026-11-02T04:30:00Z", "2026-11-01", "2026-11-02"),
+        (Tz::Australia__Lord_Howe, "2026-04-05T13:15:00Z", "2026-04-05", "2026-04-06"),
+        (Tz::Australia__Lord_Howe, "2026-10-04T13:15:00Z", "2026-10-03", "2026-10-04"),
+    ] {
+        a_day_begins(Terms { time_zone, day: DayRule::Anniversary, ..terms() }, begins_at, before, after);
+    }
+}
+
+#[test]
+fn an_extension_adds_days_of_24_hours_across_a_change_of_clocks() {
+    // Until 12:00 on the seventh of March in New York; a day later is 13:00 by the clock, and another quota in all.
+    let terms = Terms { time_zone: Tz::America__New_York, duration_days: 1, ..terms() };
+    let order = id(2, OrderId::from_uuid);
+    let ends_at = time("2026-03-08T17:00:00Z");
+    let extended = UserPackageEvent::Extended(Extended { order, days: 1, ends_at, left: credits("5") });
+    given([activated("2026-03-06T17:00:00Z", terms), consumed("5", "2026-03-06", "0", "0")])
+        .when(time("2026-03-07T16:00:00Z"), UserPackageCommand::Extend { order, days: 1 })
+        .then([extended])
+        .when(time("2026-03-08T04:59:59Z"), consume("3"))
+        .then([consumed("3", "2026-03-07", "2", "2")])
+        .when(time("2026-03-08T05:00:01Z"), consume("3"))
+        .then_refused(not_enough("3", "2"))
+        .when(time("2026-03-08T16:59:59Z"), consume("2"))
+        .then([consumed("2", "2026-03-08", "3", "0")])
+        .when(ends_at, consume("1"))
+        .then_refused(UserPackageError::Ended { ended_at: ends_at });
+}

@@ -1,4 +1,6 @@
+mod again;
 mod days;
+mod held;
 
 use chrono::{TimeDelta, Utc};
 use cqrs_es::Aggregate;

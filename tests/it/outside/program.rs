@@ -17,7 +17,8 @@ const LISTENING: &str = "listening on ";
 /// Longer than any clean end takes.
 const END_MAX: Duration = Duration::from_secs(60);
 /// What a child keeps of our environment: nothing that is a setting.
-const INHERITED: [&str; 4] = ["PATH", "HOME", "TMPDIR", "LANG"];
+/// The last one is where a build that measures coverage writes it to.
+const INHERITED: [&str; 5] = ["PATH", "HOME", "TMPDIR", "LANG", "LLVM_PROFILE_FILE"];
 
 pub(crate) type Env = Vec<(&'static str, String)>;
 

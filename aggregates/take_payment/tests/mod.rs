@@ -1,3 +1,5 @@
+mod packages;
+
 use chrono::{DateTime, Utc};
 
 use super::*;
@@ -10,7 +12,6 @@ use crate::event::Event;
 use crate::holdings::{HoldingsEvent, PackageAdded};
 use crate::ids::ProductId;
 use crate::ids::{DeliveryId, UserPackageId};
-use crate::kinds::AggregateKind;
 use crate::money::{Currency, Money};
 use crate::order::Delivered;
 use crate::order::{Fulfilled, OrderCommand, OrderError, OrderEvent, Paid, PlaceOrder};
@@ -95,7 +96,7 @@ fn names(recorded: &[Recorded]) -> Vec<String> {
 }
 
 const WHOLE: [&str; 5] =
-    ["order.paid", "user_package.activated", "holdings.package_added", "order.fulfilled", "delivery.requested"];
+    ["order.paid", "user_package.activated", "holdings.package_added", "delivery.requested", "order.fulfilled"];
 
 #[test]
 fn paying_and_delivering_are_one_step() {
@@ -117,8 +118,8 @@ fn paying_and_delivering_are_one_step() {
         })
         .into(),
         HoldingsEvent::PackageAdded(PackageAdded { package: package(), product, starts_at: at, ends_at, at }).into(),
-        OrderEvent::Fulfilled(Fulfilled { delivered, at }).into(),
         DeliveryEvent::Requested(Requested { order: order(), user_package: package(), at }).into(),
+        OrderEvent::Fulfilled(Fulfilled { delivered, at }).into(),
     ];
     assert_eq!(recorded.into_iter().map(|recorded| recorded.event).collect::<Vec<_>>(), expected);
 }
@@ -204,8 +205,11 @@ fn the_order_of_another_account_cannot_be_paid() {
 }
 
 #[test]
-fn all_that_a_purchase_touches_is_asked_for_together() {
+fn the_order_says_what_else_is_needed_and_that_is_asked_for_together() {
     let mut desk = Desk::new(ACCOUNT);
-    assert_eq!(desk.decide_with(now(), &pay(payment("p-1", 3_000))), Err(Halt::Missing(ids().to_vec())));
-    assert!(ids().iter().all(|id| id.kind != AggregateKind::CreditAccount));
+    let (order, rest) = (ids()[0], &ids()[1..]);
+    assert_eq!(desk.decide_with(now(), &pay(payment("p-1", 3_000))), Err(Halt::Missing(vec![order])));
+    desk.put(order, Slot { version: 0, state: State::empty(order.kind) });
+    desk.decide(now(), &[place()]).unwrap();
+    assert_eq!(desk.decide_with(now(), &pay(payment("p-1", 3_000))), Err(Halt::Missing(rest.to_vec())));
 }

@@ -1,3 +1,8 @@
+mod allocation;
+mod debts;
+mod expiry;
+mod holds;
+
 use chrono::{DateTime, Utc};
 use cqrs_es::persist::SemanticVersion;
 use cqrs_es::test::TestFramework;
@@ -51,14 +56,9 @@ fn spend(amount: &str) -> CreditAccountCommand {
 }
 
 fn spent(amount: &str, from: &[(u128, &str, &str)], balance: &str) -> CreditAccountEvent {
-    let taken = |(grant, amount, left): &(u128, &str, &str)| Taken {
-        grant: name(*grant),
-        amount: credits(amount),
-        left: credits(left),
-    };
     CreditAccountEvent::Spent(Spent {
         amount: credits(amount),
-        from: from.iter().map(taken).collect(),
+        from: taken(from),
         balance: credits(balance),
         meter: None,
         reference: None,
@@ -67,6 +67,15 @@ fn spent(amount: &str, from: &[(u128, &str, &str)], balance: &str) -> CreditAcco
 
 fn not_enough(needed: &str, available: &str) -> CreditAccountError {
     CreditAccountError::NotEnough { needed: credits(needed), available: credits(available) }
+}
+
+fn taken(parts: &[(u128, &str, &str)]) -> Vec<Taken> {
+    let taken = |(grant, amount, left): &(u128, &str, &str)| Taken {
+        grant: name(*grant),
+        amount: credits(amount),
+        left: credits(left),
+    };
+    parts.iter().map(taken).collect()
 }
 
 const SOON: Option<&str> = Some("2026-01-10T00:00:00Z");

@@ -1,0 +1,268 @@
+//! Licenses: keys made, found, bound, chosen, used.
+//!
+//! ```text
+//!   key ──► digest ──► unique_keys ──► home (the account that bought it) and license ──► bind, consume … in the home
+//!                                                                               └──► chosen: in the owner's holdings
+//! ```
+//!
+//! What spans two accounts is two units of work, each of which changes nothing when it is said again; what an account
+//! has chosen is looked at in its home whenever it is used, so nobody relies on both being done.
+//!
+//! ```text
+//! mod.rs   where a license is, and what one account can do with it      uses.rs  units taken and given back
+//! ```
+
+mod uses;
+
+use std::sync::Arc;
+
+use aggregates::license::{Held, LicenseError};
+use aggregates::{
+    AccountId, AccountKey, AggregateId, Command, CommandId, License, LicenseChosen, LicenseCommand, LicenseId,
+    LicenseKey, LicenseStatus, Refusal, State,
+};
+use secrecy::{ExposeSecret, SecretString};
+
+pub use self::uses::{LicenseUse, Taken, USE_CLAIM, Wanted};
+use super::{Actor, Ask, DispatchError, Dispatcher, ids};
+use crate::store::{Claim, Receipt, RequestHash};
+use crate::vault::{LicenseCode, VaultError};
+
+/// What digests of keys are claimed as.
+pub(super) const CLAIM: &str = "license_key";
+const NOTE_PURPOSE: &str = "license.note";
+
+/// The digest of a key names its license in the whole ledger.
+pub(super) fn claim(key: &LicenseKey, license: LicenseId) -> Claim {
+    Claim { kind: CLAIM, key: key.digest.clone(), aggregate: AggregateId::license(license) }
+}
+
+/// Where a license is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LicensePlace {
+    /// The account that bought it.
+    pub home: AccountId,
+    pub license: LicenseId,
+}
+
+/// A license as one account sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Standing {
+    /// There is none, it is bound to somebody else, or it was revoked before this account had anything to do with it:
+    /// the three must look the same.
+    Stranger,
+    /// Bound to nobody: whoever uses it first has it.
+    Free { place: LicensePlace, held: Box<Held> },
+    /// Bound to this account, or bought by it and bound to nobody.
+    Own { place: LicensePlace, held: Box<Held> },
+}
+
+impl Standing {
+    fn of(place: LicensePlace, state: &License, account: AccountKey) -> Self {
+        let Ok(held) = state.held() else { return Self::Stranger };
+        let (bought, held) = (place.home.key() == account, Box::new(held.clone()));
+        match held.owner {
+            Some(owner) if owner == account => Self::Own { place, held },
+            None if bought => Self::Own { place, held },
+            None if held.status() != LicenseStatus::Revoked => Self::Free { place, held },
+            Some(_) | None => Self::Stranger,
+        }
+    }
+
+    /// `None` for a stranger.
+    #[must_use]
+    pub fn known(self) -> Option<(LicensePlace, Held)> {
+        match self {
+            Self::Stranger => None,
+            Self::Free { place, held } | Self::Own { place, held } => Some((place, *held)),
+        }
+    }
+}
+
+impl Dispatcher {
+    pub(super) async fn new_license_key(&self, buyer: &AccountId) -> Result<LicenseKey, DispatchError> {
+        Ok(self.vault.seal_license(buyer.key(), &LicenseCode::try_random()?).await?)
+    }
+
+    /// What a key is to this account. A key that nothing has is looked for like any other, so that it takes as long.
+    ///
+    /// # Errors
+    /// When the store cannot say.
+    pub async fn license_by_key(&self, code: &LicenseCode, account: &AccountId) -> Result<Standing, DispatchError> {
+        let holder = self.store.find_key(CLAIM, &self.vault.license_digest(code)).await?;
+        let (home, license) = holder.unwrap_or_else(|| (account.key(), uuid::Uuid::nil()));
+        let home = self.store.account_id(home).await?.unwrap_or_else(|| account.clone());
+        let place = LicensePlace { home, license: LicenseId::from_uuid(license) };
+        let state = self.license_at(&place).await?;
+        Ok(Standing::of(place, &state, account.key()))
+    }
+
+    /// What an account uses where it names no key: the newest bought, or the one it chose; if it (still) can have it.
+    ///
+    /// # Errors
+    /// When the store cannot say.
+    pub async fn current_license(&self, account: &AccountId) -> Result<Option<(LicensePlace, Held)>, DispatchError> {
+        let Some(LicenseChosen { license, home }) = self.chosen_license(account).await? else { return Ok(None) };
+        let Some(home) = self.store.account_id(home).await? else { return Ok(None) };
+        let place = LicensePlace { home, license };
+        let state = self.license_at(&place).await?;
+        let held = state.held().ok().filter(|held| held.can_be_current_for(account.key())).cloned();
+        Ok(held.map(|held| (place, held)))
+    }
+
+    /// What an account has chosen, whatever has become of it.
+    ///
+    /// # Errors
+    /// When the store cannot say.
+    pub async fn chosen_license(&self, account: &AccountId) -> Result<Option<LicenseChosen>, DispatchError> {
+        match self.look(account, AggregateId::holdings(account.key())).await? {
+            State::Holdings(holdings) => Ok(holdings.current_license()),
+            _ => Ok(None),
+        }
+    }
+
+    /// A license as it is now.
+    ///
+    /// # Errors
+    /// When the store cannot say.
+    pub async fn license_at(&self, place: &LicensePlace) -> Result<License, DispatchError> {
+        match self.look(&place.home, AggregateId::license(place.license)).await? {
+            State::License(license) => Ok(license),
+            _ => Ok(License::NotIssued),
+        }
+    }
+
+    /// Binds a license to an account, and nobody else's from then on.
+    ///
+    /// # Errors
+    /// When it is another account's, or was revoked.
+    pub async fn bind_license(
+        &self,
+        place: &LicensePlace,
+        account: &AccountId,
+        actor: &Actor,
+    ) -> Result<Receipt, DispatchError> {
+        let id = ids::derived("bind_license", &[&place.license.to_string(), &account.key().to_string()]);
+        let bind = LicenseCommand::Bind { account: account.key() };
+        self.execute(&place.home, actor, id, vec![Command::License(place.license, bind)]).await
+    }
+
+    /// Binds it and makes it the account's current one. Asked again it goes on where it was cut off.
+    ///
+    /// # Errors
+    /// When it is another account's, or was revoked.
+    pub async fn activate_license(
+        &self,
+        place: &LicensePlace,
+        account: &AccountId,
+        actor: &Actor,
+    ) -> Result<Receipt, DispatchError> {
+        // What was bound once and revoked since is answered by its own past; what it is now is asked for here.
+        self.usable(place, account).await?;
+        let bound = self.bind_license(place, account, actor).await?;
+        self.choose_license(place, account, actor, ids::fresh()).await?;
+        Ok(bound)
+    }
+
+    /// Makes it the account's current one.
+    ///
+    /// # Errors
+    /// When it is another account's, or was revoked.
+    pub async fn choose_license(
+        &self,
+        place: &LicensePlace,
+        account: &AccountId,
+        actor: &Actor,
+        id: CommandId,
+    ) -> Result<Receipt, DispatchError> {
+        self.usable(place, account).await?;
+        let chosen = LicenseChosen { license: place.license, home: place.home.key() };
+        self.execute(account, actor, id, vec![Command::ChooseLicense(chosen)]).await
+    }
+
+    /// Keeps a note, sealed under its author's key; none takes it away.
+    ///
+    /// # Errors
+    /// When the license is another account's.
+    pub async fn annotate_license(
+        &self,
+        place: &LicensePlace,
+        account: &AccountId,
+        actor: &Actor,
+        id: CommandId,
+        note: Option<&str>,
+    ) -> Result<Receipt, DispatchError> {
+        // Sealed anew the same note looks like another one, so what makes a repeat the same request is its digest.
+        let (sealed, digest) = match note {
+            Some(note) => {
+                let digest = self.vault.digest(account.key(), note).await?;
+                (Some(self.vault.seal(account.key(), NOTE_PURPOSE, note).await?), digest)
+            }
+            None => (None, String::new()),
+        };
+        let hash = RequestHash::of(format!("annotate {} {digest}", place.license).as_bytes());
+        let annotate = LicenseCommand::Annotate { by: account.key(), sealed };
+        let command = Command::License(place.license, annotate);
+        self.ask(Ask {
+            account: place.home.clone(),
+            actor: actor.clone(),
+            id,
+            hash,
+            decision: Arc::new(vec![command]),
+            claims: Vec::new(),
+            about: None,
+        })
+        .await
+    }
+
+    /// Ends a license for good.
+    ///
+    /// # Errors
+    /// When there is none, or the reason is not one.
+    pub async fn revoke_license(
+        &self,
+        place: &LicensePlace,
+        actor: &Actor,
+        id: CommandId,
+        reason: String,
+    ) -> Result<Receipt, DispatchError> {
+        let revoke = LicenseCommand::Revoke { reason };
+        self.execute(&place.home, actor, id, vec![Command::License(place.license, revoke)]).await
+    }
+
+    /// A key in clear, for the eyes of its buyer or its owner: whoever asks has made sure of that. `None`: the account
+    /// that bought it was erased.
+    ///
+    /// # Errors
+    /// When the vault cannot be asked.
+    pub async fn reveal_license(&self, home: AccountKey, sealed: &str) -> Result<Option<SecretString>, DispatchError> {
+        unless_erased(self.vault.open_license(home, sealed).await)
+    }
+
+    /// A note in clear, for the eyes of its author.
+    ///
+    /// # Errors
+    /// When the vault cannot be asked.
+    pub async fn reveal_note(&self, author: AccountKey, sealed: &str) -> Result<Option<String>, DispatchError> {
+        let note = unless_erased(self.vault.open(author, NOTE_PURPOSE, sealed).await)?;
+        Ok(note.map(|note| note.expose_secret().to_owned()))
+    }
+
+    async fn usable(&self, place: &LicensePlace, account: &AccountId) -> Result<(), DispatchError> {
+        let state = self.license_at(place).await?;
+        let held = state.held().map_err(Refusal::from)?;
+        match held.status() {
+            LicenseStatus::Revoked => Err(Refusal::from(LicenseError::Revoked).into()),
+            _ if !held.can_be_current_for(account.key()) => Err(Refusal::from(LicenseError::NotYours).into()),
+            LicenseStatus::Active | LicenseStatus::Exhausted => Ok(()),
+        }
+    }
+}
+
+fn unless_erased(opened: Result<SecretString, VaultError>) -> Result<Option<SecretString>, DispatchError> {
+    match opened {
+        Ok(clear) => Ok(Some(clear)),
+        Err(VaultError::Erased) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
