@@ -46,9 +46,6 @@ pub enum PlanChange {
 pub struct Renewal {
     pub provider: String,
     pub payment_id: String,
-    /// The price, unless it says otherwise.
-    pub amount: Option<Money>,
-    pub method: Option<String>,
 }
 
 /// A copy of what is sold, without its number.
@@ -60,9 +57,11 @@ struct Copy {
 }
 
 impl Dispatcher {
+    /// Cancels it, or takes a cancellation back.
+    ///
     /// # Errors
-    /// When there is no such subscription in this account, it has expired, or the store cannot record it.
-    pub async fn cancel_subscription(
+    /// When there is no such subscription in this account, it has ended, or the store cannot record it.
+    pub async fn ask_subscription(
         &self,
         account: &AccountId,
         actor: &Actor,
@@ -71,21 +70,6 @@ impl Dispatcher {
         command: SubscriptionCommand,
     ) -> Result<Receipt, DispatchError> {
         self.execute(account, actor, id, vec![Command::Subscription(subscription, command)]).await
-    }
-
-    /// Withdraws a cancellation that waits for the end of the period.
-    ///
-    /// # Errors
-    /// When there is no such subscription in this account, it has ended, or the store cannot record it.
-    pub async fn resume_subscription(
-        &self,
-        account: &AccountId,
-        actor: &Actor,
-        id: CommandId,
-        subscription: SubscriptionId,
-    ) -> Result<Receipt, DispatchError> {
-        let command = Command::Subscription(subscription, SubscriptionCommand::WithdrawCancel);
-        self.execute(account, actor, id, vec![command]).await
     }
 
     /// # Errors
@@ -160,13 +144,30 @@ impl Dispatcher {
         &self,
         account: &AccountId,
         subscription: SubscriptionId,
-        renewal: Renewal,
+        renewal: &Renewal,
+        amount: Option<Money>,
     ) -> Result<Taken, DispatchError> {
-        let Renewal { provider, payment_id, amount, method } = renewal;
+        let placed = self.place_renewal(account, subscription, renewal).await?;
+        let Renewal { provider, payment_id } = renewal.clone();
+        let payment = Payment { provider, payment_id, amount: amount.unwrap_or(placed.price), method: None };
+        self.take_payment(PaymentNotice { order: placed.number, payment }).await
+    }
+
+    /// The order that a renewal pays: of the plan to come, at the price that was agreed on, one for each payment.
+    ///
+    /// # Errors
+    /// When there is no such subscription in this account, or the store cannot record it.
+    pub async fn place_renewal(
+        &self,
+        account: &AccountId,
+        subscription: SubscriptionId,
+        renewal: &Renewal,
+    ) -> Result<Placed, DispatchError> {
+        let Renewal { provider, payment_id } = renewal;
         let actor = Actor::system("renewals");
-        let id = ids::derived("renewal", &[&provider, &payment_id]);
-        let hash = RequestHash::of(&serde_json::to_vec(&("renew", subscription, &provider, &payment_id))?);
-        let placed = match self.store.recorded(account, id).await? {
+        let id = ids::derived("renewal", &[provider, payment_id]);
+        let hash = RequestHash::of(&serde_json::to_vec(&("renew", subscription, provider, payment_id))?);
+        let receipt = match self.store.recorded(account, id).await? {
             Some(first) if first.request_hash == hash => first.receipt,
             Some(_) => return Err(ExecuteError::CommandReused(id).into()),
             None => {
@@ -177,10 +178,7 @@ impl Dispatcher {
                 self.place_copy(account, &actor, id, hash, of).await?
             }
         };
-        let (_, placed) = self.placed(account, &placed).await?;
-        let amount = amount.unwrap_or(placed.price);
-        let payment = Payment { provider, payment_id, amount, method };
-        self.take_payment(PaymentNotice { order: placed.number, payment }).await
+        self.placed(account, &receipt).await.map(|(_, placed)| placed)
     }
 
     async fn subscription(

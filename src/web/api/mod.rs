@@ -9,6 +9,8 @@
 //! usage.rs            charges, one or many
 //! admin_credits.rs    credits given and taken by hand
 //! deliveries.rs       API keys and mails, and trying again
+//! subscriptions.rs    plans: looked at, canceled, resumed, changed
+//! admin_accounts.rs   one customer, whole; and erasing them      stats.rs   what was sold, in numbers
 //! sandbox.rs          the clock                        checkout.rs       its page with the button
 //! fresh.rs            reads that see what was written before
 //! lines.rs            lists as tables
@@ -18,6 +20,7 @@
 //! does not cut it off half-way.
 
 mod account;
+mod admin_accounts;
 mod admin_credits;
 mod admin_orders;
 mod admin_packages;
@@ -29,6 +32,8 @@ mod lines;
 mod notices;
 mod orders;
 mod sandbox;
+mod stats;
+mod subscriptions;
 mod usage;
 
 use aggregates::{AccountId, AccountKey, OrderNumber};
@@ -52,10 +57,17 @@ pub fn routes(app: &App) -> OpenApiRouter {
         account::routes(),
         admin_credits::routes(),
         deliveries::routes(),
+        subscriptions::routes(),
+        admin_accounts::routes(),
+        stats::routes(),
     ];
     let mut all = routers.into_iter().fold(OpenApiRouter::new(), OpenApiRouter::merge);
     if app.sandbox.is_some() {
-        all = all.merge(notices::routes()).merge(checkout::routes()).merge(sandbox::routes());
+        all = all
+            .merge(notices::routes())
+            .merge(checkout::routes())
+            .merge(sandbox::routes())
+            .merge(subscriptions::sandbox_routes());
     }
     let api = Api { app: app.clone(), written: Written::new() };
     // Charges do for themselves what the layer does: it boxes every request's future, and they are most requests.
