@@ -14,7 +14,7 @@ use crate::license::{License, LicenseCommand};
 use crate::order::{Order, OrderCommand};
 use crate::product::{Product, ProductCommand};
 use crate::subscription::{Subscription, SubscriptionCommand};
-use crate::take_payment::TakePayment;
+use crate::take_payment::{AcceptReview, TakePayment};
 use crate::take_refund::TakeRefund;
 use crate::user_package::{UserPackage, UserPackageCommand, UserPackageError, move_up_waiting};
 
@@ -40,6 +40,7 @@ pub enum Command {
     Subscription(SubscriptionId, SubscriptionCommand),
     /// Money is never taken without delivering what it is for.
     TakePayment(TakePayment),
+    AcceptReview(AcceptReview),
     /// Money never goes back without taking back what it was for.
     TakeRefund(TakeRefund),
 }
@@ -66,6 +67,7 @@ impl Decide for Command {
             }
             Self::Subscription(subscription, command) => ask_subscription(view, *subscription, command),
             Self::TakePayment(payment) => payment.decide(view),
+            Self::AcceptReview(accept) => accept.decide(view),
             Self::TakeRefund(refund) => refund.decide(view),
         }
     }

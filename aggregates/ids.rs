@@ -280,8 +280,8 @@ impl GrantId {
 
 impl RefundId {
     /// A payment that nothing is delivered for goes back once.
-    pub fn of_payment(order: OrderId, payment_id: &str) -> Self {
-        Self(derived(derived(order.0, "refund"), payment_id))
+    pub fn of_payment(order: OrderId, provider: &str, payment_id: &str) -> Self {
+        Self(derived(derived(derived(order.0, "refund"), provider), payment_id))
     }
 }
 
@@ -397,7 +397,7 @@ mod tests {
             LicenseId::of_order(order).uuid(),
             SubscriptionId::of_order(order).uuid(),
             GrantId::of_order(order).uuid(),
-            RefundId::of_payment(order, "p-1").uuid(),
+            RefundId::of_payment(order, "sandbox", "p-1").uuid(),
         ];
         assert_eq!(
             delivered.map(|id| id.to_string()),
@@ -405,10 +405,10 @@ mod tests {
                 "b2b861c5-f217-838d-9614-7cc3b908eb10",
                 "034c2a95-ad70-8757-968b-c5349ebc89c8",
                 "74fa2ed5-1544-8a0e-aa38-87cde0649209",
-                "5e4a34ea-8079-8f60-aba5-5bf99a4adc16"
+                "3a436780-66fc-882a-8745-20e88af1d4f7"
             ]
         );
-        assert_ne!(RefundId::of_payment(order, "p-1"), RefundId::of_payment(order, "p-2"));
+        assert_ne!(RefundId::of_payment(order, "sandbox", "p-1"), RefundId::of_payment(order, "sandbox", "p-2"));
     }
 
     #[test]

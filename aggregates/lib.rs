@@ -11,8 +11,8 @@
 //!   upcast/      old shapes of events                charge/          one use, paid from packages and credits
 //!   spec.rs      given / when / then                 delivery/        API key and mail after a purchase
 //!                                                    customer/        name and e-mail, sealed
-//!                                                    subscription/    a plan, paid for period by period
 //!                                                    license/         a key with uses and features
+//!                                                    subscription/    a plan, paid for period by period
 //!   ids.rs  money.rs  credits.rs  decimal.rs  label.rs  reason.rs  time.rs       the words all of them use
 //! ```
 //!
@@ -107,14 +107,17 @@ pub use crate::kinds::{AggregateKind, Event, KindMismatch, State};
 pub use crate::label::{BadLabel, LABEL_BYTES_MAX};
 pub use crate::license::{License, LicenseCommand, LicenseEvent, LicenseKey, LicenseStatus};
 pub use crate::money::{Currency, CurrencyError, Money, MoneyError};
-pub use crate::order::{Checkout, Order, OrderCommand, OrderEvent, OrderNumber, OrderStatus, Payment, PlaceOrder};
+pub use crate::order::{
+    Checkout, Order, OrderCommand, OrderEvent, OrderNumber, OrderStatus, Payment, PlaceOrder, Refund, RefundStage,
+    RequestRefund,
+};
 pub use crate::product::{
     Again, CreditPackTerms, LicenseTerms, PackageTerms, Period, PlanChangeTerms, PlanTerms, Product, ProductCode,
     ProductCommand, ProductContent, ProductEvent, ProductKind, UpgradePolicy,
 };
 pub use crate::refusal::Refusal;
 pub use crate::subscription::{Plan, Subscription, SubscriptionCommand, SubscriptionEvent, SubscriptionStatus};
-pub use crate::take_payment::TakePayment;
+pub use crate::take_payment::{AcceptReview, TakePayment};
 pub use crate::take_refund::TakeRefund;
 pub use crate::time::YEAR_MAX;
 pub use crate::user_package::{DayRule, UserPackage, UserPackageCommand, UserPackageError, UserPackageEvent};

@@ -49,6 +49,13 @@
 //! | E4060 | name and e-mail did not arrive sealed |
 //! | E4061 | the checkout has neither address nor QR code, or one that is too long |
 //! | E4062 | the payment was reported before with another amount |
+//! | E4063 | the order has no such payment, or nobody's decision about it is waited for |
+//! | E4064 | there is no such refund |
+//! | E4065 | more is to go back than is left of the payment |
+//! | E4066 | the payment was made in another currency |
+//! | E4067 | the refund was recorded with other content |
+//! | E4068 | the order has too many refunds |
+//! | E4069 | the refund is done or was refused |
 //! | E4070 | there is no such delivery |
 //! | E4071 | the order is delivered otherwise |
 //! | E4072 | the API key was already created |
@@ -144,9 +151,14 @@ mod tests {
     use crate::credits::Credits;
     use crate::ids::GrantId;
     use crate::label::BadLabel;
-    use crate::order::{BadPayment, OrderStatus};
+    use crate::money::{Currency, Money};
+    use crate::order::{BadPayment, OrderStatus, RefundStage};
     use crate::reason::BadReason;
     use crate::spec::{id, time};
+
+    fn cny() -> Currency {
+        Currency::iso("CNY").unwrap()
+    }
 
     fn all() -> Vec<Refusal> {
         [
@@ -242,6 +254,14 @@ mod tests {
             OrderError::TooManyReviews.into(),
             OrderError::BadCheckout.into(),
             OrderError::PaymentDiffers.into(),
+            OrderError::NoSuchPayment.into(),
+            OrderError::NoSuchRefund.into(),
+            OrderError::RefundIsZero.into(),
+            OrderError::RefundTooMuch { left: Money::zero(cny()) }.into(),
+            OrderError::RefundCurrency { currency: cny() }.into(),
+            OrderError::RefundDiffers.into(),
+            OrderError::TooManyRefunds.into(),
+            OrderError::RefundEnded { stage: RefundStage::Done }.into(),
             OrderError::Product(ProductError::BadName).into(),
             OrderError::BadReason(BadReason).into(),
         ]
@@ -264,19 +284,6 @@ mod tests {
         ]
     }
 
-    fn of_subscriptions() -> Vec<Refusal> {
-        vec![
-            SubscriptionError::BadReason(BadReason).into(),
-            SubscriptionError::NotStarted.into(),
-            SubscriptionError::Exists.into(),
-            SubscriptionError::Ended.into(),
-            SubscriptionError::NotOver { ends_at: time("2026-01-05T06:00:00Z") }.into(),
-            SubscriptionError::TimeOutOfRange.into(),
-            SubscriptionError::OtherCurrency.into(),
-            SubscriptionError::PastDue.into(),
-        ]
-    }
-
     fn of_licenses() -> Vec<Refusal> {
         vec![
             LicenseError::BadLabel(BadLabel).into(),
@@ -292,6 +299,19 @@ mod tests {
             LicenseError::UseDiffers.into(),
             LicenseError::NoSuchUse.into(),
             LicenseError::KeepsMore { units: 1 }.into(),
+        ]
+    }
+
+    fn of_subscriptions() -> Vec<Refusal> {
+        vec![
+            SubscriptionError::BadReason(BadReason).into(),
+            SubscriptionError::NotStarted.into(),
+            SubscriptionError::Exists.into(),
+            SubscriptionError::Ended.into(),
+            SubscriptionError::NotOver { ends_at: time("2026-01-05T06:00:00Z") }.into(),
+            SubscriptionError::TimeOutOfRange.into(),
+            SubscriptionError::OtherCurrency.into(),
+            SubscriptionError::PastDue.into(),
         ]
     }
 

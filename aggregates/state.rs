@@ -38,8 +38,8 @@ mod tests {
                     r#"{"created":{"content":{"name":"月卡","description":"30 days,\n5.00 a day","prices":[{"minor":3000,"currency":"CNY"},{"minor":1250,"currency":"LDC/2"}],"sort_order":-1,"kind":{"package":{"duration_days":30,"daily_limit":5000000,"day":"calendar","again":"extend"}}},"on_sale":true}}"#,
                 ),
                 AggregateKind::Order => (
-                    1,
-                    r#"{"placed":{"placed":{"number":"ORD20260105060000deadbeef","product":"00000000-0000-0000-0000-000000000004","name":"月卡","kind":{"package":{"duration_days":30,"daily_limit":5000000,"day":"calendar","again":"extend"}},"time_zone":"Asia/Shanghai","price":{"minor":3000,"currency":"CNY"},"provider":"alipay","placed_at":"2026-01-05T06:00:00Z","expires_at":"2026-01-05T06:15:00Z"},"checkout":{"qr":"weixin://1"},"status":"paid","payment":{"provider":"alipay","payment_id":"p-1","amount":{"minor":3000,"currency":"CNY"},"method":"wallet"},"reviews":[{"provider":"alipay","payment_id":"p-1","amount":{"minor":2999,"currency":"CNY"}},{"provider":"alipay","payment_id":"p-1","amount":{"minor":3000,"currency":"CNY"}}]}}"#,
+                    2,
+                    r#"{"placed":{"placed":{"number":"ORD20260105060000deadbeef","product":"00000000-0000-0000-0000-000000000004","name":"月卡","kind":{"package":{"duration_days":30,"daily_limit":5000000,"day":"calendar","again":"extend"}},"time_zone":"Asia/Shanghai","price":{"minor":3000,"currency":"CNY"},"provider":"alipay","placed_at":"2026-01-05T06:00:00Z","expires_at":"2026-01-05T06:15:00Z"},"checkout":{"qr":"weixin://1"},"status":"partially_refunded","payment":{"provider":"alipay","payment_id":"p-1","amount":{"minor":3000,"currency":"CNY"},"method":"wallet"},"delivered":{"plan_change":"00000000-0000-0000-0000-000000000003"},"granted":null,"reviews":[{"payment":{"provider":"alipay","payment_id":"p-1","amount":{"minor":2999,"currency":"CNY"}},"closed":"dismissed"},{"payment":{"provider":"alipay","payment_id":"p-1","amount":{"minor":3000,"currency":"CNY"}},"closed":"dismissed"}],"refunds":[{"id":"00000000-0000-0000-0000-000000000009","provider":"alipay","payment_id":"p-1","amount":{"minor":1000,"currency":"CNY"},"reason":"误购","revoke":true,"stage":"done","attempts":2,"provider_refund":"r-1"}]}}"#,
                 ),
                 AggregateKind::Delivery => (
                     1,
@@ -51,11 +51,11 @@ mod tests {
                     r#"{"settled":[{"amount":3000000,"packages":[],"credits":[],"expires_at":"2026-01-05T07:00:00Z","meter":"tokens","reference":"call-7","at":"2026-01-05T06:00:00Z"},{"amount":1000000,"at":"2026-01-05T06:00:00Z"}]}"#,
                 ),
                 AggregateKind::License => (
-                    2,
+                    1,
                     r#"{"issued":{"order":"00000000-0000-0000-0000-000000000005","product":"00000000-0000-0000-0000-000000000004","uses":100,"features":["email_verify","email_import"],"left":99,"owner":"00000000-0000-0000-0000-000000000006","revoked":true,"noted":true,"recent":[{"use":"00000000-0000-0000-0000-000000000007","units":3,"kept":1,"feature":"email_verify","reference":"call-7"}]}}"#,
                 ),
                 AggregateKind::Subscription => (
-                    2,
+                    1,
                     r#"{"started":{"plan":{"product":"00000000-0000-0000-0000-000000000006","terms":{"period":{"days":30},"credits":100000000,"upgrade_policy":"next_cycle","grace_days":0},"price":{"minor":5000,"currency":"CNY"}},"next":{"product":"00000000-0000-0000-0000-000000000004","terms":{"period":{"months":1},"credits":100000000,"valid_days":31,"upgrade_policy":"immediate","grace_days":3},"price":{"minor":2000,"currency":"CNY"}},"period":{"number":2,"order":"00000000-0000-0000-0000-000000000007","starts_at":"2026-02-05T06:00:00Z","ends_at":"2026-03-05T06:00:00Z"},"count":{"from":"2026-01-05T06:00:00Z","months":2},"expires_at":"2026-03-08T06:00:00Z","cancel":{"reason":"太贵","at":"2026-01-05T06:00:00Z"},"ended":"canceled","orders":["00000000-0000-0000-0000-000000000005","00000000-0000-0000-0000-000000000007"],"changes":[{"order":"00000000-0000-0000-0000-000000000005","period":2,"before":{"product":"00000000-0000-0000-0000-000000000004","terms":{"period":{"months":1},"credits":100000000,"valid_days":31,"upgrade_policy":"immediate","grace_days":3},"price":{"minor":2000,"currency":"CNY"}}}]}}"#,
                 ),
             };

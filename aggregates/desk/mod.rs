@@ -212,6 +212,11 @@ impl View<'_> {
         self.desk.account
     }
 
+    /// So far, in this unit.
+    pub(crate) fn recorded(&self) -> &[Recorded] {
+        &self.recorded
+    }
+
     /// One aggregate as it is now, whatever its kind.
     pub fn state(&self, id: AggregateId) -> Result<&State, Halt> {
         self.desk.slot(&id).map(|slot| &slot.state).ok_or_else(|| Halt::missing(id))

@@ -151,7 +151,7 @@ impl Held {
 
 impl Decider for License {
     const KIND: AggregateKind = AggregateKind::License;
-    const SCHEMA: i32 = 2;
+    const SCHEMA: i32 = 1;
 
     type Command = LicenseCommand;
     type Event = LicenseEvent;

@@ -28,19 +28,7 @@ pub enum OrderCommand {
     },
     /// Money is to go back. What is asked for, and what has gone back, never come to more than was paid. The same refund
     /// again changes nothing.
-    RequestRefund {
-        refund: RefundId,
-        /// None: the payment that the order was paid with.
-        #[serde(default)]
-        payment_id: Option<String>,
-        /// None: all that is left of it.
-        #[serde(default)]
-        amount: Option<Money>,
-        reason: String,
-        /// None: exactly when nothing of the payment is left after it.
-        #[serde(default)]
-        revoke: Option<bool>,
-    },
+    RequestRefund(RequestRefund),
     /// An attempt to give money back came to nothing, as far as is known.
     RefundFailed {
         refund: RefundId,
@@ -64,6 +52,25 @@ pub enum OrderCommand {
         payment_id: String,
         reason: String,
     },
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RequestRefund {
+    pub refund: RefundId,
+    /// Says whose `payment_id` it is, where several providers use the same one.
+    #[serde(default)]
+    pub provider: Option<String>,
+    /// None: the payment that the order was paid with.
+    #[serde(default)]
+    pub payment_id: Option<String>,
+    /// None: all that is left of it.
+    #[serde(default)]
+    pub amount: Option<Money>,
+    pub reason: String,
+    /// None: exactly when nothing of the order's own payment is left after it.
+    #[serde(default)]
+    pub revoke: Option<bool>,
 }
 
 /// A copy of what is bought: what becomes of the product later never reaches the order.

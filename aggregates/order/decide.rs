@@ -1,4 +1,5 @@
-//! One function per command, and two for `TakePayment`.
+//! One function per command, and those that `TakePayment`, `AcceptReview` and `TakeRefund` ask. What is about money that
+//! goes back is in `refund.rs`, what is about payments for review in `review.rs`.
 
 use chrono::{DateTime, Utc};
 
@@ -9,10 +10,13 @@ use super::event::{
     PaymentMismatched, Placed,
 };
 use super::payment::{self, Payment};
+use super::refund::OwedBack;
 use super::{Bought, Order, OrderStatus, REVIEWS_MAX};
+use crate::credits::Credits;
+use crate::take_refund::TakeRefund;
 use crate::{product, reason, time};
 
-type Decision = Result<Vec<OrderEvent>, OrderError>;
+pub(super) type Decision = Result<Vec<OrderEvent>, OrderError>;
 
 impl Order {
     pub(super) fn answer(&self, at: DateTime<Utc>, command: &OrderCommand) -> Decision {
@@ -22,12 +26,16 @@ impl Order {
             OrderCommand::Expire => self.bought()?.expire(at),
             OrderCommand::Cancel => self.bought()?.cancel(at),
             OrderCommand::Fail { reason } => self.bought()?.fail(at, reason),
-            OrderCommand::RequestRefund { .. }
-            | OrderCommand::RefundFailed { .. }
-            | OrderCommand::RefundRefused { .. }
-            | OrderCommand::GiveUpRefund { .. }
-            | OrderCommand::RetryRefund { .. }
-            | OrderCommand::DismissReview { .. } => Ok(vec![]),
+            OrderCommand::RequestRefund(ask) => self.bought()?.request_refund(at, ask),
+            OrderCommand::RefundFailed { refund, attempt, reason } => {
+                self.bought()?.refund_failed(at, *refund, *attempt, reason)
+            }
+            OrderCommand::RefundRefused { refund, reason } => self.bought()?.refund_refused(at, *refund, reason),
+            OrderCommand::GiveUpRefund { refund } => self.bought()?.give_up_refund(at, *refund),
+            OrderCommand::RetryRefund { refund } => self.bought()?.retry_refund(at, *refund),
+            OrderCommand::DismissReview { provider, payment_id, reason } => {
+                self.bought()?.dismiss_review(at, provider, payment_id, reason)
+            }
         }
     }
 
@@ -58,9 +66,24 @@ impl Order {
         self.bought()?.pay(at, payment)
     }
 
-    /// The order has what was bought for it: recorded with the payment, by `TakePayment` alone.
-    pub(crate) fn fulfil(&self, at: DateTime<Utc>, delivered: Delivered) -> OrderEvent {
-        OrderEvent::Fulfilled(Fulfilled { delivered, at })
+    /// A payment for review is the order's after all: asked by `AcceptReview` alone, which also delivers.
+    pub(crate) fn accept(&self, at: DateTime<Utc>, provider: &str, payment_id: &str, reason: &str) -> Decision {
+        self.bought()?.accept_review(at, provider, payment_id, reason)
+    }
+
+    /// The order has what was bought for it: recorded with the payment, by the units that take one.
+    pub(crate) fn fulfil(&self, at: DateTime<Utc>, delivered: Delivered, credits: Option<Credits>) -> OrderEvent {
+        OrderEvent::Fulfilled(Fulfilled { delivered, credits, at })
+    }
+
+    /// Money has gone back: asked by `TakeRefund` alone, which also takes back what it was for.
+    pub(crate) fn give_back(&self, at: DateTime<Utc>, gone: &TakeRefund) -> Decision {
+        self.bought()?.give_back(at, gone)
+    }
+
+    /// What has to be back by now.
+    pub(crate) fn owed_back(&self) -> OwedBack {
+        self.bought().map(Bought::owed_back).unwrap_or_default()
     }
 }
 
@@ -79,7 +102,7 @@ impl Bought {
 
     fn pay(&self, at: DateTime<Utc>, payment: &Payment) -> Decision {
         payment.check()?;
-        if let Some(known) = self.payment.iter().chain(&self.reviews).find(|known| known.is_the_same_as(payment)) {
+        if let Some(known) = self.payments().find(|known| known.is_the_same_as(payment)) {
             return if known.amount == payment.amount { Ok(vec![]) } else { Err(OrderError::PaymentDiffers) };
         }
         let payment = payment.clone();

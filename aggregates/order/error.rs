@@ -3,8 +3,10 @@
 use chrono::{DateTime, Utc};
 use thiserror::Error;
 
-use super::OrderStatus;
 use super::payment::BadPayment;
+use super::refund::RefundStage;
+use super::{OrderStatus, REFUNDS_MAX};
+use crate::money::{Currency, Money};
 use crate::product::ProductError;
 use crate::reason::BadReason;
 
@@ -34,6 +36,22 @@ pub enum OrderError {
     BadCheckout,
     #[error("this payment was already reported with another amount")]
     PaymentDiffers,
+    #[error("there is no such payment of this order, or it does not wait for anybody's decision")]
+    NoSuchPayment,
+    #[error("there is no such refund of this order")]
+    NoSuchRefund,
+    #[error("a refund must be of more than zero")]
+    RefundIsZero,
+    #[error("of this payment {left} can still be given back, and no more")]
+    RefundTooMuch { left: Money },
+    #[error("this payment was made in {currency}, and goes back in {currency}")]
+    RefundCurrency { currency: Currency },
+    #[error("this refund was recorded with other content; use a new id for a new refund")]
+    RefundDiffers,
+    #[error("an order has at most {REFUNDS_MAX} refunds")]
+    TooManyRefunds,
+    #[error("the refund is {stage}, and is not tried again")]
+    RefundEnded { stage: RefundStage },
     #[error(transparent)]
     Product(#[from] ProductError),
     #[error(transparent)]
@@ -55,6 +73,14 @@ impl OrderError {
             Self::TooManyReviews => "E4059",
             Self::BadCheckout => "E4061",
             Self::PaymentDiffers => "E4062",
+            Self::NoSuchPayment => "E4063",
+            Self::NoSuchRefund => "E4064",
+            Self::RefundTooMuch { .. } => "E4065",
+            Self::RefundCurrency { .. } => "E4066",
+            Self::RefundDiffers => "E4067",
+            Self::TooManyRefunds => "E4068",
+            Self::RefundEnded { .. } => "E4069",
+            Self::RefundIsZero => "E4002",
             Self::Product(error) => error.code(),
             Self::BadReason(_) => "E4005",
         }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::command::Checkout;
 use super::number::OrderNumber;
 use super::payment::Payment;
+use crate::credits::Credits;
 use crate::events::events;
 use crate::ids::{GrantId, LicenseId, ProductId, RefundId, SubscriptionId, UserPackageId};
 use crate::money::Money;
@@ -66,6 +67,9 @@ pub struct Paid {
 #[serde(deny_unknown_fields)]
 pub struct Fulfilled {
     pub delivered: Delivered,
+    /// That it granted; none: it was about other things.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credits: Option<Credits>,
     pub at: DateTime<Utc>,
 }
 

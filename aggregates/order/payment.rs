@@ -39,6 +39,11 @@ impl Payment {
         (&self.provider, &self.payment_id) == (&other.provider, &other.payment_id)
     }
 
+    /// Without a provider, the id alone names it.
+    pub(super) fn is_called(&self, provider: Option<&str>, payment_id: &str) -> bool {
+        provider.is_none_or(|provider| provider == self.provider) && self.payment_id == payment_id
+    }
+
     /// It is what the order asked for, through whom it was asked for.
     pub(super) fn fits(&self, placed: &Placed) -> bool {
         self.amount == placed.price && self.provider == placed.provider

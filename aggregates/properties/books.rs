@@ -12,9 +12,12 @@ use crate::delivery::DeliveryEvent;
 use crate::desk::Recorded;
 use crate::event::Event;
 use crate::holdings::HoldingsEvent;
-use crate::ids::{AggregateId, GrantId, OrderId, UserPackageId};
+use crate::ids::{AggregateId, GrantId, OrderId, RefundId, UserPackageId};
 use crate::money::Money;
-use crate::order::{Delivered, Fulfilled, OrderEvent, Paid, PaymentDuplicated, PaymentMismatched};
+use crate::order::{
+    Delivered, Fulfilled, OrderEvent, Paid, Payment, PaymentDuplicated, PaymentMismatched, RefundRequested, Refunded,
+    ReviewClosed, ReviewOutcome,
+};
 use crate::user_package::{Activated, UserPackageEvent};
 
 #[derive(Default)]
@@ -33,10 +36,26 @@ pub(super) struct Books {
 struct Ordered {
     price: Option<Money>,
     provider: String,
-    /// Everything that was ever reported, by provider and id.
-    payments: BTreeSet<(String, String)>,
+    /// Everything that was ever reported, by provider and id, with what has gone back of it.
+    payments: BTreeMap<(String, String), Reported>,
+    refunds: BTreeMap<RefundId, Asked>,
+    gone: BTreeSet<RefundId>,
     paid: u32,
     delivered: Vec<UserPackageId>,
+}
+
+/// Money, in minor units.
+#[derive(Default)]
+struct Reported {
+    paid: i64,
+    back: i64,
+    accepted: bool,
+}
+
+struct Asked {
+    payment: (String, String),
+    amount: i64,
+    open: bool,
 }
 
 struct Bought {
@@ -75,6 +94,7 @@ impl Books {
     pub(super) fn check_orders(&self) -> Result<(), TestCaseError> {
         for (order, ordered) in &self.orders {
             prop_assert!(ordered.paid <= 1, "paid twice");
+            ordered.check_refunds()?;
             prop_assert_eq!(ordered.delivered.len(), usize::try_from(ordered.paid).unwrap(), "paid is delivered");
             prop_assert_eq!(self.deliveries.contains(order), ordered.paid == 1);
         }
@@ -124,7 +144,9 @@ impl Books {
                 ordered.provider.clone_from(&placed.provider);
             }
             OrderEvent::Paid(Paid { payment, .. }) => {
-                prop_assert_eq!((Some(payment.amount), &payment.provider), (ordered.price, &ordered.provider));
+                let accepted = ordered.payments.get(&name(payment)).is_some_and(|reported| reported.accepted);
+                let fits = (Some(payment.amount), &payment.provider) == (ordered.price, &ordered.provider);
+                prop_assert!(fits || accepted, "paid by another amount, and nobody took it");
                 ordered.paid += 1;
             }
             OrderEvent::PaymentMismatched(_) => prop_assert_eq!(ordered.paid, 0),
@@ -135,15 +157,20 @@ impl Books {
             OrderEvent::Expired(_) | OrderEvent::Cancelled(_) | OrderEvent::Failed(_) => {
                 prop_assert_eq!(ordered.paid, 0, "what was paid stays paid");
             }
-            OrderEvent::CheckoutOpened(_) => {}
-            _ => {}
+            OrderEvent::ReviewClosed(ReviewClosed { provider, payment_id, outcome, .. }) => {
+                let reported = ordered.payments.get_mut(&(provider.clone(), payment_id.clone())).unwrap();
+                reported.accepted = *outcome == ReviewOutcome::Accepted;
+            }
+            OrderEvent::Fulfilled(_) | OrderEvent::CheckoutOpened(_) => {}
+            other => ordered.enter_refund(other)?,
         }
         if let OrderEvent::Paid(Paid { payment, .. })
         | OrderEvent::PaymentMismatched(PaymentMismatched { payment, .. })
         | OrderEvent::PaymentDuplicated(PaymentDuplicated { payment, .. }) = event
         {
-            let name = (payment.provider.clone(), payment.payment_id.clone());
-            prop_assert!(ordered.payments.insert(name), "the same payment was recorded twice");
+            let reported = Reported { paid: payment.amount.minor(), ..Reported::default() };
+            let before = ordered.payments.entry(name(payment)).or_insert(reported);
+            prop_assert!(before.back == 0, "what went back pays for nothing");
         }
         Ok(())
     }
@@ -251,6 +278,48 @@ impl Books {
 
 fn days(count: u32) -> TimeDelta {
     TimeDelta::days(count.into())
+}
+
+impl Ordered {
+    fn enter_refund(&mut self, event: &OrderEvent) -> Result<(), TestCaseError> {
+        match event {
+            OrderEvent::RefundRequested(RefundRequested { refund, provider, payment_id, amount, .. }) => {
+                let payment = (provider.clone(), payment_id.clone());
+                let asked = Asked { payment, amount: amount.minor(), open: true };
+                prop_assert!(self.refunds.insert(*refund, asked).is_none(), "asked for twice");
+            }
+            OrderEvent::RefundRefused(refused) => self.refunds.get_mut(&refused.refund).unwrap().open = false,
+            OrderEvent::Refunded(Refunded { refund, provider, payment_id, amount, .. }) => {
+                let payment = (provider.clone(), payment_id.clone());
+                let asked = Asked { payment: payment.clone(), amount: amount.minor(), open: false };
+                if let Some(before) = self.refunds.insert(*refund, asked) {
+                    prop_assert_eq!((before.payment, before.amount), (payment.clone(), amount.minor()));
+                }
+                prop_assert!(self.gone.insert(*refund), "went back twice");
+                self.payments.get_mut(&payment).unwrap().back += amount.minor();
+            }
+            OrderEvent::RefundFailed(_) | OrderEvent::RefundGivenUp(_) | OrderEvent::RefundRetried(_) => {}
+            other => return Err(TestCaseError::fail(format!("{other:?} is nothing about a refund"))),
+        }
+        Ok(())
+    }
+
+    fn check_refunds(&self) -> Result<(), TestCaseError> {
+        for (payment, reported) in &self.payments {
+            let open: i64 = self
+                .refunds
+                .values()
+                .filter(|asked| asked.open && asked.payment == *payment)
+                .map(|asked| asked.amount)
+                .sum();
+            prop_assert!(reported.back + open <= reported.paid, "more goes back than was paid");
+        }
+        Ok(())
+    }
+}
+
+fn name(payment: &Payment) -> (String, String) {
+    (payment.provider.clone(), payment.payment_id.clone())
 }
 
 impl Bought {

@@ -20,13 +20,14 @@ use crate::credit_account::{CreditAccountCommand, CreditAccountEvent, GrantSourc
 use crate::credits::Credits;
 use crate::desk::{Desk, Halt, Slot};
 use crate::event::Event;
-use crate::ids::{AggregateId, DeliveryId, GrantId, OrderId, ProductId, UserPackageId};
+use crate::ids::{AggregateId, DeliveryId, GrantId, OrderId, ProductId, RefundId, UserPackageId};
 use crate::money::{Currency, Money};
-use crate::order::{OrderCommand, Payment, PlaceOrder};
+use crate::order::{OrderCommand, Payment, PlaceOrder, RequestRefund};
 use crate::product::{Again, PackageTerms, ProductKind};
 use crate::spec::{ACCOUNT, id, time};
 use crate::state::State;
-use crate::take_payment::TakePayment;
+use crate::take_payment::{AcceptReview, TakePayment};
+use crate::take_refund::TakeRefund;
 use crate::user_package::{DayRule, UserPackageCommand, UserPackageEvent};
 
 const PACKAGES: u128 = 3;
@@ -140,7 +141,60 @@ fn order_command() -> impl Strategy<Value = Command> {
         1 => order().prop_map(|order| Command::Order(order, OrderCommand::Expire)),
         1 => order().prop_map(|order| Command::Order(order, OrderCommand::Cancel)),
         1 => order().prop_map(|order| Command::Order(order, OrderCommand::Fail { reason: "declined".to_owned() })),
+        6 => refund_command(),
+        1 => (order(), review()).prop_map(|(order, (provider, payment_id))| {
+            let reason = "by hand".to_owned();
+            Command::AcceptReview(AcceptReview { order, provider, payment_id, reason, license_key: None })
+        }),
     ]
+}
+
+fn review() -> impl Strategy<Value = (String, String)> {
+    (prop::sample::select(&["one", "other"][..]), 0..4_u32)
+        .prop_map(|(provider, payment_id)| (provider.to_owned(), payment_id.to_string()))
+}
+
+fn refund_command() -> impl Strategy<Value = Command> {
+    let refund = || (1..6_u128).prop_map(|number| id(number, RefundId::from_uuid));
+    let request = (order(), refund(), prop::option::of(review()), prop::option::of(0..4_i64), any::<Option<bool>>())
+        .prop_map(|(order, refund, payment, amount, revoke)| {
+            let (provider, payment_id) = payment.unzip();
+            let (amount, reason) = (amount.map(yuan), "by mistake".to_owned());
+            let ask = RequestRefund { refund, provider, payment_id, amount, reason, revoke };
+            Command::Order(order, OrderCommand::RequestRefund(ask))
+        });
+    let gone = (order(), refund(), review(), 0..4_i64, prop::option::of(0..3_u32)).prop_map(
+        |(order, refund, (provider, payment_id), amount, name)| {
+            let (amount, provider_refund) = (yuan(amount), name.map(|name| name.to_string()));
+            let provider = Some(provider);
+            Command::TakeRefund(TakeRefund {
+                order,
+                refund,
+                provider,
+                payment_id,
+                amount,
+                provider_refund,
+                reason: None,
+            })
+        },
+    );
+    let news = (order(), refund(), 0..5_u32).prop_map(|(order, refund, attempt)| {
+        let reason = || "so they say".to_owned();
+        Command::Order(
+            order,
+            match attempt {
+                0 => OrderCommand::RefundRefused { refund, reason: reason() },
+                1 => OrderCommand::GiveUpRefund { refund },
+                2 => OrderCommand::RetryRefund { refund },
+                attempt => OrderCommand::RefundFailed { refund, attempt, reason: reason() },
+            },
+        )
+    });
+    let dismiss = (order(), review()).prop_map(|(order, (provider, payment_id))| {
+        let reason = "settled elsewhere".to_owned();
+        Command::Order(order, OrderCommand::DismissReview { provider, payment_id, reason })
+    });
+    prop_oneof![3 => request, 4 => gone, 2 => news, 1 => dismiss]
 }
 
 fn packages() -> impl Iterator<Item = UserPackageId> {

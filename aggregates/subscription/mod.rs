@@ -188,7 +188,7 @@ impl Subscription {
 
 impl Decider for Subscription {
     const KIND: AggregateKind = AggregateKind::Subscription;
-    const SCHEMA: i32 = 2;
+    const SCHEMA: i32 = 1;
 
     type Command = SubscriptionCommand;
     type Event = SubscriptionEvent;

@@ -17,12 +17,13 @@ use crate::credits::Credits;
 use crate::customer::{Described, Erased, Locale};
 use crate::delivery::{AttemptFailed, DeliveryStep, GivenUp, KeyCreated, MailSent, Requested, Retried};
 use crate::holdings::PackageAdded;
-use crate::ids::{GrantId, OrderId, ProductId, UserPackageId};
+use crate::ids::{GrantId, OrderId, ProductId, RefundId, UserPackageId};
 use crate::kinds::Event;
 use crate::money::{Currency, Money};
 use crate::order::{
     Cancelled, Checkout, CheckoutOpened, Delivered, Expired as OrderExpired, Failed, Fulfilled, Paid, Payment,
-    PaymentDuplicated, PaymentMismatched, Placed,
+    PaymentDuplicated, PaymentMismatched, Placed, RefundFailed, RefundGivenUp, RefundRefused, RefundRequested,
+    RefundRetried, Refunded, ReviewClosed, ReviewOutcome,
 };
 use crate::product::{
     PackageTerms, Period, PlanTerms, ProductContent, ProductKind, PutOnSale, TakenOffSale, UpgradePolicy,
@@ -49,6 +50,7 @@ pub(crate) fn stored() -> Stored {
         product::stored(),
         order::stored(),
         order::payments(),
+        order::refunds(),
         delivery::stored(),
         customer::stored(),
         hold::stored(),

@@ -34,8 +34,21 @@ pub(super) fn stored() -> Stored {
             r#"{"reason":"declined","at":"2026-01-05T06:20:00Z"}"#,
         ),
         (
-            OrderEvent::Fulfilled(Fulfilled { delivered: Delivered::UserPackage(id(3, UserPackageId::from_uuid)), at })
-                .into(),
+            OrderEvent::Fulfilled(Fulfilled {
+                delivered: Delivered::Grant(id(3, GrantId::from_uuid)),
+                credits: Some(Credits::whole(10)),
+                at,
+            })
+            .into(),
+            r#"{"delivered":{"grant":"00000000-0000-0000-0000-000000000003"},"credits":10000000,"at":"2026-01-05T06:20:00Z"}"#,
+        ),
+        (
+            OrderEvent::Fulfilled(Fulfilled {
+                delivered: Delivered::UserPackage(id(3, UserPackageId::from_uuid)),
+                credits: None,
+                at,
+            })
+            .into(),
             r#"{"delivered":{"user_package":"00000000-0000-0000-0000-000000000003"},"at":"2026-01-05T06:20:00Z"}"#,
         ),
     ];
@@ -61,7 +74,7 @@ fn change_of_plan(placed: Placed) -> (Event, &'static str) {
 
 fn deliveries() -> Stored {
     let at = time("2026-01-05T06:20:00Z");
-    let fulfilled = |delivered| OrderEvent::Fulfilled(Fulfilled { delivered, at }).into();
+    let fulfilled = |delivered| OrderEvent::Fulfilled(Fulfilled { delivered, credits: None, at }).into();
     vec![
         (
             fulfilled(Delivered::License(id(3, LicenseId::from_uuid))),
@@ -102,6 +115,68 @@ pub(super) fn payments() -> Stored {
         (
             OrderEvent::PaymentDuplicated(PaymentDuplicated { payment: payment(3_000, None), at }).into(),
             r#"{"payment":{"provider":"alipay","payment_id":"p-1","amount":{"minor":3000,"currency":"CNY"}},"at":"2026-01-05T06:20:00Z"}"#,
+        ),
+    ]
+}
+
+pub(super) fn refunds() -> Stored {
+    let (at, refund) = (time("2026-01-06T06:00:00Z"), id(9, RefundId::from_uuid));
+    let (provider, payment_id) = (|| "alipay".to_owned(), || "p-1".to_owned());
+    let review_closed = |outcome| {
+        let (provider, payment_id, reason) = (provider(), payment_id(), "settled by transfer".to_owned());
+        OrderEvent::ReviewClosed(ReviewClosed { provider, payment_id, outcome, reason, at }).into()
+    };
+    let requested = RefundRequested {
+        refund,
+        provider: provider(),
+        payment_id: payment_id(),
+        amount: money(1_000, "CNY"),
+        reason: "误购".to_owned(),
+        revoke: false,
+        at,
+    };
+    let refunded = |provider_refund: Option<&str>| {
+        let (provider, payment_id, amount) = (provider(), payment_id(), money(1_000, "CNY"));
+        let provider_refund = provider_refund.map(str::to_owned);
+        OrderEvent::Refunded(Refunded { refund, provider, payment_id, amount, provider_refund, revoke: true, at })
+            .into()
+    };
+    vec![
+        (
+            review_closed(ReviewOutcome::Accepted),
+            r#"{"provider":"alipay","payment_id":"p-1","outcome":"accepted","reason":"settled by transfer","at":"2026-01-06T06:00:00Z"}"#,
+        ),
+        (
+            review_closed(ReviewOutcome::Dismissed),
+            r#"{"provider":"alipay","payment_id":"p-1","outcome":"dismissed","reason":"settled by transfer","at":"2026-01-06T06:00:00Z"}"#,
+        ),
+        (
+            OrderEvent::RefundRequested(requested).into(),
+            r#"{"refund":"00000000-0000-0000-0000-000000000009","provider":"alipay","payment_id":"p-1","amount":{"minor":1000,"currency":"CNY"},"reason":"误购","revoke":false,"at":"2026-01-06T06:00:00Z"}"#,
+        ),
+        (
+            OrderEvent::RefundFailed(RefundFailed { refund, attempt: 2, reason: "HTTP 502".to_owned(), at }).into(),
+            r#"{"refund":"00000000-0000-0000-0000-000000000009","attempt":2,"reason":"HTTP 502","at":"2026-01-06T06:00:00Z"}"#,
+        ),
+        (
+            OrderEvent::RefundRefused(RefundRefused { refund, reason: "too late".to_owned(), at }).into(),
+            r#"{"refund":"00000000-0000-0000-0000-000000000009","reason":"too late","at":"2026-01-06T06:00:00Z"}"#,
+        ),
+        (
+            OrderEvent::RefundGivenUp(RefundGivenUp { refund, attempts: 2, at }).into(),
+            r#"{"refund":"00000000-0000-0000-0000-000000000009","attempts":2,"at":"2026-01-06T06:00:00Z"}"#,
+        ),
+        (
+            OrderEvent::RefundRetried(RefundRetried { refund, at }).into(),
+            r#"{"refund":"00000000-0000-0000-0000-000000000009","at":"2026-01-06T06:00:00Z"}"#,
+        ),
+        (
+            refunded(None),
+            r#"{"refund":"00000000-0000-0000-0000-000000000009","provider":"alipay","payment_id":"p-1","amount":{"minor":1000,"currency":"CNY"},"revoke":true,"at":"2026-01-06T06:00:00Z"}"#,
+        ),
+        (
+            refunded(Some("r-1")),
+            r#"{"refund":"00000000-0000-0000-0000-000000000009","provider":"alipay","payment_id":"p-1","amount":{"minor":1000,"currency":"CNY"},"provider_refund":"r-1","revoke":true,"at":"2026-01-06T06:00:00Z"}"#,
         ),
     ]
 }

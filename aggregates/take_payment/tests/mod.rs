@@ -119,7 +119,7 @@ fn paying_and_delivering_are_one_step() {
         .into(),
         HoldingsEvent::PackageAdded(PackageAdded { package: package(), product, starts_at: at, ends_at, at }).into(),
         DeliveryEvent::Requested(Requested { order: order(), user_package: package(), at }).into(),
-        OrderEvent::Fulfilled(Fulfilled { delivered, at }).into(),
+        OrderEvent::Fulfilled(Fulfilled { delivered, credits: None, at }).into(),
     ];
     assert_eq!(recorded.into_iter().map(|recorded| recorded.event).collect::<Vec<_>>(), expected);
 }

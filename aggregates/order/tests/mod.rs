@@ -1,3 +1,6 @@
+mod refunds;
+mod reviews;
+
 use super::*;
 use crate::credits::Credits;
 use crate::ids::{ProductId, UserPackageId};
@@ -76,7 +79,7 @@ fn paid(at: DateTime<Utc>, late: bool) -> OrderEvent {
 
 fn fulfilled() -> OrderEvent {
     let delivered = Delivered::UserPackage(id(3, UserPackageId::from_uuid));
-    OrderEvent::Fulfilled(Fulfilled { delivered, at: soon() })
+    OrderEvent::Fulfilled(Fulfilled { delivered, credits: None, at: soon() })
 }
 
 fn mismatched(payment: Payment) -> OrderEvent {
@@ -376,6 +379,9 @@ fn a_status_is_written_as_it_is_said() {
         OrderStatus::Expired,
         OrderStatus::Cancelled,
         OrderStatus::Failed,
+        OrderStatus::Refunding,
+        OrderStatus::PartiallyRefunded,
+        OrderStatus::Refunded,
     ] {
         assert_eq!(serde_json::to_string(&status).unwrap(), format!("\"{status}\""));
     }

@@ -1,0 +1,462 @@
+use super::*;
+use crate::credits::Credits;
+use crate::order::RequestRefund;
+use crate::order::refund::OwedBack;
+use crate::take_refund::TakeRefund;
+
+fn refund(number: u128) -> RefundId {
+    id(number, RefundId::from_uuid)
+}
+
+/// All that is left of the order's own payment; most tests change one thing about it.
+fn ask(number: u128) -> RequestRefund {
+    RequestRefund {
+        refund: refund(number),
+        provider: None,
+        payment_id: None,
+        amount: None,
+        reason: "误购".to_owned(),
+        revoke: None,
+    }
+}
+
+fn part(number: u128, minor: i64) -> RequestRefund {
+    RequestRefund { amount: Some(money(minor, "CNY")), ..ask(number) }
+}
+
+fn of(payment_id: &str, ask: RequestRefund) -> RequestRefund {
+    RequestRefund { payment_id: Some(payment_id.to_owned()), ..ask }
+}
+
+fn request(ask: RequestRefund) -> OrderCommand {
+    OrderCommand::RequestRefund(ask)
+}
+
+fn requested_of(payment_id: &str, number: u128, minor: i64, revoke: bool) -> OrderEvent {
+    OrderEvent::RefundRequested(RefundRequested {
+        refund: refund(number),
+        provider: "alipay".to_owned(),
+        payment_id: payment_id.to_owned(),
+        amount: money(minor, "CNY"),
+        reason: "误购".to_owned(),
+        revoke,
+        at: late(),
+    })
+}
+
+fn requested(number: u128, minor: i64, revoke: bool) -> OrderEvent {
+    requested_of("p-1", number, minor, revoke)
+}
+
+fn fail(number: u128, attempt: u32) -> OrderCommand {
+    OrderCommand::RefundFailed { refund: refund(number), attempt, reason: "HTTP 502".to_owned() }
+}
+
+fn failed(number: u128, attempt: u32) -> OrderEvent {
+    let reason = "HTTP 502".to_owned();
+    OrderEvent::RefundFailed(RefundFailed { refund: refund(number), attempt, reason, at: late() })
+}
+
+fn refuse(number: u128) -> OrderCommand {
+    OrderCommand::RefundRefused { refund: refund(number), reason: "too late".to_owned() }
+}
+
+fn refused(number: u128, reason: &str) -> OrderEvent {
+    OrderEvent::RefundRefused(RefundRefused { refund: refund(number), reason: reason.to_owned(), at: late() })
+}
+
+fn give_up(number: u128) -> OrderCommand {
+    OrderCommand::GiveUpRefund { refund: refund(number) }
+}
+
+fn given_up(number: u128, attempts: u32) -> OrderEvent {
+    OrderEvent::RefundGivenUp(RefundGivenUp { refund: refund(number), attempts, at: late() })
+}
+
+fn retry(number: u128) -> OrderCommand {
+    OrderCommand::RetryRefund { refund: refund(number) }
+}
+
+fn retried(number: u128) -> OrderEvent {
+    OrderEvent::RefundRetried(RefundRetried { refund: refund(number), at: late() })
+}
+
+fn gone(number: u128, minor: i64) -> TakeRefund {
+    TakeRefund {
+        order: id(1, OrderId::from_uuid),
+        refund: refund(number),
+        provider: None,
+        payment_id: "p-1".to_owned(),
+        amount: money(minor, "CNY"),
+        provider_refund: None,
+        reason: None,
+    }
+}
+
+fn go(gone: TakeRefund) -> impl FnOnce(&Order) -> Result<Vec<OrderEvent>, OrderError> {
+    move |order| order.give_back(late(), &gone)
+}
+
+fn refunded(number: u128, minor: i64, revoke: bool) -> OrderEvent {
+    OrderEvent::Refunded(Refunded {
+        refund: refund(number),
+        provider: "alipay".to_owned(),
+        payment_id: "p-1".to_owned(),
+        amount: money(minor, "CNY"),
+        provider_refund: None,
+        revoke,
+        at: late(),
+    })
+}
+
+fn named(event: OrderEvent, name: &str) -> OrderEvent {
+    match event {
+        OrderEvent::Refunded(refunded) => {
+            OrderEvent::Refunded(Refunded { provider_refund: Some(name.to_owned()), ..refunded })
+        }
+        other => panic!("{other:?} is no refund"),
+    }
+}
+
+fn after(events: impl IntoIterator<Item = OrderEvent>) -> Given<Order> {
+    given([placed(), paid(soon(), false), fulfilled()].into_iter().chain(events))
+}
+
+fn too_much(left: i64) -> OrderError {
+    OrderError::RefundTooMuch { left: money(left, "CNY") }
+}
+
+#[test]
+fn a_refund_is_of_all_that_is_left_unless_it_says_how_much() {
+    let order = bought().when(late(), request(ask(1))).then([requested(1, 3_000, true)]).state();
+    assert_eq!(order.status(), Ok(OrderStatus::Refunding));
+    assert_eq!(order.refunds(), [order.refund(refund(1)).unwrap().clone()]);
+    bought()
+        .when(late(), request(part(1, 1_000)))
+        .then([requested(1, 1_000, false)])
+        .when(late(), request(ask(2)))
+        .then([requested(2, 2_000, true)]);
+}
+
+#[test]
+fn who_asks_may_say_whether_what_was_delivered_goes_back() {
+    for revoke in [true, false] {
+        for minor in [1_000, 3_000] {
+            let ask = RequestRefund { revoke: Some(revoke), ..part(1, minor) };
+            bought().when(late(), request(ask)).then([requested(1, minor, revoke)]);
+        }
+    }
+}
+
+#[test]
+fn what_was_never_paid_is_not_given_back() {
+    given([]).when(late(), request(ask(1))).then_refused(OrderError::NotPlaced);
+    given([placed()]).when(late(), request(ask(1))).then_refused(OrderError::NoSuchPayment);
+    given([placed(), expired()]).when(late(), request(ask(1))).then_refused(OrderError::NoSuchPayment);
+    bought().when(late(), request(of("p-2", ask(1)))).then_refused(OrderError::NoSuchPayment);
+    let elsewhere = RequestRefund { provider: Some("wechat".to_owned()), ..of("p-1", ask(1)) };
+    bought().when(late(), request(elsewhere)).then_refused(OrderError::NoSuchPayment);
+}
+
+#[test]
+fn a_refund_is_in_the_payments_currency_and_more_than_nothing_and_says_why() {
+    for (ask, error) in [
+        (part(1, 0), OrderError::RefundIsZero),
+        (part(1, -1), OrderError::RefundIsZero),
+        (
+            RequestRefund { amount: Some(money(1, "USD")), ..ask(1) },
+            OrderError::RefundCurrency { currency: "CNY".parse().unwrap() },
+        ),
+        (part(1, 3_001), too_much(3_000)),
+        (RequestRefund { reason: " ".to_owned(), ..ask(1) }, BadReason.into()),
+    ] {
+        bought().when(late(), request(ask)).then_refused(error);
+    }
+}
+
+#[test]
+fn what_was_asked_for_and_what_went_back_never_come_to_more_than_was_paid() {
+    after([requested(1, 1_000, false), refunded(1, 1_000, false), requested(2, 1_500, false)])
+        .when(late(), request(part(3, 501)))
+        .then_refused(too_much(500))
+        .when(late(), request(part(3, 500)))
+        .then([requested(3, 500, true)])
+        .when(late(), request(ask(4)))
+        .then_refused(too_much(0));
+}
+
+#[test]
+fn the_same_refund_again_changes_nothing_and_another_needs_another_id() {
+    let explicit =
+        RequestRefund { provider: Some("alipay".to_owned()), revoke: Some(true), ..of("p-1", part(1, 3_000)) };
+    let order = || after([requested(1, 3_000, true)]);
+    for same in [ask(1), part(1, 3_000), explicit] {
+        order().when(late(), request(same)).then_nothing();
+    }
+    for other in [
+        part(1, 1),
+        of("p-2", ask(1)),
+        RequestRefund { provider: Some("wechat".to_owned()), ..ask(1) },
+        RequestRefund { reason: "other".to_owned(), ..ask(1) },
+        RequestRefund { revoke: Some(false), ..ask(1) },
+    ] {
+        order().when(late(), request(other)).then_refused(OrderError::RefundDiffers);
+    }
+    after([refunded(1, 1_000, false)]).when(late(), request(part(1, 1_000))).then_refused(OrderError::RefundDiffers);
+}
+
+#[test]
+fn only_so_many_refunds_are_kept_of_an_order() {
+    let full = || after((0..REFUNDS_MAX).map(|number| requested(number as u128 + 1, 1, false)));
+    after((0..REFUNDS_MAX - 1).map(|number| requested(number as u128 + 1, 1, false)))
+        .when(late(), request(part(100, 1)))
+        .then([requested(100, 1, false)]);
+    full()
+        .when(late(), request(part(100, 1)))
+        .then_refused(OrderError::TooManyRefunds)
+        .when_asked(go(gone(100, 1)))
+        .then_refused(OrderError::TooManyRefunds)
+        .when_asked(go(gone(1, 1)))
+        .then([refunded(1, 1, false)]);
+}
+
+#[test]
+fn a_duplicate_goes_back_without_touching_the_order() {
+    let order = after([duplicated(payment("p-2", 3_000))])
+        .when(late(), request(of("p-2", ask(1))))
+        .then([requested_of("p-2", 1, 3_000, false)])
+        .when(late(), request(of("p-2", ask(2))))
+        .then_refused(too_much(0))
+        .when_asked(go(TakeRefund { payment_id: "p-2".to_owned(), ..gone(1, 3_000) }))
+        .then([OrderEvent::Refunded(Refunded {
+            refund: refund(1),
+            provider: "alipay".to_owned(),
+            payment_id: "p-2".to_owned(),
+            amount: money(3_000, "CNY"),
+            provider_refund: None,
+            revoke: false,
+            at: late(),
+        })])
+        .state();
+    assert_eq!(order.status(), Ok(OrderStatus::Fulfilled));
+    assert_eq!(order.owed_back(), OwedBack::default());
+}
+
+#[test]
+fn a_mismatch_goes_back_from_an_order_that_was_never_paid() {
+    let order = given([placed(), mismatched(payment("p-2", 2_999)), expired()])
+        .when(late(), request(of("p-2", ask(1))))
+        .then([requested_of("p-2", 1, 2_999, false)])
+        .when_asked(go(TakeRefund { payment_id: "p-2".to_owned(), ..gone(1, 2_999) }))
+        .then([OrderEvent::Refunded(Refunded {
+            refund: refund(1),
+            provider: "alipay".to_owned(),
+            payment_id: "p-2".to_owned(),
+            amount: money(2_999, "CNY"),
+            provider_refund: None,
+            revoke: false,
+            at: late(),
+        })])
+        .state();
+    assert_eq!((order.status(), order.owed_back()), (Ok(OrderStatus::Expired), OwedBack::default()));
+}
+
+#[test]
+fn two_providers_may_use_the_same_name_for_a_payment() {
+    let other = Payment { provider: "wechat".to_owned(), ..payment("p-1", 1) };
+    let ask = RequestRefund { provider: Some("wechat".to_owned()), ..of("p-1", ask(1)) };
+    let OrderEvent::RefundRequested(of_other) = requested(1, 1, false) else { panic!("not a request") };
+    let of_other = RefundRequested { provider: "wechat".to_owned(), ..of_other };
+    after([duplicated(other)]).when(late(), request(ask)).then([OrderEvent::RefundRequested(of_other)]);
+}
+
+#[test]
+fn each_failed_attempt_is_recorded_once() {
+    let order = after([requested(1, 3_000, true)])
+        .when(late(), fail(1, 1))
+        .then([failed(1, 1)])
+        .when(late(), fail(1, 1))
+        .then_nothing()
+        .when(late(), fail(1, 3))
+        .then([failed(1, 3)])
+        .state();
+    assert_eq!(order.status(), Ok(OrderStatus::Refunding));
+    let known = order.refund(refund(1)).unwrap();
+    assert_eq!((known.stage, known.attempts), (RefundStage::Failing, 3));
+    let silent = OrderCommand::RefundFailed { refund: refund(1), attempt: 1, reason: String::new() };
+    after([requested(1, 3_000, true)]).when(late(), silent).then_refused(BadReason.into());
+}
+
+#[test]
+fn a_plain_no_frees_the_amount_and_the_order_is_as_before() {
+    for (events, status) in [
+        (vec![], OrderStatus::Fulfilled),
+        (vec![refunded(2, 1_000, false)], OrderStatus::PartiallyRefunded),
+        (vec![requested(2, 500, false)], OrderStatus::Refunding),
+    ] {
+        let order = after(events.into_iter().chain([requested(1, 2_000, false)]))
+            .when(late(), refuse(1))
+            .then([refused(1, "too late")])
+            .when(late(), refuse(1))
+            .then_nothing()
+            .when(late(), request(part(3, 2_000)))
+            .then([requested(3, 2_000, status == OrderStatus::PartiallyRefunded)])
+            .when(late(), refuse(3))
+            .then([refused(3, "too late")])
+            .state();
+        assert_eq!(order.status(), Ok(status));
+    }
+    let silent = OrderCommand::RefundRefused { refund: refund(1), reason: String::new() };
+    after([requested(1, 3_000, true)]).when(late(), silent).then_refused(BadReason.into());
+}
+
+#[test]
+fn what_was_given_up_keeps_its_amount_and_is_tried_again_by_hand() {
+    let order = after([requested(1, 3_000, true)])
+        .when(late(), retry(1))
+        .then_nothing()
+        .when(late(), fail(1, 1))
+        .then([failed(1, 1)])
+        .when(late(), retry(1))
+        .then([retried(1)])
+        .when(late(), give_up(1))
+        .then([given_up(1, 1)])
+        .when(late(), give_up(1))
+        .then_nothing()
+        .when(late(), fail(1, 2))
+        .then_nothing()
+        .when(late(), request(part(2, 1)))
+        .then_refused(too_much(0))
+        .when(late(), retry(1))
+        .then([retried(1)])
+        .when_asked(go(gone(1, 3_000)))
+        .then([refunded(1, 3_000, true)])
+        .state();
+    assert_eq!(order.status(), Ok(OrderStatus::Refunded));
+    // It may also turn out to be refused, or to have happened.
+    let given_up = || after([requested(1, 3_000, true), given_up(1, 0)]);
+    assert_eq!(given_up().state().status(), Ok(OrderStatus::Refunding));
+    given_up().when(late(), refuse(1)).then([refused(1, "too late")]);
+    given_up().when_asked(go(gone(1, 3_000))).then([refunded(1, 3_000, true)]);
+}
+
+#[test]
+fn what_has_ended_is_not_tried_again_and_late_news_of_it_is_none() {
+    for (end, stage) in [(refunded(1, 3_000, true), RefundStage::Done), (refused(1, "too late"), RefundStage::Refused)]
+    {
+        let order = after([requested(1, 3_000, true), end])
+            .when(late(), retry(1))
+            .then_refused(OrderError::RefundEnded { stage })
+            .when(late(), fail(1, 9))
+            .then_nothing()
+            .when(late(), refuse(1))
+            .then_nothing()
+            .when(late(), give_up(1))
+            .then_nothing()
+            .state();
+        assert_eq!(order.refund(refund(1)).unwrap().stage, stage);
+    }
+}
+
+#[test]
+fn what_nobody_asked_for_cannot_fail() {
+    for command in [fail(1, 1), refuse(1), give_up(1), retry(1)] {
+        bought().when(late(), command.clone()).then_refused(OrderError::NoSuchRefund);
+        given([]).when(late(), command).then_refused(OrderError::NotPlaced);
+    }
+    assert_eq!(Order::default().refund(refund(1)), Err(OrderError::NotPlaced));
+    assert_eq!(Order::default().refunds(), []);
+}
+
+#[test]
+fn money_that_went_back_is_recorded_once() {
+    let by_name = |number| TakeRefund { provider_refund: Some("r-1".to_owned()), ..gone(number, 1_000) };
+    let order = after([requested(1, 1_000, false)])
+        .when_asked(go(by_name(1)))
+        .then([named(refunded(1, 1_000, false), "r-1")])
+        .when_asked(go(gone(1, 1_000)))
+        .then_nothing()
+        .when_asked(go(by_name(2)))
+        .then_nothing()
+        .when_asked(go(gone(1, 999)))
+        .then_refused(OrderError::RefundDiffers)
+        .when_asked(go(TakeRefund { payment_id: "p-2".to_owned(), ..gone(1, 1_000) }))
+        .then_refused(OrderError::RefundDiffers)
+        .when_asked(go(TakeRefund { provider: Some("wechat".to_owned()), ..by_name(2) }))
+        .then_refused(OrderError::NoSuchPayment)
+        .state();
+    assert_eq!(order.status(), Ok(OrderStatus::PartiallyRefunded));
+}
+
+#[test]
+fn a_provider_may_give_money_back_that_nobody_asked_for() {
+    let order = bought()
+        .when_asked(go(gone(7, 1_000)))
+        .then([refunded(7, 1_000, false)])
+        .when_asked(go(gone(8, 2_001)))
+        .then_refused(too_much(2_000))
+        .when_asked(go(gone(8, 2_000)))
+        .then([refunded(8, 2_000, true)])
+        .state();
+    assert_eq!(order.status(), Ok(OrderStatus::Refunded));
+    assert_eq!(order.refund(refund(7)).unwrap().reason, None);
+    for (odd, error) in [
+        (gone(7, 0), OrderError::RefundIsZero),
+        (gone(7, 3_001), too_much(3_000)),
+        (TakeRefund { payment_id: "p-2".to_owned(), ..gone(7, 1) }, OrderError::NoSuchPayment),
+        (
+            TakeRefund { amount: money(1, "USD"), ..gone(7, 1) },
+            OrderError::RefundCurrency { currency: "CNY".parse().unwrap() },
+        ),
+    ] {
+        bought().when_asked(go(odd)).then_refused(error);
+    }
+    given([]).when_asked(go(gone(7, 1))).then_refused(OrderError::NotPlaced);
+}
+
+#[test]
+fn a_request_that_finds_no_room_beside_what_went_back_is_refused_with_it() {
+    let no_room = "the money went back otherwise";
+    // 1400 are left of the payment then: enough for the first and neither of the others.
+    let order = after([requested(1, 1_000, false), requested(2, 1_500, false), requested(3, 500, false)])
+        .when_asked(go(gone(7, 1_600)))
+        .then([refused(2, no_room), refused(3, no_room), refunded(7, 1_600, false)])
+        .state();
+    assert_eq!(order.status(), Ok(OrderStatus::Refunding));
+    assert_eq!(order.refund(refund(1)).unwrap().stage, RefundStage::Requested);
+    // What was refused for want of room and happened all the same still has to fit.
+    after([requested(1, 3_000, true), refused(1, "too late")])
+        .when_asked(go(gone(1, 3_000)))
+        .then([refunded(1, 3_000, true)]);
+}
+
+#[test]
+fn credits_go_back_in_proportion_to_the_money_rounded_down() {
+    let granted = OrderEvent::Fulfilled(Fulfilled {
+        delivered: Delivered::Grant(id(3, crate::ids::GrantId::from_uuid)),
+        credits: Some(Credits::from_micros(100).unwrap()),
+        at: soon(),
+    });
+    let owed = |events: Vec<OrderEvent>| {
+        let order = given([placed(), paid(soon(), false), granted.clone()].into_iter().chain(events)).state();
+        assert_eq!(order.granted(), Some(Credits::from_micros(100).unwrap()));
+        let OwedBack { credits, whole } = order.owed_back();
+        (credits.micros(), whole)
+    };
+    assert_eq!(owed(vec![]), (0, false));
+    assert_eq!(owed(vec![requested(1, 3_000, true)]), (0, false), "only money that went back counts");
+    assert_eq!(owed(vec![refunded(1, 1_000, false)]), (33, false));
+    assert_eq!(owed(vec![refunded(1, 1_000, false), refunded(2, 1_000, false)]), (66, false));
+    assert_eq!(owed(vec![refunded(1, 3_000, false)]), (100, false));
+    assert_eq!(owed(vec![refunded(1, 1_000, true)]), (100, true));
+    assert_eq!(Order::default().granted(), None);
+}
+
+#[test]
+fn a_stage_is_written_as_it_is_said() {
+    for stage in
+        [RefundStage::Requested, RefundStage::Failing, RefundStage::GivenUp, RefundStage::Refused, RefundStage::Done]
+    {
+        assert_eq!(serde_json::to_string(&stage).unwrap(), format!("\"{stage}\""));
+    }
+}
