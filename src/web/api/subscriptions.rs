@@ -1,5 +1,6 @@
 //! Plans that are paid period by period: looked at, canceled, resumed, changed. A sandbox can have one renewed.
 
+use aggregates::order::PAYMENT_ID_BYTES_MAX;
 use aggregates::{AggregateId, ProductId, State as Aggregate, SubscriptionCommand, SubscriptionId};
 use axum::extract::State;
 use axum::response::Response;
@@ -15,7 +16,7 @@ use super::super::auth::{Auditor, User};
 use super::super::idempotency::{IdempotencyKey, Written};
 use super::super::json::{Body, OptionalBody};
 use super::super::paging::{Cursor, Limit, Page, Wants};
-use super::super::problem::Problem;
+use super::super::problem::{Problem, Reason};
 use super::super::query::{Named, Params};
 use super::super::values::Moment;
 use super::fresh::{Api, Fresh};
@@ -264,6 +265,10 @@ async fn renew(
     OptionalBody(RenewIn { transaction_id }): OptionalBody<RenewIn>,
 ) -> Result<Written<RenewedOut>, Problem> {
     let sandbox = app.sandbox.clone().ok_or_else(|| Problem::not_found("path"))?;
+    if transaction_id.as_deref().is_some_and(|id| !is_payment_id(id)) {
+        let detail = format!("has 1 to {PAYMENT_ID_BYTES_MAX} bytes and no control characters");
+        return Err(Problem::field(Reason::BadValue, "/transaction_id", detail));
+    }
     let subscription = SubscriptionId::from_uuid(id);
     let found = subscriptions::by_id(&app.pool, subscription).await?;
     let found = found.ok_or_else(|| Problem::not_found("subscription"))?;
@@ -279,4 +284,9 @@ async fn renew(
     };
     let (receipt, order_no) = whole(renewed).await?;
     Ok(Written::ok(&receipt, RenewedOut { order_no }))
+}
+
+/// The books take what they are told, so what the ledger would refuse is refused before it gets there.
+fn is_payment_id(text: &str) -> bool {
+    (1..=PAYMENT_ID_BYTES_MAX).contains(&text.len()) && !text.chars().any(char::is_control)
 }
