@@ -33,7 +33,7 @@ async fn history(ledger: &Instance) {
             let refund = TakeRefund {
                 order: OrderId::of_number(&number),
                 refund: RefundId::from_uuid(uuid::Uuid::from_u128(1)),
-                provider: "sandbox".to_owned(),
+                provider: Some("sandbox".to_owned()),
                 payment_id: format!("p-{order}"),
                 amount: aggregates::Money::parse("2.50", "CNY".parse().expect("a currency")).expect("money"),
                 provider_refund: None,
