@@ -270,6 +270,42 @@ impl Row for LicenseView {
         "bound_at",
         "revoked_at",
         "revoked_reason",
+    ];
+
+    fn cells(&self) -> Vec<String> {
+        vec![
+            self.id.to_string(),
+            self.account.clone(),
+            or_empty(&self.owner),
+            or_empty(&self.order_no),
+            self.product.map(|number| number.to_string()).unwrap_or_default(),
+            self.status.as_str().to_owned(),
+            self.uses.to_string(),
+            self.used.to_string(),
+            self.remaining.to_string(),
+            self.features.join(" "),
+            time(self.issued_at),
+            self.bound_at.map(time).unwrap_or_default(),
+            self.revoked_at.map(time).unwrap_or_default(),
+            or_empty(&self.revoked_reason),
+        ]
+    }
+}
+
+impl Row for LockoutView {
+    const HEADER: &'static [&'static str] = &["kind", "subject", "lockouts", "locked_until", "last_miss_at"];
+
+    fn cells(&self) -> Vec<String> {
+        vec![
+            self.kind.clone(),
+            self.subject.clone(),
+            self.lockouts.to_string(),
+            time(self.locked_until),
+            time(self.last_miss_at),
+        ]
+    }
+}
+
 impl Row for SubscriptionView {
     const HEADER: &'static [&'static str] = &[
         "id",
@@ -330,34 +366,6 @@ impl Row for SalesView {
 
     fn cells(&self) -> Vec<String> {
         vec![
-            self.id.to_string(),
-            self.account.clone(),
-            or_empty(&self.owner),
-            or_empty(&self.order_no),
-            self.product.map(|number| number.to_string()).unwrap_or_default(),
-            self.status.as_str().to_owned(),
-            self.uses.to_string(),
-            self.used.to_string(),
-            self.remaining.to_string(),
-            self.features.join(" "),
-            time(self.issued_at),
-            self.bound_at.map(time).unwrap_or_default(),
-            self.revoked_at.map(time).unwrap_or_default(),
-            or_empty(&self.revoked_reason),
-        ]
-    }
-}
-
-impl Row for LockoutView {
-    const HEADER: &'static [&'static str] = &["kind", "subject", "lockouts", "locked_until", "last_miss_at"];
-
-    fn cells(&self) -> Vec<String> {
-        vec![
-            self.kind.clone(),
-            self.subject.clone(),
-            self.lockouts.to_string(),
-            time(self.locked_until),
-            time(self.last_miss_at),
             self.when.clone(),
             self.product_id.map(|number| number.to_string()).unwrap_or_default(),
             or_empty(&self.name),
