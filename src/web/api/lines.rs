@@ -5,8 +5,10 @@ use projections::catalogue::query::ProductView;
 use projections::deliveries::query::DeliveryView;
 use projections::licenses::query::{LicenseView, UseView};
 use projections::orders::query::{OrderView, ReviewView};
+use projections::sales::query::SalesView;
 use projections::statement::query::LineView;
-use projections::{PlanView, TermsView};
+use projections::subscriptions::query::{PlanView, SubscriptionView};
+use projections::{PlanTermsView, TermsView};
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -98,7 +100,7 @@ pub(super) fn terms_cells(terms: &TermsView) -> [String; 11] {
     let mut cells: [String; 11] = Default::default();
     let [duration_days, daily_limit, day, again, uses, features, credits, valid_days, period, policy, grace] =
         &mut cells;
-    let mut describe = |plan: &PlanView| {
+    let mut describe = |plan: &PlanTermsView| {
         *credits = plan.credits.clone();
         *valid_days = number(plan.valid_days);
         *period = match plan.period {
@@ -361,6 +363,81 @@ impl Row for LockoutView {
             self.lockouts.to_string(),
             time(self.locked_until),
             time(self.last_miss_at),
+        ]
+    }
+}
+
+impl Row for SubscriptionView {
+    const HEADER: &'static [&'static str] = &[
+        "id",
+        "account",
+        "status",
+        "product",
+        "price",
+        "currency",
+        "credits",
+        "next_product",
+        "period",
+        "starts_at",
+        "ends_at",
+        "expires_at",
+        "cancel_at_period_end",
+        "started_at",
+        "ended_at",
+        "reason",
+    ];
+
+    fn cells(&self) -> Vec<String> {
+        let product = |plan: &PlanView| plan.product_id.map(|number| number.to_string()).unwrap_or_default();
+        vec![
+            self.id.to_string(),
+            self.account.clone(),
+            self.status.as_str().to_owned(),
+            product(&self.plan),
+            self.plan.price.amount.clone(),
+            self.plan.price.currency.clone(),
+            self.plan.credits.clone(),
+            self.next_plan.as_ref().map(product).unwrap_or_default(),
+            self.period.to_string(),
+            time(self.starts_at),
+            time(self.ends_at),
+            self.expires_at.map(time).unwrap_or_default(),
+            self.cancel_at_period_end.to_string(),
+            time(self.started_at),
+            self.ended_at.map(time).unwrap_or_default(),
+            or_empty(&self.reason),
+        ]
+    }
+}
+
+impl Row for SalesView {
+    const HEADER: &'static [&'static str] = &[
+        "when",
+        "product",
+        "name",
+        "currency",
+        "placed",
+        "converted",
+        "expired",
+        "paid",
+        "revenue",
+        "refunds",
+        "refunded",
+    ];
+
+    fn cells(&self) -> Vec<String> {
+        vec![
+            self.when.clone(),
+            self.product_id.map(|number| number.to_string()).unwrap_or_default(),
+            or_empty(&self.name),
+            self.revenue.currency.clone(),
+            self.placed.clone(),
+            self.converted.clone(),
+            self.expired.clone(),
+            self.paid.clone(),
+            self.revenue.amount.clone(),
+            self.refunds.clone(),
+            self.refunded.amount.clone(),
         ]
     }
 }
