@@ -161,7 +161,10 @@ pub(crate) fn ask_subscription(
 mod tests {
     use super::*;
     use crate::credits::Credits;
-    use crate::spec::id;
+    use crate::delivery::DeliveryError;
+    use crate::desk::{Desk, Slot};
+    use crate::spec::{ACCOUNT, id, time};
+    use crate::state::State;
 
     #[test]
     fn a_command_survives_json() {
@@ -172,6 +175,21 @@ mod tests {
         );
         let json = serde_json::to_string(&command).unwrap();
         assert_eq!(serde_json::from_str::<Command>(&json).unwrap(), command);
+    }
+
+    #[test]
+    fn what_is_asked_of_a_delivery_or_a_customer_reaches_it() {
+        let mut desk = Desk::new(ACCOUNT);
+        let (delivery, customer) = (id(5, DeliveryId::from_uuid), AggregateId::customer(ACCOUNT));
+        for id in [AggregateId::delivery(delivery), customer] {
+            desk.put(id, Slot { version: 0, state: State::empty(id.kind) });
+        }
+        let at = time("2026-01-05T06:00:00Z");
+        let retry = Command::Delivery(delivery, DeliveryCommand::Retry);
+        assert_eq!(desk.decide(at, &[retry]), Err(DeliveryError::NotRequested.into()));
+        let erase = Command::Customer(CustomerCommand::Erase { reason: "asked for it".to_owned() });
+        let recorded = desk.decide(at, &[erase]).unwrap();
+        assert_eq!((recorded.len(), recorded[0].aggregate), (1, customer));
     }
 
     #[test]
