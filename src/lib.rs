@@ -8,6 +8,8 @@
 //! providers/          payment providers behind one trait
 //! forward/  mail/     the service that makes API keys; mail
 //! vault/              personal data and secrets, sealed
+//! addresses/          whether an e-mail address can receive mail
+//! lockouts.rs         guessing license keys is slow
 //! workers/            loops with a bound and a shutdown
 //! config/  clock.rs   settings; the one source of "now"
 //! app.rs  server.rs   what the parts share; how they are started and stopped
@@ -35,6 +37,7 @@
 //! # }
 //! ```
 
+pub mod addresses;
 pub mod app;
 pub mod bench;
 pub mod cli;
@@ -45,6 +48,7 @@ pub mod embedded_postgres;
 pub mod forward;
 pub mod jobs;
 pub mod loadtest;
+pub mod lockouts;
 pub mod mail;
 pub mod processes;
 pub mod providers;

@@ -23,6 +23,7 @@ use tokio_util::task::TaskTracker;
 use url::Url;
 use utoipa_axum::router::OpenApiRouter;
 
+use crate::addresses::SyntaxOnly;
 use crate::app::{App, Parts};
 use crate::clock::Clock;
 use crate::config::Settings;
@@ -257,6 +258,8 @@ async fn app(
         sandbox,
         currency: settings.currency,
         time_zone: settings.time_zone,
+        verifier: Arc::new(SyntaxOnly),
+        trusted_proxies: settings.trusted_proxies.clone(),
     }))
 }
 

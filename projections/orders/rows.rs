@@ -1,9 +1,11 @@
 //! What becomes of an order's row, and writing it. `None`: as it was.
 
-use aggregates::{AccountKey, LogPart, OrderId, Payment, UserPackageId};
+use aggregates::order::Delivered;
+use aggregates::{AccountKey, LogPart, OrderId, Payment};
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use sqlx::PgConnection;
+use uuid::Uuid;
 
 use crate::Unfit;
 use crate::rows::{currency, json, text};
@@ -16,7 +18,7 @@ pub(super) struct Order {
     pub(super) checkout_qr: Option<String>,
     pub(super) late: Option<bool>,
     pub(super) payment: Option<(Payment, DateTime<Utc>)>,
-    pub(super) delivered: Option<(UserPackageId, DateTime<Utc>)>,
+    pub(super) delivered: Option<(Delivered, DateTime<Utc>)>,
     pub(super) closed_at: Option<DateTime<Utc>>,
     pub(super) reason: Option<String>,
 }
@@ -111,13 +113,15 @@ pub(super) async fn update(tx: &mut PgConnection, rows: &[Row]) -> Result<(), sq
                 checkout_url = coalesce(n.checkout_url, o.checkout_url), checkout_qr = coalesce(n.checkout_qr, o.checkout_qr),
                 paid_by = coalesce(n.paid_by, o.paid_by), payment_id = coalesce(n.payment_id, o.payment_id),
                 payment_method = coalesce(n.payment_method, o.payment_method), paid_at = coalesce(n.paid_at, o.paid_at),
-                delivered_package = coalesce(n.delivered_package, o.delivered_package),
+                delivered_kind = coalesce(n.delivered_kind, o.delivered_kind),
+                delivered_id = coalesce(n.delivered_id, o.delivered_id),
                 fulfilled_at = coalesce(n.fulfilled_at, o.fulfilled_at),
                 closed_at = coalesce(n.closed_at, o.closed_at), reason = coalesce(n.reason, o.reason)
            FROM unnest($1::uuid[], $2::text[], $3::bool[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
-                       $9::timestamptz[], $10::uuid[], $11::timestamptz[], $12::timestamptz[], $13::text[])
+                       $9::timestamptz[], $10::uuid[], $11::timestamptz[], $12::timestamptz[], $13::text[],
+                       $14::text[])
                 AS n (id, status, late, checkout_url, checkout_qr, paid_by, payment_id, payment_method, paid_at,
-                      delivered_package, fulfilled_at, closed_at, reason)
+                      delivered_id, fulfilled_at, closed_at, reason, delivered_kind)
           WHERE o.id = n.id",
     )
     .bind(rows.iter().map(|(id, _)| id.uuid()).collect::<Vec<_>>())
@@ -129,13 +133,25 @@ pub(super) async fn update(tx: &mut PgConnection, rows: &[Row]) -> Result<(), sq
     .bind(text_of(|payment| &payment.payment_id))
     .bind(payments.iter().map(|payment| payment.and_then(|it| it.method.as_deref()).map(text)).collect::<Vec<_>>())
     .bind(rows.iter().map(|(_, order)| order.payment.as_ref().map(|(_, at)| *at)).collect::<Vec<_>>())
-    .bind(rows.iter().map(|(_, order)| order.delivered.map(|(package, _)| package.uuid())).collect::<Vec<_>>())
+    .bind(rows.iter().map(|(_, order)| order.delivered.map(|(what, _)| delivered(what).1)).collect::<Vec<_>>())
     .bind(rows.iter().map(|(_, order)| order.delivered.map(|(_, at)| at)).collect::<Vec<_>>())
     .bind(rows.iter().map(|(_, order)| order.closed_at).collect::<Vec<_>>())
     .bind(rows.iter().map(|(_, order)| order.reason.as_deref()).collect::<Vec<_>>())
+    .bind(rows.iter().map(|(_, order)| order.delivered.map(|(what, _)| delivered(what).0)).collect::<Vec<_>>())
     .execute(tx)
     .await?;
     Ok(())
+}
+
+/// Which kind of thing, and which one.
+fn delivered(what: Delivered) -> (&'static str, Uuid) {
+    match what {
+        Delivered::UserPackage(package) => ("user_package", package.uuid()),
+        Delivered::License(license) => ("license", license.uuid()),
+        Delivered::Grant(grant) => ("grant", grant.uuid()),
+        Delivered::Subscription(subscription) => ("subscription", subscription.uuid()),
+        Delivered::PlanChange(subscription) => ("plan_change", subscription.uuid()),
+    }
 }
 
 pub(super) async fn insert_reviews(tx: &mut PgConnection, rows: &[Review]) -> Result<(), sqlx::Error> {

@@ -2,26 +2,49 @@
 
 use projections::catalogue::query::ProductView;
 use projections::deliveries::query::DeliveryView;
+use projections::licenses::query::{LicenseView, UseView};
 use projections::orders::query::{OrderView, ReviewView};
-use projections::sales::query::SalesView;
 use projections::statement::query::LineView;
-use projections::subscriptions::query::{PlanView, SubscriptionView};
 use serde::Serialize;
 
 use super::super::paging::Row;
+use super::licenses::keys::KeyOut;
+use crate::lockouts::LockoutView;
 
 impl Row for LineView {
-    const HEADER: &'static [&'static str] =
-        &["transaction", "at", "type", "source", "amount", "balance_after", "meter", "reference", "reason"];
+    const HEADER: &'static [&'static str] = &[
+        "transaction",
+        "at",
+        "type",
+        "source",
+        "amount",
+        "balance_after",
+        "moved",
+        "frozen_after",
+        "shortfall_after",
+        "hold",
+        "grant",
+        "order",
+        "meter",
+        "reference",
+        "reason",
+    ];
 
     fn cells(&self) -> Vec<String> {
+        let id = |id: Option<uuid::Uuid>| id.map(|id| id.to_string()).unwrap_or_default();
         vec![
             self.transaction.clone(),
             time(self.at),
-            self.kind.clone(),
+            word(&self.kind),
             self.source.as_ref().map(word).unwrap_or_default(),
             self.amount.clone(),
             self.balance_after.clone(),
+            or_empty(&self.moved),
+            or_empty(&self.frozen_after),
+            or_empty(&self.shortfall_after),
+            id(self.hold),
+            id(self.grant),
+            id(self.order),
             or_empty(&self.meter),
             or_empty(&self.reference),
             or_empty(&self.reason),
@@ -174,77 +197,109 @@ impl Row for DeliveryView {
     }
 }
 
-impl Row for SubscriptionView {
+impl Row for KeyOut {
     const HEADER: &'static [&'static str] = &[
         "id",
-        "account",
+        "key_code",
         "status",
         "product",
-        "price",
-        "currency",
-        "credits",
-        "next_product",
-        "period",
-        "starts_at",
-        "ends_at",
-        "expires_at",
-        "cancel_at_period_end",
-        "started_at",
-        "ended_at",
-        "reason",
+        "order_no",
+        "quota_total",
+        "quota_used",
+        "remaining",
+        "features",
+        "current",
+        "bound_to",
+        "note",
+        "issued_at",
+        "activated_at",
+        "revoked_at",
     ];
 
     fn cells(&self) -> Vec<String> {
-        let product = |plan: &PlanView| plan.product_id.map(|number| number.to_string()).unwrap_or_default();
         vec![
             self.id.to_string(),
-            self.account.clone(),
+            or_empty(&self.key_code),
             self.status.as_str().to_owned(),
-            product(&self.plan),
-            self.plan.price.amount.clone(),
-            self.plan.price.currency.clone(),
-            self.plan.credits.clone(),
-            self.next_plan.as_ref().map(product).unwrap_or_default(),
-            self.period.to_string(),
-            time(self.starts_at),
-            time(self.ends_at),
-            self.expires_at.map(time).unwrap_or_default(),
-            self.cancel_at_period_end.to_string(),
-            time(self.started_at),
-            self.ended_at.map(time).unwrap_or_default(),
-            or_empty(&self.reason),
+            self.product.map(|number| number.to_string()).unwrap_or_default(),
+            or_empty(&self.order_no),
+            self.quota_total.to_string(),
+            self.quota_used.to_string(),
+            self.remaining.to_string(),
+            self.features.join(" "),
+            self.current.to_string(),
+            word(&self.bound_to),
+            or_empty(&self.note),
+            time(self.issued_at),
+            self.activated_at.map(time).unwrap_or_default(),
+            self.revoked_at.map(time).unwrap_or_default(),
         ]
     }
 }
 
-impl Row for SalesView {
+impl Row for UseView {
+    const HEADER: &'static [&'static str] = &["id", "at", "units", "given_back", "feature", "reference"];
+
+    fn cells(&self) -> Vec<String> {
+        vec![
+            self.id.to_string(),
+            time(self.at),
+            self.units.to_string(),
+            self.given_back.to_string(),
+            or_empty(&self.feature),
+            or_empty(&self.reference),
+        ]
+    }
+}
+
+impl Row for LicenseView {
     const HEADER: &'static [&'static str] = &[
-        "when",
+        "id",
+        "account",
+        "owner",
+        "order_no",
         "product",
-        "name",
-        "currency",
-        "placed",
-        "converted",
-        "expired",
-        "paid",
-        "revenue",
-        "refunds",
-        "refunded",
+        "status",
+        "uses",
+        "used",
+        "remaining",
+        "features",
+        "issued_at",
+        "bound_at",
+        "revoked_at",
+        "revoked_reason",
     ];
 
     fn cells(&self) -> Vec<String> {
         vec![
-            self.when.clone(),
-            self.product_id.map(|number| number.to_string()).unwrap_or_default(),
-            or_empty(&self.name),
-            self.revenue.currency.clone(),
-            self.placed.clone(),
-            self.converted.clone(),
-            self.expired.clone(),
-            self.paid.clone(),
-            self.revenue.amount.clone(),
-            self.refunds.clone(),
-            self.refunded.amount.clone(),
+            self.id.to_string(),
+            self.account.clone(),
+            or_empty(&self.owner),
+            or_empty(&self.order_no),
+            self.product.map(|number| number.to_string()).unwrap_or_default(),
+            self.status.as_str().to_owned(),
+            self.uses.to_string(),
+            self.used.to_string(),
+            self.remaining.to_string(),
+            self.features.join(" "),
+            time(self.issued_at),
+            self.bound_at.map(time).unwrap_or_default(),
+            self.revoked_at.map(time).unwrap_or_default(),
+            or_empty(&self.revoked_reason),
+        ]
+    }
+}
+
+impl Row for LockoutView {
+    const HEADER: &'static [&'static str] = &["kind", "subject", "lockouts", "locked_until", "last_miss_at"];
+
+    fn cells(&self) -> Vec<String> {
+        vec![
+            self.kind.clone(),
+            self.subject.clone(),
+            self.lockouts.to_string(),
+            time(self.locked_until),
+            time(self.last_miss_at),
         ]
     }
 }
@@ -253,7 +308,7 @@ pub(super) fn or_empty(text: &Option<String>) -> String {
     text.clone().unwrap_or_default()
 }
 
-fn time(at: chrono::DateTime<chrono::Utc>) -> String {
+pub(super) fn time(at: chrono::DateTime<chrono::Utc>) -> String {
     at.to_rfc3339_opts(chrono::SecondsFormat::Micros, true)
 }
 

@@ -8,6 +8,7 @@
 //! account.rs          daily usage, credits, statement
 //! usage.rs            charges, one or many
 //! admin_credits.rs    credits given and taken by hand
+//! licenses/           keys of licenses: shown, activated, used, revoked; addresses verified
 //! deliveries.rs       API keys and mails, and trying again
 //! subscriptions.rs    plans: looked at, canceled, resumed, changed
 //! admin_accounts.rs   one customer, whole; and erasing them      stats.rs   what was sold, in numbers
@@ -28,6 +29,7 @@ mod catalogue;
 mod checkout;
 mod deliveries;
 mod fresh;
+mod licenses;
 mod lines;
 mod notices;
 mod orders;
@@ -60,6 +62,10 @@ pub fn routes(app: &App) -> OpenApiRouter {
         subscriptions::routes(),
         admin_accounts::routes(),
         stats::routes(),
+        licenses::keys::routes(),
+        licenses::entitlements::routes(),
+        licenses::emails::routes(),
+        licenses::admin::routes(),
     ];
     let mut all = routers.into_iter().fold(OpenApiRouter::new(), OpenApiRouter::merge);
     if app.sandbox.is_some() {

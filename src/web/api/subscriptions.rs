@@ -5,7 +5,7 @@ use aggregates::{AggregateId, ProductId, State as Aggregate, SubscriptionCommand
 use axum::extract::State;
 use axum::response::Response;
 use chrono::{DateTime, Utc};
-use projections::subscriptions::query::{self as subscriptions, SubscriptionView};
+use projections::subscriptions::query::{self as subscriptions, PlanView, SubscriptionView};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -15,11 +15,12 @@ use uuid::Uuid;
 use super::super::auth::{Auditor, User};
 use super::super::idempotency::{IdempotencyKey, Written};
 use super::super::json::{Body, OptionalBody};
-use super::super::paging::{Cursor, Limit, Page, Wants};
+use super::super::paging::{Cursor, Limit, Page, Row, Wants};
 use super::super::problem::{Problem, Reason};
 use super::super::query::{Named, Params};
 use super::super::values::Moment;
 use super::fresh::{Api, Fresh};
+use super::lines::{or_empty, time};
 use super::orders::PlacedOut;
 use super::{account_filter, account_id, actor, profile, whole};
 use crate::app::App;
@@ -289,4 +290,47 @@ async fn renew(
 /// The books take what they are told, so what the ledger would refuse is refused before it gets there.
 fn is_payment_id(text: &str) -> bool {
     (1..=PAYMENT_ID_BYTES_MAX).contains(&text.len()) && !text.chars().any(char::is_control)
+}
+
+impl Row for SubscriptionView {
+    const HEADER: &'static [&'static str] = &[
+        "id",
+        "account",
+        "status",
+        "product",
+        "price",
+        "currency",
+        "credits",
+        "next_product",
+        "period",
+        "starts_at",
+        "ends_at",
+        "expires_at",
+        "cancel_at_period_end",
+        "started_at",
+        "ended_at",
+        "reason",
+    ];
+
+    fn cells(&self) -> Vec<String> {
+        let product = |plan: &PlanView| plan.product_id.map(|number| number.to_string()).unwrap_or_default();
+        vec![
+            self.id.to_string(),
+            self.account.clone(),
+            self.status.as_str().to_owned(),
+            product(&self.plan),
+            self.plan.price.amount.clone(),
+            self.plan.price.currency.clone(),
+            self.plan.credits.clone(),
+            self.next_plan.as_ref().map(product).unwrap_or_default(),
+            self.period.to_string(),
+            time(self.starts_at),
+            time(self.ends_at),
+            self.expires_at.map(time).unwrap_or_default(),
+            self.cancel_at_period_end.to_string(),
+            time(self.started_at),
+            self.ended_at.map(time).unwrap_or_default(),
+            or_empty(&self.reason),
+        ]
+    }
 }

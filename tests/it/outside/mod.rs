@@ -7,6 +7,7 @@
 //! killed.rs         kill -9 between any two steps
 //! notifications.rs  the same payment fifty times, the wrong amount, too late, twice
 //! bad_input/        what is malformed or not allowed: 4xx with a reason, and nothing recorded
+//! licenses/         keys bought, given away, used up, tried by strangers
 //! profiles.rs       name and address as the token says them
 //! reads.rs          reads see writes, repeats change nothing
 //! dev.rs            `billing-ledger dev`
@@ -30,6 +31,7 @@ mod harness;
 mod http;
 mod journey;
 mod killed;
+mod licenses;
 mod mail;
 mod notifications;
 mod plans;
