@@ -1,6 +1,6 @@
 //! `GET /api/packages`, `GET /api/v1/payments/products`, and the admin's list.
 
-use aggregates::{Money, ProductKind};
+use aggregates::{Money, ProductContent, ProductKind};
 use serde::Serialize;
 use sqlx::postgres::PgRow;
 use sqlx::{PgPool, Row};
@@ -41,10 +41,32 @@ pub struct Shown {
     pub packages: bool,
 }
 
+impl Shown {
+    pub const ON_SALE: Self = Self { on_sale: true, packages: false };
+    pub const PACKAGES_ON_SALE: Self = Self { on_sale: true, packages: true };
+    pub const ALL: Self = Self { on_sale: false, packages: false };
+    pub const ALL_PACKAGES: Self = Self { on_sale: false, packages: true };
+}
+
 /// Where the next page of products goes on: after the one of this order and number.
 pub type Place = (i32, u32);
 
 impl ProductView {
+    /// As it is right after a change, before any row says so.
+    #[must_use]
+    pub fn of(number: u32, content: &ProductContent, on_sale: bool) -> Self {
+        Self {
+            id: number,
+            code: content.code.as_ref().map(ToString::to_string),
+            name: content.name.clone(),
+            description: content.description.clone(),
+            prices: content.prices.iter().copied().map(MoneyView::from).collect(),
+            sort_order: content.sort_order,
+            on_sale,
+            terms: (&content.kind).into(),
+        }
+    }
+
     #[must_use]
     pub fn place(&self) -> Place {
         (self.sort_order, self.id)
