@@ -1,7 +1,7 @@
 //! Plans that are paid period by period: looked at, canceled, resumed, changed. A sandbox can have one renewed.
 
 use aggregates::order::PAYMENT_ID_BYTES_MAX;
-use aggregates::{AggregateId, ProductId, State as Aggregate, SubscriptionCommand, SubscriptionId};
+use aggregates::{AggregateId, State as Aggregate, SubscriptionCommand, SubscriptionId};
 use axum::extract::State;
 use axum::response::Response;
 use chrono::{DateTime, Utc};
@@ -21,7 +21,7 @@ use super::super::query::{Named, Params};
 use super::super::values::Moment;
 use super::fresh::{Api, Fresh};
 use super::lines::{or_empty, time};
-use super::orders::PlacedOut;
+use super::orders::{PlacedOut, wanted_product};
 use super::{account_filter, account_id, actor, profile, whole};
 use crate::app::App;
 use crate::dispatch::{Buyer, PlanChange, Renewal};
@@ -192,8 +192,11 @@ async fn after(app: &App, user: &User, id: Uuid, receipt: &Receipt) -> Result<Su
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct ChangePlanIn {
-    #[schema(example = 8)]
-    product_id: u32,
+    /// Its code…
+    #[schema(example = "plan_pro")]
+    product_type: Option<String>,
+    /// …or its number.
+    product_id: Option<u32>,
 }
 
 /// What becomes of the wish.
@@ -218,7 +221,7 @@ async fn change_plan(
     key: IdempotencyKey,
     State(app): State<App>,
     Named(id): Named<Uuid>,
-    Body(ChangePlanIn { product_id }): Body<ChangePlanIn>,
+    Body(ChangePlanIn { product_type, product_id }): Body<ChangePlanIn>,
 ) -> Result<Written<PlanChangeOut>, Problem> {
     let command_id = key.command_id(user.caller.account.as_str());
     let buyer = Buyer {
@@ -226,7 +229,8 @@ async fn change_plan(
         actor: actor(&user.caller),
         account: user.account.clone(),
     };
-    let (subscription, product) = (SubscriptionId::from_uuid(id), ProductId::numbered(product_id));
+    let product = wanted_product(&app, product_type, product_id).await?;
+    let subscription = SubscriptionId::from_uuid(id);
     let dispatch = app.dispatch.clone();
     let changed = async move { dispatch.change_plan(&buyer, command_id, subscription, product).await };
     let (receipt, when, order) = match whole(changed).await? {
