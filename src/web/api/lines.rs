@@ -5,9 +5,7 @@ use projections::catalogue::query::ProductView;
 use projections::deliveries::query::DeliveryView;
 use projections::licenses::query::{LicenseView, UseView};
 use projections::orders::query::{OrderView, ReviewView};
-use projections::sales::query::SalesView;
 use projections::statement::query::LineView;
-use projections::subscriptions::query::{PlanView, SubscriptionView};
 use projections::{PlanTermsView, TermsView};
 use serde::Serialize;
 use uuid::Uuid;
@@ -367,86 +365,11 @@ impl Row for LockoutView {
     }
 }
 
-impl Row for SubscriptionView {
-    const HEADER: &'static [&'static str] = &[
-        "id",
-        "account",
-        "status",
-        "product",
-        "price",
-        "currency",
-        "credits",
-        "next_product",
-        "period",
-        "starts_at",
-        "ends_at",
-        "expires_at",
-        "cancel_at_period_end",
-        "started_at",
-        "ended_at",
-        "reason",
-    ];
-
-    fn cells(&self) -> Vec<String> {
-        let product = |plan: &PlanView| plan.product_id.map(|number| number.to_string()).unwrap_or_default();
-        vec![
-            self.id.to_string(),
-            self.account.clone(),
-            self.status.as_str().to_owned(),
-            product(&self.plan),
-            self.plan.price.amount.clone(),
-            self.plan.price.currency.clone(),
-            self.plan.credits.clone(),
-            self.next_plan.as_ref().map(product).unwrap_or_default(),
-            self.period.to_string(),
-            time(self.starts_at),
-            time(self.ends_at),
-            self.expires_at.map(time).unwrap_or_default(),
-            self.cancel_at_period_end.to_string(),
-            time(self.started_at),
-            self.ended_at.map(time).unwrap_or_default(),
-            or_empty(&self.reason),
-        ]
-    }
-}
-
-impl Row for SalesView {
-    const HEADER: &'static [&'static str] = &[
-        "when",
-        "product",
-        "name",
-        "currency",
-        "placed",
-        "converted",
-        "expired",
-        "paid",
-        "revenue",
-        "refunds",
-        "refunded",
-    ];
-
-    fn cells(&self) -> Vec<String> {
-        vec![
-            self.when.clone(),
-            self.product_id.map(|number| number.to_string()).unwrap_or_default(),
-            or_empty(&self.name),
-            self.revenue.currency.clone(),
-            self.placed.clone(),
-            self.converted.clone(),
-            self.expired.clone(),
-            self.paid.clone(),
-            self.revenue.amount.clone(),
-            self.refunds.clone(),
-            self.refunded.amount.clone(),
-        ]
-    }
-}
-
 pub(super) fn or_empty(text: &Option<String>) -> String {
     text.clone().unwrap_or_default()
 }
 
-fn time(at: chrono::DateTime<chrono::Utc>) -> String {
+pub(super) fn time(at: chrono::DateTime<chrono::Utc>) -> String {
     at.to_rfc3339_opts(chrono::SecondsFormat::Micros, true)
 }
 

@@ -61,13 +61,13 @@ pub fn routes(app: &App) -> OpenApiRouter {
         account::routes(),
         admin_credits::routes(),
         deliveries::routes(),
+        subscriptions::routes(),
+        admin_accounts::routes(),
+        stats::routes(),
         licenses::keys::routes(),
         licenses::entitlements::routes(),
         licenses::emails::routes(),
         licenses::admin::routes(),
-        subscriptions::routes(),
-        admin_accounts::routes(),
-        stats::routes(),
     ];
     let mut all = routers.into_iter().fold(OpenApiRouter::new(), OpenApiRouter::merge);
     if app.sandbox.is_some() {
