@@ -3,6 +3,7 @@
 //! ```text
 //! rows.rs      events in, views out: credits, packages, days, the statement
 //! sales.rs     the same for the catalogue, orders, payments for review, deliveries
+//! licenses.rs  licenses and what they were used for
 //! once.rs      exactly once: races, crashes, another log
 //! agree.rs     after random use, every read model is what the log folds to
 //! rebuild.rs   made again, compared, swapped under whoever reads and writes
@@ -12,6 +13,7 @@
 
 mod agree;
 mod gate;
+mod licenses;
 mod once;
 mod rebuild;
 mod rows;
