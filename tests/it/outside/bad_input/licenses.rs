@@ -37,7 +37,11 @@ fn keys() -> Vec<Case> {
         activate("an activation of a placeholder", (422, "E1005"), r#"{"key_code": "XXXX-XXXX-XXXX-XXXX"}"#),
         activate("an activation of a key and more", (422, "E1005"), r#"{"key_code": "0000-0000-0000-0000-0000"}"#),
         activate("an activation of a NUL", (422, "E1005"), r#"{"key_code": "0000-0000-0000-000\u0000"}"#),
-        activate("an activation for somebody else", (422, "E1002"), r#"{"key_code": "a", "account": "bob"}"#),
+        activate(
+            "an activation for somebody else",
+            (422, "E1002"),
+            r#"{"key_code": "0000-0000-0000-0000", "account": "bob"}"#,
+        ),
         activate("an activation cut off", (400, "E1001"), r#"{"key_code": "#),
         activate("an activation of an unknown key", (404, "E3003"), &unknown),
         case("an activation by nobody", Who::Nobody, Method::POST, ACTIVATE, (401, "E2001")).body(unknown.clone()),
