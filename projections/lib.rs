@@ -10,6 +10,7 @@
 //!   daily_usage/    what a day's quota was used for   deliveries/  keys and mail after a purchase
 //!   licenses/       keys, what is left of them, and what they were used for
 //!   statement/      every movement of credits, straight from the log
+//!   holds/          what is set aside for work in progress
 //!   subscriptions/  plans, paid period by period      sales/       what was sold, per day
 //! ```
 //!
@@ -29,6 +30,7 @@ pub mod daily_usage;
 pub mod deliveries;
 #[cfg(test)]
 mod facts;
+pub mod holds;
 pub mod licenses;
 pub mod orders;
 pub mod packages;
@@ -100,6 +102,7 @@ pub fn all() -> Vec<Box<dyn Projection>> {
         Box::<catalogue::Catalogue>::default(),
         Box::<orders::Orders>::default(),
         Box::<deliveries::Deliveries>::default(),
+        Box::<holds::Holds>::default(),
         Box::<licenses::Licenses>::default(),
         Box::<subscriptions::Subscriptions>::default(),
         Box::<sales::Sales>::default(),

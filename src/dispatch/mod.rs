@@ -11,12 +11,14 @@
 
 mod catalogue;
 mod customer;
+mod erasure;
 mod error;
 pub mod ids;
 mod licenses;
 mod metadata;
 mod payment;
 mod sale;
+mod subscriptions;
 mod usage;
 
 use aggregates::{AccountId, AggregateId, Command, CommandId, Decide, State};
@@ -28,6 +30,7 @@ pub use licenses::{LicensePlace, LicenseUse, Standing, Taken as TakenUnits, USE_
 pub use metadata::{BadMetadata, Metadata};
 pub use payment::{PaymentNotice, Taken};
 pub use sale::{Buyer, Purchase, Sale};
+pub use subscriptions::{PlanChange, Renewal};
 pub use usage::{Charged, ChargedCredits, ChargedPackage, KEY_CLAIM, Use};
 
 use crate::clock::Clock;

@@ -4,7 +4,9 @@ use projections::catalogue::query::ProductView;
 use projections::deliveries::query::DeliveryView;
 use projections::licenses::query::{LicenseView, UseView};
 use projections::orders::query::{OrderView, ReviewView};
+use projections::sales::query::SalesView;
 use projections::statement::query::LineView;
+use projections::subscriptions::query::{PlanView, SubscriptionView};
 use serde::Serialize;
 
 use super::super::paging::Row;
@@ -12,17 +14,39 @@ use super::licenses::keys::KeyOut;
 use crate::lockouts::LockoutView;
 
 impl Row for LineView {
-    const HEADER: &'static [&'static str] =
-        &["transaction", "at", "type", "source", "amount", "balance_after", "meter", "reference", "reason"];
+    const HEADER: &'static [&'static str] = &[
+        "transaction",
+        "at",
+        "type",
+        "source",
+        "amount",
+        "balance_after",
+        "moved",
+        "frozen_after",
+        "shortfall_after",
+        "hold",
+        "grant",
+        "order",
+        "meter",
+        "reference",
+        "reason",
+    ];
 
     fn cells(&self) -> Vec<String> {
+        let id = |id: Option<uuid::Uuid>| id.map(|id| id.to_string()).unwrap_or_default();
         vec![
             self.transaction.clone(),
             time(self.at),
-            self.kind.clone(),
+            word(&self.kind),
             self.source.as_ref().map(word).unwrap_or_default(),
             self.amount.clone(),
             self.balance_after.clone(),
+            or_empty(&self.moved),
+            or_empty(&self.frozen_after),
+            or_empty(&self.shortfall_after),
+            id(self.hold),
+            id(self.grant),
+            id(self.order),
             or_empty(&self.meter),
             or_empty(&self.reference),
             or_empty(&self.reason),
@@ -278,6 +302,81 @@ impl Row for LockoutView {
             self.lockouts.to_string(),
             time(self.locked_until),
             time(self.last_miss_at),
+        ]
+    }
+}
+
+impl Row for SubscriptionView {
+    const HEADER: &'static [&'static str] = &[
+        "id",
+        "account",
+        "status",
+        "product",
+        "price",
+        "currency",
+        "credits",
+        "next_product",
+        "period",
+        "starts_at",
+        "ends_at",
+        "expires_at",
+        "cancel_at_period_end",
+        "started_at",
+        "ended_at",
+        "reason",
+    ];
+
+    fn cells(&self) -> Vec<String> {
+        let product = |plan: &PlanView| plan.product_id.map(|number| number.to_string()).unwrap_or_default();
+        vec![
+            self.id.to_string(),
+            self.account.clone(),
+            self.status.as_str().to_owned(),
+            product(&self.plan),
+            self.plan.price.amount.clone(),
+            self.plan.price.currency.clone(),
+            self.plan.credits.clone(),
+            self.next_plan.as_ref().map(product).unwrap_or_default(),
+            self.period.to_string(),
+            time(self.starts_at),
+            time(self.ends_at),
+            self.expires_at.map(time).unwrap_or_default(),
+            self.cancel_at_period_end.to_string(),
+            time(self.started_at),
+            self.ended_at.map(time).unwrap_or_default(),
+            or_empty(&self.reason),
+        ]
+    }
+}
+
+impl Row for SalesView {
+    const HEADER: &'static [&'static str] = &[
+        "when",
+        "product",
+        "name",
+        "currency",
+        "placed",
+        "converted",
+        "expired",
+        "paid",
+        "revenue",
+        "refunds",
+        "refunded",
+    ];
+
+    fn cells(&self) -> Vec<String> {
+        vec![
+            self.when.clone(),
+            self.product_id.map(|number| number.to_string()).unwrap_or_default(),
+            or_empty(&self.name),
+            self.revenue.currency.clone(),
+            self.placed.clone(),
+            self.converted.clone(),
+            self.expired.clone(),
+            self.paid.clone(),
+            self.revenue.amount.clone(),
+            self.refunds.clone(),
+            self.refunded.amount.clone(),
         ]
     }
 }

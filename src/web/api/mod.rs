@@ -10,6 +10,8 @@
 //! admin_credits.rs    credits given and taken by hand
 //! licenses/           keys of licenses: shown, activated, used, revoked; addresses verified
 //! deliveries.rs       API keys and mails, and trying again
+//! subscriptions.rs    plans: looked at, canceled, resumed, changed
+//! admin_accounts.rs   one customer, whole; and erasing them      stats.rs   what was sold, in numbers
 //! sandbox.rs          the clock                        checkout.rs       its page with the button
 //! fresh.rs            reads that see what was written before
 //! lines.rs            lists as tables
@@ -19,6 +21,7 @@
 //! does not cut it off half-way.
 
 mod account;
+mod admin_accounts;
 mod admin_credits;
 mod admin_orders;
 mod admin_packages;
@@ -31,6 +34,8 @@ mod lines;
 mod notices;
 mod orders;
 mod sandbox;
+mod stats;
+mod subscriptions;
 mod usage;
 
 use aggregates::{AccountId, AccountKey, OrderNumber};
@@ -58,10 +63,17 @@ pub fn routes(app: &App) -> OpenApiRouter {
         licenses::entitlements::routes(),
         licenses::emails::routes(),
         licenses::admin::routes(),
+        subscriptions::routes(),
+        admin_accounts::routes(),
+        stats::routes(),
     ];
     let mut all = routers.into_iter().fold(OpenApiRouter::new(), OpenApiRouter::merge);
     if app.sandbox.is_some() {
-        all = all.merge(notices::routes()).merge(checkout::routes()).merge(sandbox::routes());
+        all = all
+            .merge(notices::routes())
+            .merge(checkout::routes())
+            .merge(sandbox::routes())
+            .merge(subscriptions::sandbox_routes());
     }
     let api = Api { app: app.clone(), written: Written::new() };
     // Charges do for themselves what the layer does: it boxes every request's future, and they are most requests.

@@ -58,7 +58,7 @@ struct OrderIn {
 
 /// An order that waits for its payment.
 #[derive(Serialize, ToSchema)]
-struct PlacedOut {
+pub(super) struct PlacedOut {
     #[schema(example = "ORD20260105060000deadbeef")]
     order_no: String,
     #[schema(example = "pending")]

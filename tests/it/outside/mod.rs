@@ -11,9 +11,13 @@
 //! profiles.rs       name and address as the token says them
 //! reads.rs          reads see writes, repeats change nothing
 //! dev.rs            `billing-ledger dev`
+//! subscriptions.rs  periods paid, left unpaid, canceled; plans changed
+//! erasure.rs        a customer is forgotten
+//! stats.rs          what was sold, in numbers
 //!
 //! harness.rs        an instance and its verbs        http.rs  who asks, what came back
 //! program.rs        the binary as child processes    mail.rs  a mail server that can misbehave
+//! plans.rs          products of every kind, without HTTP
 //! barrier.rs        stops a server at a chosen write
 //! ```
 
@@ -22,6 +26,7 @@ mod barrier;
 mod books;
 mod deliveries;
 mod dev;
+mod erasure;
 mod harness;
 mod http;
 mod journey;
@@ -29,10 +34,13 @@ mod killed;
 mod licenses;
 mod mail;
 mod notifications;
+mod plans;
 mod profiles;
 mod program;
 mod reads;
 mod secrets;
+mod stats;
+mod subscriptions;
 
 use std::time::Duration;
 

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! rows.rs      events in, views out: credits, packages, days, the statement
+//! holds.rs     the same for what is held and owed
 //! sales.rs     the same for the catalogue, orders, payments for review, deliveries
 //! licenses.rs  licenses and what they were used for
 //! once.rs      exactly once: races, crashes, another log
@@ -13,6 +14,7 @@
 
 mod agree;
 mod gate;
+mod holds;
 mod licenses;
 mod once;
 mod rebuild;

@@ -6,6 +6,7 @@
 //! shop.rs       packages, orders, payments
 //! licenses.rs   keys, entitlements, addresses verified
 //! admin.rs      credits by hand, deliveries, the clock
+//! subscriptions.rs  plans paid by the period
 //! addresses.rs  paths, queries, headers
 //! tokens.rs     who asks
 //! ```
@@ -17,6 +18,7 @@ mod addresses;
 mod admin;
 mod licenses;
 mod shop;
+mod subscriptions;
 mod tokens;
 mod usage;
 
@@ -101,6 +103,7 @@ async fn whatever_is_wrong_with_a_request_is_said_and_nothing_is_recorded() {
         admin::cases(&scene),
         addresses::cases(&scene),
         tokens::cases(),
+        subscriptions::cases(),
     ]
     .into_iter()
     .flatten()
