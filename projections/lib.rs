@@ -4,6 +4,7 @@
 //!   runner.rs       commits in, rows out: exactly once, on one process or ten
 //!   checkpoints.rs  how far the log has been read, by position and chain
 //!   rows.rs         between the words of the domain and the columns of a table
+//!   terms.rs        what a product or an order is of, as it is shown
 //!
 //!   balances/       credits and their grants          catalogue/   what is on sale
 //!   packages/       what customers hold, until when   orders/      what they bought, and payments that did not fit
@@ -39,6 +40,7 @@ mod runner;
 pub mod sales;
 pub mod statement;
 pub mod subscriptions;
+mod terms;
 
 use aggregates::{AccountKey, AggregateId, Event, LogPart};
 use async_trait::async_trait;
@@ -49,6 +51,7 @@ use thiserror::Error;
 pub use checkpoints::{Checkpoint, Checkpoints, Hash, load_checkpoints};
 pub use rows::MoneyView;
 pub use runner::{Generation, Link, Runner, RunnerError, Written};
+pub use terms::{PlanTermsView, TermsView};
 
 /// One event, and where and when it was recorded.
 #[derive(Clone, Copy, Debug)]

@@ -6,6 +6,7 @@
 //! store/              the log: group commit, conflicts, snapshots, reading forward
 //! processes/  jobs/   when this happened, ask for that; and how it is tried until it works
 //! providers/          payment providers behind one trait
+//! default_catalogue.rs  what a new ledger sells
 //! forward/  mail/     the service that makes API keys; mail
 //! vault/              personal data and secrets, sealed
 //! addresses/          whether an e-mail address can receive mail
@@ -43,6 +44,7 @@ pub mod bench;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod default_catalogue;
 pub mod dispatch;
 pub mod embedded_postgres;
 pub mod forward;

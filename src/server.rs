@@ -27,6 +27,7 @@ use crate::addresses::SyntaxOnly;
 use crate::app::{App, Parts};
 use crate::clock::Clock;
 use crate::config::Settings;
+use crate::default_catalogue;
 use crate::dispatch::{Dispatcher, Rules};
 use crate::forward::{ForwardClient, ForwardOptions};
 use crate::mail::{MailOptions, Mailer, Via};
@@ -120,6 +121,11 @@ impl Server {
         let does_work = only != Some(Part::Web);
         let app = app(&settings, store, vault.clone(), clock, does_work.then_some(followed)).await?;
 
+        if settings.default_catalogue {
+            default_catalogue::set_up(&app.dispatch, settings.currency)
+                .await
+                .context("the catalogue cannot be filled")?;
+        }
         let public_url = settings.public_url.clone();
         let address = listener.local_addr()?;
         let (web, workers) = (Loops::default(), Loops::default());

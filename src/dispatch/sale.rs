@@ -11,7 +11,7 @@ use std::sync::Arc;
 use aggregates::order::Placed;
 use aggregates::{
     AccountId, AggregateId, Checkout, Command, CommandId, Decide, Event, OrderCommand, OrderEvent, OrderId,
-    OrderNumber, PlaceOrder, Product, ProductContent, ProductId, State,
+    OrderNumber, PlaceOrder, Product, ProductContent, ProductId, ProductKind, State,
 };
 
 use super::erasure::UnlessErased;
@@ -36,6 +36,8 @@ pub struct Buyer {
 #[derive(Debug, Clone)]
 pub struct Purchase {
     pub product: ProductId,
+    /// Where only a package will do.
+    pub package: bool,
     /// The usual one unless named.
     pub provider: Option<String>,
 }
@@ -105,10 +107,9 @@ impl Dispatcher {
     }
 
     pub(super) async fn offer(&self, product: ProductId) -> Result<ProductContent, DispatchError> {
-        match self.look(&AccountId::system(), AggregateId::product(product)).await? {
-            State::Product(Product::NotCreated) => Err(DispatchError::NotFound("product")),
-            State::Product(product) => Ok(product.offer()?.clone()),
-            _ => Err(DispatchError::NotFound("product")),
+        match self.product(product).await? {
+            Product::NotCreated => Err(DispatchError::NotFound("product")),
+            product => Ok(product.offer()?.clone()),
         }
     }
 
@@ -127,6 +128,9 @@ impl Dispatcher {
         }
         let provider = self.provider(wanted.provider.as_deref())?;
         let content = self.offer(wanted.product).await?;
+        if wanted.package && !matches!(content.kind, ProductKind::Package(_)) {
+            return Err(DispatchError::NotFound("package"));
+        }
         let currency = provider.currency();
         let price = content.price_in(currency).ok_or_else(|| DispatchError::NoPrice {
             provider: provider.name().to_owned(),

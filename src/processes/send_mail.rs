@@ -102,14 +102,14 @@ impl SendMail {
         }
     }
 
+    /// Of what this order bought: days added to a package begin when those before them are over.
     async fn run(&self, case: &Case, progress: &Progress) -> Result<(DateTime<Utc>, DateTime<Utc>), Trouble> {
         let package: UserPackage =
             match self.dispatcher.look(&case.account, AggregateId::user_package(progress.user_package)).await? {
                 State::UserPackage(package) => package,
                 _ => return Err(Trouble::NotThere),
             };
-        let (_, starts_at, ends_at) = package.run().ok_or(Trouble::NotThere)?;
-        Ok((starts_at, ends_at))
+        package.run_of(progress.order).ok_or(Trouble::NotThere)
     }
 
     async fn record_sent(&self, case: &Case, message_id: String) -> Result<(), DispatchError> {

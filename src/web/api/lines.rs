@@ -1,5 +1,6 @@
 //! Lists as tables.
 
+use aggregates::Period;
 use projections::catalogue::query::ProductView;
 use projections::deliveries::query::DeliveryView;
 use projections::licenses::query::{LicenseView, UseView};
@@ -7,7 +8,9 @@ use projections::orders::query::{OrderView, ReviewView};
 use projections::sales::query::SalesView;
 use projections::statement::query::LineView;
 use projections::subscriptions::query::{PlanView, SubscriptionView};
+use projections::{PlanTermsView, TermsView};
 use serde::Serialize;
+use uuid::Uuid;
 
 use super::super::paging::Row;
 use super::licenses::keys::KeyOut;
@@ -33,7 +36,6 @@ impl Row for LineView {
     ];
 
     fn cells(&self) -> Vec<String> {
-        let id = |id: Option<uuid::Uuid>| id.map(|id| id.to_string()).unwrap_or_default();
         vec![
             self.transaction.clone(),
             time(self.at),
@@ -57,32 +59,79 @@ impl Row for LineView {
 impl Row for ProductView {
     const HEADER: &'static [&'static str] = &[
         "id",
+        "code",
         "name",
         "description",
         "prices",
+        "sort_order",
+        "on_sale",
         "type",
         "duration_days",
         "daily_limit",
         "day",
-        "sort_order",
-        "on_sale",
+        "again",
+        "uses",
+        "features",
+        "credits",
+        "valid_days",
+        "period",
+        "upgrade_policy",
+        "grace_days",
     ];
 
     fn cells(&self) -> Vec<String> {
         let prices: Vec<String> = self.prices.iter().map(|it| format!("{} {}", it.amount, it.currency)).collect();
-        vec![
+        let own = [
             self.id.to_string(),
+            or_empty(&self.code),
             self.name.clone(),
             self.description.clone(),
             prices.join("; "),
-            self.kind.to_owned(),
-            self.duration_days.to_string(),
-            self.daily_limit.clone(),
-            word(&self.day),
             self.sort_order.to_string(),
             self.on_sale.to_string(),
-        ]
+            self.terms.name().to_owned(),
+        ];
+        own.into_iter().chain(terms_cells(&self.terms)).collect()
     }
+}
+
+/// From `duration_days` to `grace_days`; empty where the type has no such term.
+pub(super) fn terms_cells(terms: &TermsView) -> [String; 11] {
+    let mut cells: [String; 11] = Default::default();
+    let [duration_days, daily_limit, day, again, uses, features, credits, valid_days, period, policy, grace] =
+        &mut cells;
+    let mut describe = |plan: &PlanTermsView| {
+        *credits = plan.credits.clone();
+        *valid_days = number(plan.valid_days);
+        *period = match plan.period {
+            Period::Days(days) => format!("{days} days"),
+            Period::Months(months) => format!("{months} months"),
+        };
+        *policy = word(&plan.upgrade_policy);
+        *grace = plan.grace_days.to_string();
+    };
+    match terms {
+        TermsView::Subscription { plan } | TermsView::PlanChange { plan, .. } => describe(plan),
+        TermsView::Package { duration_days: days, daily_limit: limit, day: rule, again: policy } => {
+            *duration_days = days.to_string();
+            *daily_limit = limit.clone();
+            *day = word(rule);
+            *again = word(policy);
+        }
+        TermsView::License { uses: count, features: allowed } => {
+            *uses = count.to_string();
+            *features = allowed.join(" ");
+        }
+        TermsView::CreditPack { credits: amount, valid_days: days } => {
+            *credits = amount.clone();
+            *valid_days = number(*days);
+        }
+    }
+    cells
+}
+
+fn number(number: Option<u32>) -> String {
+    number.map(|number| number.to_string()).unwrap_or_default()
 }
 
 impl Row for OrderView {
@@ -91,6 +140,7 @@ impl Row for OrderView {
         "account",
         "product",
         "name",
+        "type",
         "amount",
         "currency",
         "provider",
@@ -99,6 +149,9 @@ impl Row for OrderView {
         "payment_id",
         "payment_method",
         "user_package",
+        "license",
+        "grant",
+        "subscription",
         "placed_at",
         "expires_at",
         "paid_at",
@@ -113,6 +166,7 @@ impl Row for OrderView {
             self.account.clone(),
             self.product.map(|number| number.to_string()).unwrap_or_default(),
             self.name.clone(),
+            self.terms.name().to_owned(),
             self.price.amount.clone(),
             self.price.currency.clone(),
             self.provider.clone(),
@@ -120,7 +174,10 @@ impl Row for OrderView {
             self.late.to_string(),
             or_empty(&self.payment_id),
             or_empty(&self.payment_method),
-            self.user_package.map(|id| id.to_string()).unwrap_or_default(),
+            id(self.user_package),
+            id(self.license),
+            id(self.grant),
+            id(self.subscription),
             time(self.placed_at),
             time(self.expires_at),
             self.paid_at.map(time).unwrap_or_default(),
@@ -197,6 +254,10 @@ impl Row for DeliveryView {
             time(self.changed_at),
         ]
     }
+}
+
+fn id(id: Option<Uuid>) -> String {
+    id.map(|id| id.to_string()).unwrap_or_default()
 }
 
 impl Row for KeyOut {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! catalogue.rs        what is on sale, and what the caller already has
-//! admin_packages.rs   packages made, changed, taken off sale
+//! admin_packages.rs   packages made, changed, taken off sale      admin_products.rs  products of every type
 //! orders.rs           buying: place, look, cancel      admin_orders.rs   every order, and payments to look at
 //! notices.rs          payments that the sandbox simulates
 //! account.rs          daily usage, credits, statement
@@ -25,6 +25,7 @@ mod admin_accounts;
 mod admin_credits;
 mod admin_orders;
 mod admin_packages;
+mod admin_products;
 mod catalogue;
 mod checkout;
 mod deliveries;
@@ -54,6 +55,7 @@ pub fn routes(app: &App) -> OpenApiRouter {
     let routers = [
         catalogue::routes(),
         admin_packages::routes(),
+        admin_products::routes(),
         orders::routes(),
         admin_orders::routes(),
         account::routes(),
