@@ -4,6 +4,7 @@
 //! rows.rs      events in, views out: credits, packages, days, the statement
 //! holds.rs     the same for what is held and owed
 //! sales.rs     the same for the catalogue, orders, payments for review, deliveries
+//! licenses.rs  licenses and what they were used for
 //! once.rs      exactly once: races, crashes, another log
 //! agree.rs     after random use, every read model is what the log folds to
 //! rebuild.rs   made again, compared, swapped under whoever reads and writes
@@ -14,6 +15,7 @@
 mod agree;
 mod gate;
 mod holds;
+mod licenses;
 mod once;
 mod rebuild;
 mod rows;
