@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use aggregates::Currency;
 use chrono_tz::Tz;
+use secrecy::SecretString;
 use sqlx::PgPool;
 
 use crate::clock::Clock;
@@ -45,4 +46,6 @@ pub struct Parts {
     pub currency: Currency,
     /// Whose days are billing days.
     pub time_zone: Tz,
+    /// What an operator's timer says; without one nobody may.
+    pub cron_secret: Option<SecretString>,
 }

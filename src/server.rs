@@ -257,6 +257,7 @@ async fn app(
         sandbox,
         currency: settings.currency,
         time_zone: settings.time_zone,
+        cron_secret: settings.cron_secret.clone(),
     }))
 }
 

@@ -335,7 +335,10 @@ impl From<Refusal> for Problem {
 fn status_of(code: &str) -> (StatusCode, &'static str) {
     match code {
         "E4001" => (StatusCode::PAYMENT_REQUIRED, "Not enough"),
-        "E4040" | "E4050" | "E4070" => (StatusCode::NOT_FOUND, "Not found"),
+        "E4040" | "E4050" | "E4070" | "E4080" => (StatusCode::NOT_FOUND, "Not found"),
+        // Its time has passed.
+        "E4085" => (StatusCode::GONE, "Gone"),
+        "E4081" | "E4083" | "E4084" => (StatusCode::CONFLICT, "Conflict"),
         // It exists with other content, or is past the point where this was possible.
         "E4010" | "E4022" | "E4041" | "E4043" | "E4051" | "E4055" | "E4057" | "E4071" | "E4072" | "E4074" => {
             (StatusCode::CONFLICT, "Conflict")

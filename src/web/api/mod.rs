@@ -6,9 +6,10 @@
 //! orders.rs           buying: place, look, cancel      admin_orders.rs   every order, and payments to look at
 //! notices.rs          payments that the sandbox simulates
 //! account.rs          daily usage, credits, statement
-//! usage.rs            charges, one or many
+//! usage.rs            charges, one or many             holds.rs          reservations, settled or released
 //! admin_credits.rs    credits given and taken by hand
 //! deliveries.rs       API keys and mails, and trying again
+//! cron.rs             what timers do, at once, for whoever has the secret
 //! sandbox.rs          the clock                        checkout.rs       its page with the button
 //! fresh.rs            reads that see what was written before
 //! lines.rs            lists as tables
@@ -23,8 +24,10 @@ mod admin_orders;
 mod admin_packages;
 mod catalogue;
 mod checkout;
+mod cron;
 mod deliveries;
 mod fresh;
+mod holds;
 mod lines;
 mod notices;
 mod orders;
@@ -50,6 +53,8 @@ pub fn routes(app: &App) -> OpenApiRouter {
         orders::routes(),
         admin_orders::routes(),
         account::routes(),
+        holds::routes(),
+        cron::routes(),
         admin_credits::routes(),
         deliveries::routes(),
     ];
