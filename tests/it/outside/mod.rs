@@ -8,6 +8,8 @@
 //! notifications.rs  the same payment fifty times, the wrong amount, too late, twice
 //! bad_input/        what is malformed or not allowed: 4xx with a reason, and nothing recorded
 //! profiles.rs       name and address as the token says them
+//! holds.rs          reserved, settled, released; raced for; over by themselves; overdrafts
+//! cron.rs           an operator's own timer
 //! reads.rs          reads see writes, repeats change nothing
 //! dev.rs            `billing-ledger dev`
 //!
@@ -19,9 +21,11 @@
 mod bad_input;
 mod barrier;
 mod books;
+mod cron;
 mod deliveries;
 mod dev;
 mod harness;
+mod holds;
 mod http;
 mod journey;
 mod killed;
