@@ -3,6 +3,7 @@
 use aggregates::Period;
 use projections::catalogue::query::ProductView;
 use projections::deliveries::query::DeliveryView;
+use projections::holds::query::HoldView;
 use projections::licenses::query::{LicenseView, UseView};
 use projections::orders::query::{OrderView, ReviewView};
 use projections::statement::query::LineView;
@@ -50,6 +51,41 @@ impl Row for LineView {
             or_empty(&self.meter),
             or_empty(&self.reference),
             or_empty(&self.reason),
+        ]
+    }
+}
+
+impl Row for HoldView {
+    const HEADER: &'static [&'static str] = &[
+        "id",
+        "state",
+        "amount",
+        "charged",
+        "of_packages",
+        "of_credits",
+        "meter",
+        "reference",
+        "reserved_at",
+        "expires_at",
+        "finished_at",
+    ];
+
+    fn cells(&self) -> Vec<String> {
+        let packages: Vec<_> =
+            self.packages.iter().map(|it| format!("{} {} {}", it.package, it.day, it.amount)).collect();
+        let credits: Vec<_> = self.credits.iter().map(|it| format!("{} {}", it.grant, it.amount)).collect();
+        vec![
+            self.id.to_string(),
+            word(&self.state),
+            self.amount.clone(),
+            or_empty(&self.charged),
+            packages.join("; "),
+            credits.join("; "),
+            or_empty(&self.meter),
+            or_empty(&self.reference),
+            time(self.reserved_at),
+            time(self.expires_at),
+            self.finished_at.map(time).unwrap_or_default(),
         ]
     }
 }

@@ -6,12 +6,13 @@
 //! orders.rs           buying: place, look, cancel      admin_orders.rs   every order, and payments to look at
 //! notices.rs          payments that the sandbox simulates
 //! account.rs          daily usage, credits, statement
-//! usage.rs            charges, one or many
+//! usage.rs            charges, one or many             holds.rs          reservations, settled or released
 //! admin_credits.rs    credits given and taken by hand
 //! licenses/           keys of licenses: shown, activated, used, revoked; addresses verified
 //! deliveries.rs       API keys and mails, and trying again
 //! subscriptions.rs    plans: looked at, canceled, resumed, changed
 //! admin_accounts.rs   one customer, whole; and erasing them      stats.rs   what was sold, in numbers
+//! cron.rs             what timers do, at once, for whoever has the secret
 //! sandbox.rs          the clock                        checkout.rs       its page with the button
 //! fresh.rs            reads that see what was written before
 //! lines.rs            lists as tables
@@ -28,8 +29,10 @@ mod admin_packages;
 mod admin_products;
 mod catalogue;
 mod checkout;
+mod cron;
 mod deliveries;
 mod fresh;
+mod holds;
 mod licenses;
 mod lines;
 mod notices;
@@ -59,6 +62,8 @@ pub fn routes(app: &App) -> OpenApiRouter {
         orders::routes(),
         admin_orders::routes(),
         account::routes(),
+        holds::routes(),
+        cron::routes(),
         admin_credits::routes(),
         deliveries::routes(),
         subscriptions::routes(),
