@@ -131,6 +131,10 @@ impl Server {
             let following =
                 sandbox::clock::follow(server.pool.clone(), server.app.clock.clone(), server.web.stop.clone());
             server.web.tasks.spawn(following);
+            if does_work {
+                let (stop, url) = (server.workers.stop.clone(), server.public_url.clone());
+                server.workers.tasks.spawn(sandbox::send(server.pool.clone(), url, stop));
+            }
         }
         server.answer(&settings, listener, only)?;
         Ok(server)

@@ -6,7 +6,8 @@
 //! catalogue.rs products                      usage.rs     charges
 //! sale.rs      place, open, cancel orders    payment.rs   money that arrived
 //! customer.rs  name and e-mail, sealed       metadata.rs  what a client wants kept with a charge
-//! licenses/    keys found, bound, used       error.rs     why it did not work
+//! licenses/    keys found, bound, used       refund.rs    money that goes back
+//! error.rs     why it did not work
 //! ```
 
 mod catalogue;
@@ -16,6 +17,7 @@ pub mod ids;
 mod licenses;
 mod metadata;
 mod payment;
+mod refund;
 mod sale;
 mod usage;
 
@@ -26,7 +28,8 @@ pub use customer::Profile;
 pub use error::DispatchError;
 pub use licenses::{LicensePlace, LicenseUse, Standing, Taken as TakenUnits, USE_CLAIM, Wanted as WantedUse};
 pub use metadata::{BadMetadata, Metadata};
-pub use payment::{PaymentNotice, Taken};
+pub use payment::{PaymentNotice, ReviewName, Taken};
+pub use refund::{RefundNotice, refund_number};
 pub use sale::{Buyer, Purchase, Sale};
 pub use usage::{Charged, ChargedCredits, ChargedPackage, KEY_CLAIM, Use};
 

@@ -1,4 +1,4 @@
-//! What must happen every hour, whoever does it: jobs that were done long ago are removed.
+//! What must happen every hour, whoever does it: jobs that were done long ago are removed, and who asked how often.
 //!
 //! Orders and packages that end have timers of their own (`processes/`), one job each.
 
@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::within;
 use crate::jobs;
+use crate::web::windows;
 
 const EVERY: Duration = Duration::from_secs(3_600);
 /// How long a done job can still be looked at.
@@ -32,5 +33,6 @@ pub async fn run(pool: PgPool, shutdown: CancellationToken) {
 async fn prune(pool: &PgPool, shutdown: &CancellationToken) -> Result<(), sqlx::Error> {
     let before = Utc::now() - DONE_KEPT;
     while !shutdown.is_cancelled() && within(jobs::prune_done(pool, before, PRUNED_AT_ONCE)).await? > 0 {}
+    while !shutdown.is_cancelled() && within(windows::tidy(pool)).await? > 0 {}
     Ok(())
 }

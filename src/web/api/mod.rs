@@ -3,13 +3,14 @@
 //! ```text
 //! catalogue.rs        what is on sale, and what the caller already has
 //! admin_packages.rs   packages made, changed, taken off sale
-//! orders.rs           buying: place, look, cancel      admin_orders.rs   every order, and payments to look at
+//! orders.rs           buying: place, look, cancel      admin_orders.rs   every order
+//! confirm.rs          was it paid?                     admin_refunds.rs  money back, and payments to decide about
 //! notices.rs          payments that the sandbox simulates
 //! account.rs          daily usage, credits, statement
 //! usage.rs            charges, one or many
 //! admin_credits.rs    credits given and taken by hand
 //! deliveries.rs       API keys and mails, and trying again
-//! sandbox.rs          the clock                        checkout.rs       its page with the button
+//! sandbox.rs          the clock, faults                checkout.rs       its page with the button
 //! fresh.rs            reads that see what was written before
 //! lines.rs            lists as tables
 //! ```
@@ -21,8 +22,10 @@ mod account;
 mod admin_credits;
 mod admin_orders;
 mod admin_packages;
+mod admin_refunds;
 mod catalogue;
 mod checkout;
+mod confirm;
 mod deliveries;
 mod fresh;
 mod lines;
@@ -49,6 +52,8 @@ pub fn routes(app: &App) -> OpenApiRouter {
         admin_packages::routes(),
         orders::routes(),
         admin_orders::routes(),
+        admin_refunds::routes(),
+        confirm::routes(),
         account::routes(),
         admin_credits::routes(),
         deliveries::routes(),
