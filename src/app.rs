@@ -1,5 +1,6 @@
 //! What the parts of a running server share.
 
+use std::net::IpAddr;
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -7,6 +8,7 @@ use aggregates::Currency;
 use chrono_tz::Tz;
 use sqlx::PgPool;
 
+use crate::addresses::Verifier;
 use crate::clock::Clock;
 use crate::dispatch::Dispatcher;
 use crate::providers::sandbox::Sandbox;
@@ -45,4 +47,8 @@ pub struct Parts {
     pub currency: Currency,
     /// Whose days are billing days.
     pub time_zone: Tz,
+    /// Tells whether an address can receive mail.
+    pub verifier: Arc<dyn Verifier>,
+    /// Whose `X-Forwarded-For` says where a request comes from.
+    pub trusted_proxies: Vec<IpAddr>,
 }

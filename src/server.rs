@@ -8,7 +8,7 @@
 //!
 //! Workers have connections of their own. Each part of stopping has a bound: what does not end by then is left behind.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,9 +23,11 @@ use tokio_util::task::TaskTracker;
 use url::Url;
 use utoipa_axum::router::OpenApiRouter;
 
+use crate::addresses::SyntaxOnly;
 use crate::app::{App, Parts};
 use crate::clock::Clock;
 use crate::config::Settings;
+use crate::default_catalogue;
 use crate::dispatch::{Dispatcher, Rules};
 use crate::forward::{ForwardClient, ForwardOptions};
 use crate::mail::{MailOptions, Mailer, Via};
@@ -119,6 +121,11 @@ impl Server {
         let does_work = only != Some(Part::Web);
         let app = app(&settings, store, vault.clone(), clock, does_work.then_some(followed)).await?;
 
+        if settings.default_catalogue {
+            default_catalogue::set_up(&app.dispatch, settings.currency)
+                .await
+                .context("the catalogue cannot be filled")?;
+        }
         let public_url = settings.public_url.clone();
         let address = listener.local_addr()?;
         let (web, workers) = (Loops::default(), Loops::default());
@@ -132,8 +139,8 @@ impl Server {
                 sandbox::clock::follow(server.pool.clone(), server.app.clock.clone(), server.web.stop.clone());
             server.web.tasks.spawn(following);
             if does_work {
-                let (stop, url) = (server.workers.stop.clone(), server.public_url.clone());
-                server.workers.tasks.spawn(sandbox::send(server.pool.clone(), url, stop));
+                let to = notified_at(only, server.address, &server.public_url)?;
+                server.workers.tasks.spawn(sandbox::send(server.pool.clone(), to, server.workers.stop.clone()));
             }
         }
         server.answer(&settings, listener, only)?;
@@ -224,6 +231,19 @@ impl Server {
     }
 }
 
+/// Where the sandbox sends its notices: to this very server, unless it only works.
+fn notified_at(only: Option<Part>, address: SocketAddr, public_url: &Url) -> anyhow::Result<Url> {
+    if only == Some(Part::Workers) {
+        return Ok(public_url.clone());
+    }
+    let host = match address.ip() {
+        ip if !ip.is_unspecified() => ip,
+        IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+    };
+    Ok(Url::parse(&format!("http://{}/", SocketAddr::new(host, address.port())))?)
+}
+
 /// Port 0 picks one, and the address that customers reach us at by default follows it.
 async fn listen(settings: &mut Settings) -> anyhow::Result<TcpListener> {
     let listener = TcpListener::bind(settings.listen).await;
@@ -261,6 +281,8 @@ async fn app(
         sandbox,
         currency: settings.currency,
         time_zone: settings.time_zone,
+        verifier: Arc::new(SyntaxOnly),
+        trusted_proxies: settings.trusted_proxies.clone(),
     }))
 }
 

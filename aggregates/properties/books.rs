@@ -5,14 +5,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use proptest::prelude::*;
 
+use super::credits::CreditBooks;
+use super::holds::HoldBooks;
 use super::micros;
-use crate::credit_account::{CreditAccountEvent, Taken};
+use crate::credit_account::{CreditAccount, CreditAccountEvent};
 use crate::credits::Credits;
 use crate::delivery::DeliveryEvent;
 use crate::desk::Recorded;
 use crate::event::Event;
 use crate::holdings::HoldingsEvent;
-use crate::ids::{AggregateId, GrantId, OrderId, RefundId, UserPackageId};
+use crate::ids::{AggregateId, HoldId, OrderId, RefundId, UserPackageId};
 use crate::money::Money;
 use crate::order::{
     Delivered, Fulfilled, OrderEvent, Paid, Payment, PaymentDuplicated, PaymentMismatched, RefundRequested, Refunded,
@@ -22,9 +24,8 @@ use crate::user_package::{Activated, UserPackageEvent};
 
 #[derive(Default)]
 pub(super) struct Books {
-    granted: i128,
-    spent: i128,
-    grants: BTreeMap<GrantId, i128>,
+    credits: CreditBooks,
+    holds: HoldBooks,
     packages: BTreeMap<AggregateId, Bought>,
     /// From when to when, by the account's holdings.
     held: BTreeMap<AggregateId, (DateTime<Utc>, DateTime<Utc>)>,
@@ -78,7 +79,15 @@ struct Bought {
 impl Books {
     pub(super) fn enter(&mut self, at: DateTime<Utc>, recorded: &Recorded) -> Result<(), TestCaseError> {
         match &recorded.event {
-            Event::CreditAccount(event) => self.enter_credits(event),
+            Event::CreditAccount(event) => {
+                if let CreditAccountEvent::Settled(settled) = event {
+                    self.holds.charge(settled.hold, micros(settled.amount));
+                }
+                self.credits.enter(event)
+            }
+            Event::Hold(event) => {
+                self.holds.enter(HoldId::from_uuid(recorded.aggregate.id), event, &self.credits.holds)
+            }
             Event::UserPackage(event) => self.enter_package(at, recorded.aggregate, event),
             Event::Holdings(event) => self.enter_holdings(event),
             Event::Order(event) => self.enter_order(OrderId::from_uuid(recorded.aggregate.id), event),
@@ -88,6 +97,12 @@ impl Books {
             }
             other => Err(TestCaseError::fail(format!("nobody asked for {other:?}"))),
         }
+    }
+
+    /// Once a unit of work is whole.
+    pub(super) fn check_credits(&self, account: &CreditAccount, latest: DateTime<Utc>) -> Result<(), TestCaseError> {
+        self.credits.check(account, latest)?;
+        self.holds.check(&self.credits.holds)
     }
 
     /// Once a unit of work is whole.
@@ -175,34 +190,6 @@ impl Books {
         Ok(())
     }
 
-    fn take(&mut self, amount: Credits, from: &[Taken], balance: Credits) -> Result<(), TestCaseError> {
-        self.spent += micros(amount);
-        let parts: i128 = from.iter().map(|taken| micros(taken.amount)).sum();
-        prop_assert_eq!(parts, micros(amount), "the parts are the whole");
-        for taken in from {
-            let left = self.grants.entry(taken.grant).or_default();
-            *left -= micros(taken.amount);
-            prop_assert!(*left >= 0, "a grant paid more than it was");
-            prop_assert_eq!(*left, micros(taken.left));
-        }
-        prop_assert_eq!(micros(balance), self.granted - self.spent, "spent + remaining = granted");
-        Ok(())
-    }
-
-    fn enter_credits(&mut self, event: &CreditAccountEvent) -> Result<(), TestCaseError> {
-        match event {
-            CreditAccountEvent::Granted(granted) => {
-                self.granted += micros(granted.amount);
-                *self.grants.entry(granted.grant).or_default() += micros(granted.amount);
-                prop_assert_eq!(micros(granted.balance), self.granted - self.spent);
-                Ok(())
-            }
-            CreditAccountEvent::Spent(spent) => self.take(spent.amount, &spent.from, spent.balance),
-            CreditAccountEvent::Deducted(deducted) => self.take(deducted.amount, &deducted.from, deducted.balance),
-            _ => Ok(()),
-        }
-    }
-
     fn enter_package(
         &mut self,
         at: DateTime<Utc>,
@@ -226,12 +213,14 @@ impl Books {
                 bought.comes_to(consumed.day, consumed.day_left, consumed.left)?;
             }
             UserPackageEvent::Held(held) => {
+                self.holds.hold_quota(package, held)?;
                 bought.pays(at, held.day)?;
                 *bought.held.entry(held.day).or_default() += micros(held.amount);
                 bought.left -= micros(held.amount);
                 bought.comes_to(held.day, held.day_left, held.left)?;
             }
             UserPackageEvent::Settled(settled) => {
+                self.holds.settle_quota(package, settled)?;
                 let held = bought.held.get_mut(&settled.day).unwrap();
                 *held -= micros(settled.amount) + micros(settled.returned);
                 prop_assert!(*held >= 0, "more was settled than was held");

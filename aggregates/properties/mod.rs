@@ -1,10 +1,13 @@
 //! Promises that must hold whatever is asked, in whatever order, with a clock that also goes back.
 //!
 //! Random units of work run on a desk. After each: the states are the fold of the stored JSON of what was recorded;
-//! nothing was lost or made up; no day and no package paid more than it may; what was paid for was delivered, once; a
-//! refusal changed nothing. What must add up is kept in `books.rs`, apart from the code under test.
+//! nothing was lost or made up; no day and no package paid more than it may; what was set aside was charged or came back,
+//! once; nobody both owes and owns; what was paid for was delivered, once; a refusal changed nothing. What must add up is
+//! kept in `books.rs` and beside it, apart from the code under test.
 
 mod books;
+mod credits;
+mod holds;
 mod subscriptions;
 
 use std::collections::BTreeMap;
@@ -14,13 +17,14 @@ use chrono_tz::Tz;
 use proptest::prelude::*;
 
 use self::books::Books;
-use crate::charge::Charge;
+use crate::charge::{Charge, Overdraft};
 use crate::command::Command;
-use crate::credit_account::{CreditAccountCommand, CreditAccountEvent, GrantSource};
+use crate::credit_account::{CreditAccount, CreditAccountCommand, CreditAccountEvent, GrantSource};
 use crate::credits::Credits;
 use crate::desk::{Desk, Halt, Slot};
 use crate::event::Event;
-use crate::ids::{AggregateId, DeliveryId, GrantId, OrderId, ProductId, RefundId, UserPackageId};
+use crate::hold::{Release, ReleaseReason, Reserve, Settle};
+use crate::ids::{AggregateId, DeliveryId, GrantId, HoldId, OrderId, ProductId, RefundId, UserPackageId};
 use crate::money::{Currency, Money};
 use crate::order::{OrderCommand, Payment, PlaceOrder, RequestRefund};
 use crate::product::{Again, PackageTerms, ProductKind};
@@ -32,6 +36,7 @@ use crate::user_package::{DayRule, UserPackageCommand, UserPackageEvent};
 
 const PACKAGES: u128 = 3;
 const ORDERS: u128 = 2;
+const HOLDS: u128 = 4;
 
 fn package() -> impl Strategy<Value = UserPackageId> {
     (1..=PACKAGES).prop_map(|number| id(number, UserPackageId::from_uuid))
@@ -76,8 +81,34 @@ fn command() -> impl Strategy<Value = Command> {
         }),
         1 => package().prop_map(|package| Command::UserPackage(package, UserPackageCommand::Expire)),
         3 => package_command(),
-        5 => amount().prop_map(|amount| Command::Charge(Charge { amount, meter: None, reference: None, overdraft: crate::Overdraft::Refuse })),
+        5 => amount().prop_map(|amount| Command::Charge(Charge { amount, meter: None, reference: None, overdraft: Overdraft::Refuse })),
         3 => order_command(),
+        6 => of_debts_and_holds(),
+    ]
+}
+
+fn hold() -> impl Strategy<Value = HoldId> {
+    (1..=HOLDS).prop_map(|number| id(200 + number, HoldId::from_uuid))
+}
+
+fn of_debts_and_holds() -> impl Strategy<Value = Command> {
+    let why = prop::sample::select(&[ReleaseReason::Asked, ReleaseReason::TimedOut][..]);
+    prop_oneof![
+        4 => (hold(), amount(), moment()).prop_map(|(hold, amount, expires_at)| {
+            Command::Reserve(Reserve { hold, amount, expires_at, meter: None, reference: None })
+        }),
+        3 => (hold(), amount()).prop_map(|(hold, amount)| Command::Settle(Settle { hold, amount })),
+        2 => (hold(), why).prop_map(|(hold, why)| Command::Release(Release { hold, why })),
+        2 => (1..20_u128).prop_map(|number| {
+            Command::CreditAccount(CreditAccountCommand::Expire { grant: id(number, GrantId::from_uuid) })
+        }),
+        1 => (order(), 1..9_u128, amount()).prop_map(|(order, number, amount)| {
+            let refund = id(number, RefundId::from_uuid);
+            Command::CreditAccount(CreditAccountCommand::ClawBack { order, refund, amount })
+        }),
+        1 => amount().prop_map(|amount| {
+            Command::Charge(Charge { amount, meter: None, reference: None, overdraft: Overdraft::Allow })
+        }),
     ]
 }
 
@@ -207,7 +238,8 @@ fn ids() -> Vec<AggregateId> {
     let of_orders =
         orders.flat_map(|order| [AggregateId::order(order), AggregateId::delivery(DeliveryId::of_order(order))]);
     let singles = [AggregateId::credit_account(ACCOUNT), AggregateId::holdings(ACCOUNT)];
-    packages().map(AggregateId::user_package).chain(of_orders).chain(singles).collect()
+    let holds = (1..=HOLDS).map(|number| AggregateId::hold(id(200 + number, HoldId::from_uuid)));
+    packages().map(AggregateId::user_package).chain(of_orders).chain(holds).chain(singles).collect()
 }
 
 fn fresh(id: AggregateId) -> Slot {
@@ -243,8 +275,16 @@ fn amount_paid(event: &Event) -> i128 {
     match event {
         Event::CreditAccount(CreditAccountEvent::Spent(spent)) => micros(spent.amount),
         Event::CreditAccount(CreditAccountEvent::Deducted(deducted)) => micros(deducted.amount),
+        Event::CreditAccount(CreditAccountEvent::Overdrawn(overdrawn)) => micros(overdrawn.amount),
         Event::UserPackage(UserPackageEvent::Consumed(consumed)) => micros(consumed.amount),
         _ => 0,
+    }
+}
+
+fn credit_account(desk: &Desk) -> CreditAccount {
+    match &desk.slot(&AggregateId::credit_account(ACCOUNT)).unwrap().state {
+        State::CreditAccount(state) => state.clone(),
+        other => panic!("{other:?}"),
     }
 }
 
@@ -257,8 +297,10 @@ proptest! {
         ids().into_iter().for_each(|id| desk.put(id, fresh(id)));
         let mut folded = slots(&desk);
         let mut books = Books::default();
+        let mut latest = DateTime::<Utc>::MIN_UTC;
 
         for (at, commands) in units {
+            latest = latest.max(at);
             let before = slots(&desk);
             let recorded = match desk.decide(at, &commands) {
                 Ok(recorded) => recorded,
@@ -279,6 +321,7 @@ proptest! {
                 books.enter(at, recorded)?;
             }
             books.check_orders()?;
+            books.check_credits(&credit_account(&desk), latest)?;
             prop_assert_eq!(&slots(&desk), &folded, "a state is the fold of its events");
             for slot in folded.values() {
                 let snapshot = State::from_json(slot.state.kind(), &slot.state.to_json().unwrap()).unwrap();
@@ -306,13 +349,10 @@ proptest! {
             });
             left.sum::<i128>()
         };
-        let available = match &desk.slot(&AggregateId::credit_account(ACCOUNT)).unwrap().state {
-            State::CreditAccount(state) => micros(state.available(at)),
-            other => panic!("{other:?}"),
-        };
+        let available = micros(credit_account(&desk).available(at));
         let of_packages = left_in_packages(&desk);
 
-        let charge = Charge { amount, meter: None, reference: None, overdraft: crate::Overdraft::Refuse };
+        let charge = Charge { amount, meter: None, reference: None, overdraft: Overdraft::Refuse };
         let recorded = desk.decide_with(at, &charge);
         prop_assert_eq!(recorded.is_ok(), !amount.is_zero() && micros(amount) <= of_packages + available);
         if let Ok(recorded) = recorded {

@@ -1,6 +1,8 @@
-//! What an account has in credits: its balance, and the grants that still have something left.
+//! What an account has in credits: its balance, what of it is held, what is owed, and the grants that still have
+//! something left or held.
 //!
-//! A grant with nothing left has no row, so the table stays as small as what customers really have.
+//! A grant that is used up has no row, so the table stays as small as what customers really have. Events say what a grant
+//! has left, but of what is held only by how much it changes: that is added to the row.
 
 pub mod query;
 #[cfg(test)]
@@ -8,7 +10,7 @@ mod tests;
 
 use std::collections::HashMap;
 
-use aggregates::credit_account::{Granted, Taken};
+use aggregates::credit_account::{Granted, Held, Settled, Taken};
 use aggregates::{AccountKey, CreditAccountEvent, Credits, Event, GrantId};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -19,14 +21,24 @@ use crate::{Fact, Projection, Unfit};
 
 #[derive(Default)]
 pub struct Balances {
-    balances: HashMap<AccountKey, Credits>,
+    balances: HashMap<AccountKey, Balance>,
     grants: HashMap<(AccountKey, GrantId), Grant>,
 }
 
+/// What becomes of an account's row. `None`: as it was.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Balance {
+    balance: Credits,
+    frozen: Option<Credits>,
+    shortfall: Option<Credits>,
+}
+
 /// What becomes of a grant's row.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Grant {
     left: Credits,
+    /// More or less held than before this batch.
+    frozen: i64,
     /// It was given in this batch.
     given: Option<Given>,
 }
@@ -56,20 +68,35 @@ impl Projection for Balances {
             CreditAccountEvent::Granted(granted) => self.given(fact, granted),
             CreditAccountEvent::Spent(spent) => {
                 self.taken(fact.account, &spent.from);
-                self.balances.insert(fact.account, spent.balance);
+                self.stands(fact.account, spent.balance);
                 Ok(())
             }
             CreditAccountEvent::Deducted(deducted) => {
                 self.taken(fact.account, &deducted.from);
-                self.balances.insert(fact.account, deducted.balance);
+                self.stands(fact.account, deducted.balance);
                 Ok(())
             }
-            CreditAccountEvent::Overdrawn(_)
-            | CreditAccountEvent::Repaid(_)
-            | CreditAccountEvent::Held(_)
-            | CreditAccountEvent::Settled(_)
-            | CreditAccountEvent::Expired(_)
-            | CreditAccountEvent::ClawedBack(_) => Ok(()),
+            CreditAccountEvent::Overdrawn(overdrawn) => {
+                self.stands(fact.account, overdrawn.balance).shortfall = Some(overdrawn.shortfall);
+                Ok(())
+            }
+            CreditAccountEvent::Repaid(repaid) => {
+                self.taken(fact.account, &repaid.from);
+                self.stands(fact.account, repaid.balance).shortfall = Some(repaid.shortfall);
+                Ok(())
+            }
+            CreditAccountEvent::ClawedBack(clawed_back) => {
+                self.taken(fact.account, &clawed_back.from);
+                self.stands(fact.account, clawed_back.balance).shortfall = Some(clawed_back.shortfall);
+                Ok(())
+            }
+            CreditAccountEvent::Held(held) => self.held(fact.account, held),
+            CreditAccountEvent::Settled(settled) => self.settled(fact.account, settled),
+            CreditAccountEvent::Expired(expired) => {
+                self.grant(fact.account, expired.grant).left = Credits::ZERO;
+                self.stands(fact.account, expired.balance);
+                Ok(())
+            }
         }
     }
 
@@ -77,11 +104,11 @@ impl Projection for Balances {
         self.write_balances(tx).await?;
         let mut grants: Vec<_> = self.grants.drain().collect();
         grants.sort_unstable_by_key(|(key, _)| *key);
-        let (gone, kept): (Vec<_>, Vec<_>) = grants.into_iter().partition(|(_, grant)| grant.left.is_zero());
-        let (given, changed): (Vec<_>, Vec<_>) = kept.into_iter().partition(|(_, grant)| grant.given.is_some());
-        delete(tx, &gone).await?;
+        let used_up: Vec<_> = grants.iter().filter(|(_, grant)| grant.left.is_zero()).cloned().collect();
+        let (given, changed): (Vec<_>, Vec<_>) = grants.into_iter().partition(|(_, grant)| grant.given.is_some());
+        insert(tx, &given).await?;
         update(tx, &changed).await?;
-        insert(tx, &given).await
+        delete(tx, &used_up).await
     }
 
     fn forget(&mut self) {
@@ -97,16 +124,43 @@ impl Balances {
             expires_at: granted.expires_at,
             position: fact.position,
         };
-        self.grants.insert((fact.account, granted.grant), Grant { left: granted.amount, given: Some(given) });
-        self.balances.insert(fact.account, granted.balance);
+        self.grants
+            .insert((fact.account, granted.grant), Grant { left: granted.amount, frozen: 0, given: Some(given) });
+        self.stands(fact.account, granted.balance);
         Ok(())
+    }
+
+    fn grant(&mut self, account: AccountKey, grant: GrantId) -> &mut Grant {
+        self.grants.entry((account, grant)).or_default()
     }
 
     fn taken(&mut self, account: AccountKey, from: &[Taken]) {
         for taken in from {
-            let grant = self.grants.entry((account, taken.grant));
-            grant.or_insert(Grant { left: taken.left, given: None }).left = taken.left;
+            self.grant(account, taken.grant).left = taken.left;
         }
+    }
+
+    fn stands(&mut self, account: AccountKey, balance: Credits) -> &mut Balance {
+        let row = self.balances.entry(account).or_default();
+        row.balance = balance;
+        row
+    }
+
+    fn held(&mut self, account: AccountKey, held: &Held) -> Result<(), Unfit> {
+        for taken in &held.from {
+            self.grant(account, taken.grant).set_aside(taken.amount.micros(), taken.left)?;
+        }
+        self.stands(account, held.balance).frozen = Some(held.frozen);
+        Ok(())
+    }
+
+    fn settled(&mut self, account: AccountKey, settled: &Settled) -> Result<(), Unfit> {
+        for part in &settled.parts {
+            let let_go = part.spent.checked_add(part.returned).ok_or(TOO_MUCH)?;
+            self.grant(account, part.grant).set_aside(-let_go.micros(), part.left)?;
+        }
+        self.stands(account, settled.balance).frozen = Some(settled.frozen);
+        Ok(())
     }
 
     async fn write_balances(&mut self, tx: &mut PgConnection) -> Result<(), sqlx::Error> {
@@ -116,23 +170,57 @@ impl Balances {
         let mut rows: Vec<_> = self.balances.drain().collect();
         rows.sort_unstable_by_key(|(account, _)| *account);
         let (accounts, balances): (Vec<_>, Vec<_>) =
-            rows.iter().map(|(account, balance)| (account.uuid(), balance.micros())).unzip();
+            rows.iter().map(|(account, row)| (account.uuid(), row.balance.micros())).unzip();
         sqlx::query(
             "INSERT INTO balances (account, balance) SELECT * FROM unnest($1::uuid[], $2::int8[])
                  ON CONFLICT (account) DO UPDATE SET balance = excluded.balance",
         )
         .bind(&accounts)
         .bind(&balances)
-        .execute(tx)
+        .execute(&mut *tx)
         .await?;
+        rows.retain(|(_, row)| row.frozen.is_some() || row.shortfall.is_some());
+        write_held_and_owed(tx, &rows).await
+    }
+}
+
+const TOO_MUCH: Unfit = Unfit("more is held of a grant than can be counted");
+
+impl Grant {
+    fn set_aside(&mut self, more: i64, left: Credits) -> Result<(), Unfit> {
+        self.frozen = self.frozen.checked_add(more).ok_or(TOO_MUCH)?;
+        self.left = left;
         Ok(())
     }
+}
+
+/// Most movements change neither, so this is a statement of its own.
+async fn write_held_and_owed(tx: &mut PgConnection, rows: &[(AccountKey, Balance)]) -> Result<(), sqlx::Error> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(
+        "UPDATE balances b
+            SET frozen = coalesce(n.frozen, b.frozen), shortfall = coalesce(n.shortfall, b.shortfall)
+           FROM unnest($1::uuid[], $2::int8[], $3::int8[]) AS n (account, frozen, shortfall)
+          WHERE b.account = n.account",
+    )
+    .bind(rows.iter().map(|(account, _)| account.uuid()).collect::<Vec<_>>())
+    .bind(rows.iter().map(|(_, row)| row.frozen.map(Credits::micros)).collect::<Vec<_>>())
+    .bind(rows.iter().map(|(_, row)| row.shortfall.map(Credits::micros)).collect::<Vec<_>>())
+    .execute(tx)
+    .await?;
+    Ok(())
 }
 
 type Row = ((AccountKey, GrantId), Grant);
 
 fn keys(rows: &[Row]) -> (Vec<uuid::Uuid>, Vec<uuid::Uuid>) {
     rows.iter().map(|((account, grant), _)| (account.uuid(), grant.uuid())).unzip()
+}
+
+fn frozen(rows: &[Row]) -> Vec<i64> {
+    rows.iter().map(|(_, grant)| grant.frozen).collect()
 }
 
 async fn delete(tx: &mut PgConnection, rows: &[Row]) -> Result<(), sqlx::Error> {
@@ -142,7 +230,7 @@ async fn delete(tx: &mut PgConnection, rows: &[Row]) -> Result<(), sqlx::Error> 
     let (accounts, grants) = keys(rows);
     sqlx::query(
         "DELETE FROM grants g USING unnest($1::uuid[], $2::uuid[]) AS n (account, id)
-          WHERE g.account = n.account AND g.id = n.id",
+          WHERE g.account = n.account AND g.id = n.id AND g.left_over = 0 AND g.frozen = 0",
     )
     .bind(&accounts)
     .bind(&grants)
@@ -158,12 +246,14 @@ async fn update(tx: &mut PgConnection, rows: &[Row]) -> Result<(), sqlx::Error> 
     let (accounts, grants) = keys(rows);
     let left: Vec<i64> = rows.iter().map(|(_, grant)| grant.left.micros()).collect();
     sqlx::query(
-        "UPDATE grants g SET left_over = n.left_over FROM unnest($1::uuid[], $2::uuid[], $3::int8[]) AS n (account, id, left_over)
+        "UPDATE grants g SET left_over = n.left_over, frozen = g.frozen + n.frozen
+           FROM unnest($1::uuid[], $2::uuid[], $3::int8[], $4::int8[]) AS n (account, id, left_over, frozen)
           WHERE g.account = n.account AND g.id = n.id",
     )
     .bind(&accounts)
     .bind(&grants)
     .bind(&left)
+    .bind(frozen(rows))
     .execute(tx)
     .await?;
     Ok(())
@@ -177,15 +267,17 @@ async fn insert(tx: &mut PgConnection, rows: &[Row]) -> Result<(), sqlx::Error> 
     let left: Vec<i64> = rows.iter().map(|(_, grant)| grant.left.micros()).collect();
     let given: Vec<&Given> = rows.iter().filter_map(|(_, grant)| grant.given.as_ref()).collect();
     sqlx::query(
-        "INSERT INTO grants (account, id, left_over, source, amount, expires_at, position)
-         SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::int8[], $4::text[], $5::int8[], $6::timestamptz[], $7::int8[])
+        "INSERT INTO grants (account, id, left_over, frozen, source, amount, expires_at, position)
+         SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::int8[], $4::int8[], $5::text[], $6::int8[], $7::timestamptz[],
+                              $8::int8[])
              ON CONFLICT (account, id) DO UPDATE
-            SET left_over = excluded.left_over, source = excluded.source, amount = excluded.amount,
+            SET left_over = excluded.left_over, frozen = excluded.frozen, source = excluded.source, amount = excluded.amount,
                 expires_at = excluded.expires_at, position = excluded.position",
     )
     .bind(&accounts)
     .bind(&grants)
     .bind(&left)
+    .bind(frozen(rows))
     .bind(given.iter().map(|given| given.source.as_str()).collect::<Vec<_>>())
     .bind(given.iter().map(|given| given.amount.micros()).collect::<Vec<_>>())
     .bind(given.iter().map(|given| given.expires_at).collect::<Vec<_>>())

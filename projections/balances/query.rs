@@ -1,6 +1,6 @@
 //! `GET /api/v1/user/credits`.
 
-use aggregates::{AccountKey, Credits, GrantSource};
+use aggregates::{AccountKey, GrantSource};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use sqlx::{PgPool, Row};
@@ -15,11 +15,13 @@ const GRANTS_MAX: i64 = 1_000;
 /// What an account has in credits.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct CreditsView {
-    /// On the books, what has expired included.
+    /// On the books, what is held and what has expired included.
     pub credits: String,
     /// What can be spent.
     pub available: String,
+    /// Held for work in progress.
     pub frozen: String,
+    /// Owed: repaid first from whatever comes in.
     pub shortfall: String,
     /// In the order they are spent in; those that have expired pay nothing. At most 1,000, those that still pay first.
     pub grants: Vec<GrantView>,
@@ -31,7 +33,9 @@ pub struct GrantView {
     #[schema(value_type = String)]
     pub source: GrantSource,
     pub amount: String,
+    /// What is held of it is not counted.
     pub remaining: String,
+    pub frozen: String,
     pub expires_at: Option<DateTime<Utc>>,
     pub expired: bool,
 }
@@ -42,7 +46,8 @@ pub struct GrantView {
 /// When the database cannot be read.
 pub async fn credits_of(pool: &PgPool, account: AccountKey, now: DateTime<Utc>) -> Result<CreditsView, sqlx::Error> {
     let rows = sqlx::query(
-        "SELECT coalesce(b.balance, 0) AS balance, g.id, g.source, g.amount, g.left_over, g.expires_at,
+        "SELECT coalesce(b.balance, 0) AS balance, coalesce(b.frozen, 0) AS held, coalesce(b.shortfall, 0) AS shortfall,
+                g.id, g.source, g.amount, g.left_over, g.frozen, g.expires_at,
                 (SELECT least(coalesce(sum(p.left_over), 0), 9223372036854775807)::int8 FROM read.grants p
                   WHERE p.account = $1 AND (p.expires_at IS NULL OR p.expires_at > $2)) AS available
            FROM (VALUES ($1::uuid)) AS a (account)
@@ -57,12 +62,11 @@ pub async fn credits_of(pool: &PgPool, account: AccountKey, now: DateTime<Utc>) 
     .bind(GRANTS_MAX)
     .fetch_all(pool)
     .await?;
-    let mut balance = Credits::ZERO;
-    let mut available = Credits::ZERO;
+    // There is always a row: the account itself.
+    let first = rows.first().ok_or(sqlx::Error::RowNotFound)?;
+    let of_account = |column| Ok::<_, sqlx::Error>(credits(first.try_get(column)?)?.to_string());
     let mut grants = Vec::new();
     for row in &rows {
-        balance = credits(row.try_get("balance")?)?;
-        available = credits(row.try_get("available")?)?;
         let Some(id) = row.try_get::<Option<Uuid>, _>("id")? else { continue };
         let expires_at: Option<DateTime<Utc>> = row.try_get("expires_at")?;
         let (amount, left) = (credits(row.try_get("amount")?)?, credits(row.try_get("left_over")?)?);
@@ -72,15 +76,16 @@ pub async fn credits_of(pool: &PgPool, account: AccountKey, now: DateTime<Utc>) 
             source: from_word(row.try_get("source")?)?,
             amount: amount.to_string(),
             remaining: left.to_string(),
+            frozen: credits(row.try_get("frozen")?)?.to_string(),
             expires_at,
             expired,
         });
     }
     Ok(CreditsView {
-        credits: balance.to_string(),
-        available: available.to_string(),
-        frozen: Credits::ZERO.to_string(),
-        shortfall: Credits::ZERO.to_string(),
+        credits: of_account("balance")?,
+        available: of_account("available")?,
+        frozen: of_account("held")?,
+        shortfall: of_account("shortfall")?,
         grants,
     })
 }

@@ -16,7 +16,6 @@ mod tests;
 
 use std::collections::HashMap;
 
-use aggregates::order::Delivered;
 use aggregates::{Event, OrderEvent, OrderId, Payment};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -66,9 +65,7 @@ impl Projection for Orders {
             }
             OrderEvent::Fulfilled(fulfilled) => {
                 row.status = Some("fulfilled");
-                if let Delivered::UserPackage(package) = fulfilled.delivered {
-                    row.delivered = Some((package, fulfilled.at));
-                }
+                row.delivered = Some((fulfilled.delivered, fulfilled.at));
             }
             OrderEvent::Expired(expired) => row.close("expired", expired.at, None),
             OrderEvent::Cancelled(cancelled) => row.close("cancelled", cancelled.at, None),

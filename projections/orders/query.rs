@@ -1,7 +1,7 @@
 //! One order, lists of them, and payments for review. A list is newest first; the number of its last order is where the
 //! next page goes on.
 
-use aggregates::{AccountKey, DayRule, OrderNumber, OrderStatus, PackageTerms, ProductId, ProductKind};
+use aggregates::{AccountKey, OrderNumber, OrderStatus, ProductId, ProductKind};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use sqlx::postgres::PgRow;
@@ -9,6 +9,7 @@ use sqlx::{PgPool, Row};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use crate::TermsView;
 use crate::rows::{MoneyView, from_json, from_word, money};
 
 /// Orders in one answer.
@@ -23,10 +24,9 @@ pub struct OrderView {
     pub product: Option<u32>,
     pub name: String,
     pub price: MoneyView,
-    pub duration_days: u32,
-    pub daily_limit: String,
-    #[schema(value_type = String)]
-    pub day: DayRule,
+    /// As they were when it was placed.
+    #[serde(flatten)]
+    pub terms: TermsView,
     pub provider: String,
     #[schema(value_type = String)]
     pub status: OrderStatus,
@@ -38,8 +38,14 @@ pub struct OrderView {
     pub payment_method: Option<String>,
     /// What went back of what was paid.
     pub refunded: Option<MoneyView>,
-    /// The package that it delivered.
+    /// The package that it delivered, or made longer.
     pub user_package: Option<Uuid>,
+    /// The license that it delivered.
+    pub license: Option<Uuid>,
+    /// The grant of the credits that it delivered.
+    pub grant: Option<Uuid>,
+    /// The subscription that it started, renewed or changed.
+    pub subscription: Option<Uuid>,
     pub placed_at: DateTime<Utc>,
     pub expires_at: DateTime<Utc>,
     pub paid_at: Option<DateTime<Utc>>,
@@ -62,7 +68,7 @@ pub struct OrderFilter {
 
 const SELECT: &str = "
 SELECT o.number, o.product, o.name, o.kind, o.price_minor, o.price_currency, o.provider, o.status, o.late, o.checkout_url,
-       o.checkout_qr, o.payment_id, o.payment_method, o.delivered_package, o.placed_at, o.expires_at, o.paid_at,
+       o.checkout_qr, o.payment_id, o.payment_method, o.delivered_kind, o.delivered_id, o.placed_at, o.expires_at, o.paid_at,
        o.fulfilled_at, o.closed_at, o.reason, o.paid_currency, o.refunded_minor, a.account_id
   FROM read.orders o
   JOIN ledger.accounts a ON a.log_part = get_byte(uuid_send(o.account), 1)::int2 AND a.account = o.account";
@@ -108,20 +114,16 @@ pub async fn list(
 }
 
 fn view(row: &PgRow) -> Result<OrderView, sqlx::Error> {
-    let ProductKind::Package(PackageTerms { duration_days, daily_limit, day, again: _ }) =
-        from_json(row.try_get("kind")?)?
-    else {
-        return Err(crate::rows::decode(crate::Unfit("a kind of product that is not shown yet")));
-    };
+    let kind: ProductKind = from_json(row.try_get("kind")?)?;
+    let (what, which): (Option<String>, Option<Uuid>) = (row.try_get("delivered_kind")?, row.try_get("delivered_id")?);
+    let delivered = |kinds: &[&str]| which.filter(|_| what.as_deref().is_some_and(|what| kinds.contains(&what)));
     Ok(OrderView {
         order_no: row.try_get("number")?,
         account: row.try_get("account_id")?,
         product: ProductId::from_uuid(row.try_get("product")?).number(),
         name: row.try_get("name")?,
         price: money(row.try_get("price_minor")?, row.try_get("price_currency")?)?.into(),
-        duration_days,
-        daily_limit: daily_limit.to_string(),
-        day,
+        terms: (&kind).into(),
         provider: row.try_get("provider")?,
         status: from_word(row.try_get("status")?)?,
         late: row.try_get("late")?,
@@ -130,7 +132,10 @@ fn view(row: &PgRow) -> Result<OrderView, sqlx::Error> {
         payment_id: row.try_get("payment_id")?,
         payment_method: row.try_get("payment_method")?,
         refunded: refunded(row)?,
-        user_package: row.try_get("delivered_package")?,
+        user_package: delivered(&["user_package"]),
+        license: delivered(&["license"]),
+        grant: delivered(&["grant"]),
+        subscription: delivered(&["subscription", "plan_change"]),
         placed_at: row.try_get("placed_at")?,
         expires_at: row.try_get("expires_at")?,
         paid_at: row.try_get("paid_at")?,

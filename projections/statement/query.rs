@@ -1,11 +1,13 @@
 //! `GET /api/v1/user/transactions`.
 
+use aggregates::credit_account::Settled;
 use aggregates::{AccountKey, AggregateId, CreditAccountEvent, Credits, Event, GrantSource};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use sqlx::postgres::PgRow;
 use sqlx::{PgPool, Row};
 use utoipa::ToSchema;
+use uuid::Uuid;
 
 /// Lines in one answer.
 pub const LINES_MAX: i64 = 1_000;
@@ -15,15 +17,31 @@ pub const LINES_MAX: i64 = 1_000;
 pub struct LineView {
     /// `TXN`, the second of the commit, and sixteen digits of what proves the event: the same for ever.
     pub transaction: String,
-    /// `grant`, `spend` or `deduct`.
+    /// What moved: as in the filter.
     #[serde(rename = "type")]
-    pub kind: String,
+    pub kind: LineKind,
     /// What a grant was given for.
     #[schema(value_type = Option<String>)]
     pub source: Option<GrantSource>,
-    /// With its sign.
+    /// What the balance gained or lost, with its sign: nothing where credits were set aside, came back, or are owed.
     pub amount: String,
     pub balance_after: String,
+    /// What was set aside, came back, was owed or repaid.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub moved: Option<String>,
+    /// Held in all, after this; where this changed it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub frozen_after: Option<String>,
+    /// Owed in all, after this; where this changed it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shortfall_after: Option<String>,
+    /// What it belongs to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hold: Option<Uuid>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub grant: Option<Uuid>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub order: Option<Uuid>,
     pub meter: Option<String>,
     pub reference: Option<String>,
     pub reason: Option<String>,
@@ -39,6 +57,20 @@ pub enum LineKind {
     Grant,
     Spend,
     Deduct,
+    /// More was charged than there was: the rest is owed.
+    Overdraft,
+    /// What was owed is paid from what came in.
+    Repay,
+    /// Set aside for work in progress.
+    Hold,
+    /// What was set aside was charged; the rest came back.
+    Settle,
+    /// What was set aside came back, all of it.
+    Release,
+    /// A grant is over.
+    Expire,
+    /// A refund took credits back.
+    ClawBack,
 }
 
 /// Which lines; everything that is `None` matches.
@@ -52,12 +84,19 @@ pub struct LineFilter {
 }
 
 impl LineKind {
-    /// The event that makes such a line.
-    const fn event(self) -> &'static str {
+    /// The event that makes such a line; of one that makes two kinds of line also the condition on its payload.
+    const fn event(self) -> (&'static str, &'static str) {
         match self {
-            Self::Grant => "granted",
-            Self::Spend => "spent",
-            Self::Deduct => "deducted",
+            Self::Grant => ("granted", ""),
+            Self::Spend => ("spent", ""),
+            Self::Deduct => ("deducted", ""),
+            Self::Overdraft => ("overdrawn", ""),
+            Self::Repay => ("repaid", ""),
+            Self::Hold => ("held", ""),
+            Self::Settle => ("settled", " AND (payload ->> 'amount')::int8 > 0"),
+            Self::Release => ("settled", " AND (payload ->> 'amount')::int8 = 0"),
+            Self::Expire => ("expired", ""),
+            Self::ClawBack => ("clawed_back", ""),
         }
     }
 }
@@ -84,7 +123,8 @@ pub async fn lines(
     sql.push(" AND aggregate_id = ").push_bind(AggregateId::credit_account(account).id);
     sql.push(" AND version < ").push_bind(before.unwrap_or(i64::MAX));
     if let Some(kind) = filter.kind {
-        sql.push(" AND event_type = ").push_bind(kind.event());
+        let (event, condition) = kind.event();
+        sql.push(" AND event_type = ").push_bind(event).push(condition);
     }
     sql.push(" ORDER BY version DESC");
     if filter.from.is_none() && filter.to.is_none() {
@@ -122,10 +162,16 @@ fn line(row: &PgRow) -> Result<LineView, sqlx::Error> {
     };
     let blank = LineView {
         transaction: transaction(at, row.try_get("leaf")?),
-        kind: String::new(),
+        kind: LineKind::Grant,
         source: None,
-        amount: String::new(),
+        amount: Credits::ZERO.to_string(),
         balance_after: String::new(),
+        moved: None,
+        frozen_after: None,
+        shortfall_after: None,
+        hold: None,
+        grant: None,
+        order: None,
         meter: None,
         reference: None,
         reason: None,
@@ -141,18 +187,19 @@ pub(super) fn transaction(at: DateTime<Utc>, leaf: i64) -> String {
     format!("TXN{}{leaf:016x}", at.format("%Y%m%d%H%M%S"))
 }
 
-fn said(event: CreditAccountEvent, line: LineView) -> LineView {
+pub(super) fn said(event: CreditAccountEvent, line: LineView) -> LineView {
     match event {
         CreditAccountEvent::Granted(granted) => LineView {
-            kind: "grant".to_owned(),
+            kind: LineKind::Grant,
             source: Some(granted.source),
             amount: gained(granted.amount),
             balance_after: granted.balance.to_string(),
+            grant: Some(granted.grant.uuid()),
             reason: granted.reason,
             ..line
         },
         CreditAccountEvent::Spent(spent) => LineView {
-            kind: "spend".to_owned(),
+            kind: LineKind::Spend,
             amount: lost(spent.amount),
             balance_after: spent.balance.to_string(),
             meter: spent.meter,
@@ -160,18 +207,68 @@ fn said(event: CreditAccountEvent, line: LineView) -> LineView {
             ..line
         },
         CreditAccountEvent::Deducted(deducted) => LineView {
-            kind: "deduct".to_owned(),
+            kind: LineKind::Deduct,
             amount: lost(deducted.amount),
             balance_after: deducted.balance.to_string(),
             reason: Some(deducted.reason),
             ..line
         },
-        CreditAccountEvent::Overdrawn(_)
-        | CreditAccountEvent::Repaid(_)
-        | CreditAccountEvent::Held(_)
-        | CreditAccountEvent::Settled(_)
-        | CreditAccountEvent::Expired(_)
-        | CreditAccountEvent::ClawedBack(_) => line,
+        CreditAccountEvent::Expired(expired) => LineView {
+            kind: LineKind::Expire,
+            amount: lost(expired.amount),
+            balance_after: expired.balance.to_string(),
+            grant: Some(expired.grant.uuid()),
+            ..line
+        },
+        CreditAccountEvent::Held(held) => LineView {
+            kind: LineKind::Hold,
+            balance_after: held.balance.to_string(),
+            moved: Some(held.amount.to_string()),
+            frozen_after: Some(held.frozen.to_string()),
+            hold: Some(held.hold.uuid()),
+            ..line
+        },
+        CreditAccountEvent::Settled(settled) => said_of_settled(settled, line),
+        CreditAccountEvent::Overdrawn(overdrawn) => LineView {
+            kind: LineKind::Overdraft,
+            balance_after: overdrawn.balance.to_string(),
+            moved: Some(overdrawn.amount.to_string()),
+            shortfall_after: Some(overdrawn.shortfall.to_string()),
+            meter: overdrawn.meter,
+            reference: overdrawn.reference,
+            ..line
+        },
+        CreditAccountEvent::Repaid(repaid) => LineView {
+            kind: LineKind::Repay,
+            amount: lost(repaid.amount),
+            balance_after: repaid.balance.to_string(),
+            moved: Some(repaid.amount.to_string()),
+            shortfall_after: Some(repaid.shortfall.to_string()),
+            ..line
+        },
+        CreditAccountEvent::ClawedBack(clawed_back) => LineView {
+            kind: LineKind::ClawBack,
+            amount: lost(clawed_back.amount),
+            balance_after: clawed_back.balance.to_string(),
+            moved: Some(clawed_back.missing.to_string()),
+            shortfall_after: Some(clawed_back.shortfall.to_string()),
+            order: Some(clawed_back.order.uuid()),
+            ..line
+        },
+    }
+}
+
+fn said_of_settled(settled: Settled, line: LineView) -> LineView {
+    LineView {
+        kind: if settled.amount.is_zero() { LineKind::Release } else { LineKind::Settle },
+        amount: lost(settled.amount),
+        balance_after: settled.balance.to_string(),
+        moved: Some(settled.returned.to_string()),
+        frozen_after: Some(settled.frozen.to_string()),
+        hold: Some(settled.hold.uuid()),
+        meter: settled.meter,
+        reference: settled.reference,
+        ..line
     }
 }
 
@@ -180,5 +277,5 @@ fn gained(amount: Credits) -> String {
 }
 
 fn lost(amount: Credits) -> String {
-    format!("-{amount}")
+    if amount.is_zero() { amount.to_string() } else { format!("-{amount}") }
 }

@@ -12,6 +12,7 @@
 
 mod catalogue;
 mod customer;
+mod erasure;
 mod error;
 pub mod ids;
 mod licenses;
@@ -19,6 +20,7 @@ mod metadata;
 mod payment;
 mod refund;
 mod sale;
+mod subscriptions;
 mod usage;
 
 use aggregates::{AccountId, AggregateId, Command, CommandId, Decide, State};
@@ -31,6 +33,7 @@ pub use metadata::{BadMetadata, Metadata};
 pub use payment::{PaymentNotice, ReviewName, Taken};
 pub use refund::{RefundNotice, refund_number};
 pub use sale::{Buyer, Purchase, Sale};
+pub use subscriptions::{PlanChange, Renewal};
 pub use usage::{Charged, ChargedCredits, ChargedPackage, KEY_CLAIM, Use};
 
 use crate::clock::Clock;

@@ -11,6 +11,8 @@
 //! | `delivery.requested`       | have the API key made                      | `create_api_key.rs`   |
 //! | `delivery.key_created`     | send the mail, then forget the key         | `send_mail.rs`        |
 //! | `delivery.retried`         | try that step again now                    | both                  |
+//! | `subscription.started`, `renewed`, `past_due` | record the end of the period, or of the grace | `subscription_period.rs` |
+//! | `customer.erased`          | destroy what makes their data readable     | `forget_account.rs`   |
 //!
 //! `asks_of` is that table: pure. `runner.rs` reads the log forward and writes the jobs it asks for together with how far
 //! it has read, so each event is answered once, by however many processes, and rebuilding a read model wakes nobody.
@@ -24,17 +26,20 @@ mod create_api_key;
 mod delivery;
 mod expire_order;
 mod expire_package;
+mod forget_account;
 mod reconcile;
 mod refund;
 mod refund_duplicate;
 mod runner;
 mod send_mail;
+mod subscription_period;
 
 use std::sync::Arc;
 
 use aggregates::order::PaymentDuplicated;
 use aggregates::{
-    AccountId, DeliveryEvent, DeliveryStep, Event, OrderEvent, OrderId, Payment, RefundId, UserPackageEvent,
+    AccountId, CustomerEvent, DeliveryEvent, DeliveryStep, Event, OrderEvent, OrderId, Payment, RefundId,
+    UserPackageEvent,
 };
 use serde_json::json;
 use uuid::Uuid;
@@ -42,11 +47,13 @@ use uuid::Uuid;
 pub use create_api_key::CreateApiKey;
 pub use expire_order::ExpireOrder;
 pub use expire_package::ExpirePackage;
+pub use forget_account::ForgetAccount;
 pub use reconcile::Reconcile;
 pub use refund::RefundPayment;
 pub use refund_duplicate::RefundDuplicate;
 pub use runner::{Advanced, ProcessError, Stuck, advance, lag};
 pub use send_mail::{MailLinks, SendMail};
+pub use subscription_period::SubscriptionPeriod;
 
 use crate::dispatch::Dispatcher;
 use crate::forward::ForwardClient;
@@ -62,6 +69,8 @@ pub mod kinds {
     pub const RECONCILE: &str = "reconcile";
     pub const REFUND: &str = "refund";
     pub const REFUND_DUPLICATE: &str = "refund_duplicate";
+    pub const SUBSCRIPTION_PERIOD: &str = "subscription_period";
+    pub const FORGET_ACCOUNT: &str = "forget_account";
 }
 
 /// Something that happened, as far as processes care.
@@ -100,10 +109,20 @@ pub fn asks_of(happened: &Happened) -> Vec<Ask> {
         Event::Delivery(DeliveryEvent::Retried(retried)) => {
             vec![Ask::RetryNow { kind: kind_of(retried.step), key }]
         }
+        Event::Subscription(event) => match subscription_period::ends(event) {
+            Some(at) => {
+                let (account_id, key) =
+                    (Some(happened.account.as_str().to_owned()), subscription_period::key(&key, at));
+                let (kind, when) = (kinds::SUBSCRIPTION_PERIOD, When::At(at));
+                vec![Ask::Do(NewJob { kind, key, account_id, payload: json!({}), when })]
+            }
+            None => vec![],
+        },
+        Event::Customer(CustomerEvent::Erased(_)) => job(kinds::FORGET_ACCOUNT, When::Now),
         // Nobody acts on the rest; the lists of what there is are in the domain.
         Event::UserPackage(_) | Event::Delivery(_) => vec![],
         Event::CreditAccount(_) | Event::Product(_) | Event::Holdings(_) | Event::Customer(_) => vec![],
-        Event::Hold(_) | Event::License(_) | Event::Subscription(_) => vec![],
+        Event::Hold(_) | Event::License(_) => vec![],
     }
 }
 
@@ -153,6 +172,8 @@ pub fn handlers(
         Arc::new(Reconcile::new(dispatcher.clone())),
         Arc::new(RefundPayment::new(dispatcher.clone())),
         Arc::new(RefundDuplicate::new(dispatcher.clone())),
+        Arc::new(SubscriptionPeriod::new(dispatcher.clone())),
+        Arc::new(ForgetAccount::new(dispatcher.clone())),
     ]
 }
 
@@ -236,6 +257,12 @@ mod tests {
     }
 
     #[test]
+    fn an_erased_customer_is_forgotten_at_once() {
+        let erased = aggregates::customer::Erased { reason: "r".to_owned(), at: at() };
+        assert_eq!(asked(CustomerEvent::Erased(erased)), job(kinds::FORGET_ACCOUNT, When::Now));
+    }
+
+    #[test]
     fn what_ends_by_itself_is_a_timer() {
         let placed = serde_json::json!({
             "number": "ORD20260105060000abcdef01", "product": AGGREGATE, "name": "n",
@@ -249,6 +276,19 @@ mod tests {
         let expected =
             [job(kinds::EXPIRE_ORDER, When::At(expires_at)), job(kinds::RECONCILE, When::At(half_a_minute_later))];
         assert_eq!(asked(OrderEvent::Placed(placed)), expected.concat());
+        let expires_at = at();
+        let due = aggregates::subscription::PastDue { expires_at, at: at() };
+        let key = format!("{AGGREGATE}:2026-01-05T06:00:00+00:00");
+        let timer = NewJob {
+            kind: kinds::SUBSCRIPTION_PERIOD,
+            key,
+            account_id: Some("alice".to_owned()),
+            payload: json!({}),
+            when: When::At(expires_at),
+        };
+        assert_eq!(asked(aggregates::SubscriptionEvent::PastDue(due)), vec![Ask::Do(timer)]);
+        let withdrawn = aggregates::subscription::CancelWithdrawn { at: at() };
+        assert_eq!(asked(aggregates::SubscriptionEvent::CancelWithdrawn(withdrawn)), vec![]);
         let cancelled = aggregates::order::Cancelled { at: at() };
         assert_eq!(asked(OrderEvent::Cancelled(cancelled)), vec![]);
     }

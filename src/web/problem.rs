@@ -30,6 +30,7 @@
 //! | E2005 | 403 | the token's role may not do this |
 //! | E2006 | 403 | the account belongs to somebody else |
 //! | E2007 | 401 | the signature of a notice is not its provider's |
+//! | E2008 | 403 | there is no license to use here |
 //! | E3001 | 404 | there is nothing at this path |
 //! | E3002 | 405 | the path knows other methods |
 //! | E3003 | 404 | there is no such thing, or it is somebody else's |
@@ -85,6 +86,7 @@ pub enum Reason {
     WrongRole,
     OthersAccount,
     BadSignature,
+    NoLicense,
     NoSuchPath,
     NoSuchMethod,
     NotFound,
@@ -148,6 +150,7 @@ impl Reason {
             Self::WrongRole => ("E2005", S::FORBIDDEN, "Not allowed"),
             Self::OthersAccount => ("E2006", S::FORBIDDEN, "Somebody else's account"),
             Self::BadSignature => ("E2007", S::UNAUTHORIZED, "Bad signature"),
+            Self::NoLicense => ("E2008", S::FORBIDDEN, "No license"),
             Self::NoSuchPath => ("E3001", S::NOT_FOUND, "No such path"),
             Self::NoSuchMethod => ("E3002", S::METHOD_NOT_ALLOWED, "Method not allowed"),
             Self::NotFound => ("E3003", S::NOT_FOUND, "Not found"),
@@ -352,11 +355,14 @@ impl From<Refusal> for Problem {
 /// Most refusals are 422. These say more by their status.
 fn status_of(code: &str) -> (StatusCode, &'static str) {
     match code {
-        "E4001" => (StatusCode::PAYMENT_REQUIRED, "Not enough"),
-        "E4040" | "E4050" | "E4064" | "E4070" => (StatusCode::NOT_FOUND, "Not found"),
+        "E4001" | "E4095" => (StatusCode::PAYMENT_REQUIRED, "Not enough"),
+        // A license that is another account's, was revoked, or does not go so far.
+        "E4093" | "E4094" | "E4096" => (StatusCode::FORBIDDEN, "Not allowed"),
+        "E4040" | "E4050" | "E4064" | "E4070" | "E4090" | "E4100" => (StatusCode::NOT_FOUND, "Not found"),
+        "E4076" => (StatusCode::GONE, "Gone"),
         // It exists with other content, or is past the point where this was possible.
         "E4010" | "E4022" | "E4041" | "E4043" | "E4051" | "E4055" | "E4057" | "E4063" | "E4067" | "E4069" | "E4071"
-        | "E4072" | "E4074" => (StatusCode::CONFLICT, "Conflict"),
+        | "E4072" | "E4074" | "E4091" | "E4097" | "E4101" => (StatusCode::CONFLICT, "Conflict"),
         _ => (StatusCode::UNPROCESSABLE_ENTITY, "Refused"),
     }
 }
@@ -394,6 +400,7 @@ mod tests {
         Reason::WrongRole,
         Reason::OthersAccount,
         Reason::BadSignature,
+        Reason::NoLicense,
         Reason::NoSuchPath,
         Reason::NoSuchMethod,
         Reason::NotFound,

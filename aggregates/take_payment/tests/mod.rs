@@ -1,3 +1,4 @@
+mod kinds;
 mod packages;
 
 use chrono::{DateTime, Utc};

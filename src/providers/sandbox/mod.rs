@@ -15,6 +15,7 @@ mod faults;
 mod notices;
 mod wire;
 
+use aggregates::order::Placed;
 use aggregates::{Checkout, Currency, Money, OrderNumber, Payment};
 use async_trait::async_trait;
 use axum::http::HeaderMap;
@@ -146,6 +147,31 @@ fn refund_notice(order: &OrderNumber, refund: String, back: GivenBack, reason: O
     let GivenBack { payment_id, amount } = back;
     let (provider, order, provider_refund) = (NAME.to_owned(), order.clone(), Some(refund.clone()));
     RefundNotice { order, provider, payment_id, refund, amount, provider_refund, reason }
+}
+
+impl Sandbox {
+    /// It collects the price of an order by itself, as a provider that renews: in its books before anybody hears of it.
+    ///
+    /// # Errors
+    /// When the books cannot be written.
+    pub async fn collect(&self, placed: &Placed, payment_id: &str) -> Result<PaymentNotice, sqlx::Error> {
+        let request = PaymentRequest {
+            order: placed.number.clone(),
+            subject: placed.name.clone(),
+            amount: placed.price,
+            expires_at: placed.expires_at,
+        };
+        self.books.open(&request).await?;
+        let payment = Payment {
+            provider: NAME.to_owned(),
+            payment_id: payment_id.to_owned(),
+            amount: placed.price,
+            method: None,
+        };
+        let notice = PaymentNotice { order: request.order, payment };
+        self.books.enter(&notice).await?;
+        Ok(notice)
+    }
 }
 
 #[async_trait]

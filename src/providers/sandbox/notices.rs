@@ -61,9 +61,9 @@ struct Notice {
 }
 
 /// Sends what is due, until `shutdown`. Any number of processes may.
-pub async fn send(pool: PgPool, public_url: Url, shutdown: CancellationToken) {
+pub async fn send(pool: PgPool, server: Url, shutdown: CancellationToken) {
     let http = reqwest::Client::builder().timeout(TIMEOUT).redirect(reqwest::redirect::Policy::none()).build();
-    let (Ok(http), Ok(url)) = (http, address(&public_url)) else {
+    let (Ok(http), Ok(url)) = (http, address(&server)) else {
         tracing::error!("the sandbox cannot send notices: no HTTP client, or no address to send them to");
         return;
     };
@@ -84,8 +84,8 @@ pub async fn send(pool: PgPool, public_url: Url, shutdown: CancellationToken) {
     }
 }
 
-fn address(public_url: &Url) -> Result<Url, url::ParseError> {
-    format!("{}/{PATH}", public_url.as_str().trim_end_matches('/')).parse()
+fn address(server: &Url) -> Result<Url, url::ParseError> {
+    format!("{}/{PATH}", server.as_str().trim_end_matches('/')).parse()
 }
 
 async fn send_due(pool: &PgPool, http: &reqwest::Client, url: &Url) -> Result<usize, sqlx::Error> {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use aggregates::{AccountKey, DayRule, State, UserPackageId};
+use aggregates::{AccountKey, DayRule, GrantId, State, UserPackageId};
 use billing_ledger::replay::{self, Range};
 use billing_ledger::store::StoreError;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -49,6 +49,12 @@ async fn assert_agree_at(scene: &Scene, now: DateTime<Utc>) {
         let view = balances::query::credits_of(&scene.pool, account, now).await.expect("credits");
         assert_eq!(view.credits, state.balance().to_string(), "balance of {account}");
         assert_eq!(view.available, state.available(now).to_string(), "available to {account} at {now}");
+        assert_eq!(view.frozen, state.frozen().to_string(), "held of {account}");
+        assert_eq!(view.shortfall, state.shortfall().to_string(), "owed by {account}");
+        for grant in view.grants {
+            let (left, frozen) = state.left_and_frozen(GrantId::from_uuid(grant.id)).expect("a grant with a row");
+            assert_eq!((grant.remaining, grant.frozen), (left.to_string(), frozen.to_string()), "of {account}");
+        }
     }
     for (account, folded) in packages {
         let view = daily_usage::query::today(&scene.pool, account, now).await.expect("today");

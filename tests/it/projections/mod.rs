@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! rows.rs      events in, views out: credits, packages, days, the statement
+//! holds.rs     the same for what is held and owed
 //! sales.rs     the same for the catalogue, orders, payments for review, deliveries
 //! once.rs      exactly once: races, crashes, another log
 //! agree.rs     after random use, every read model is what the log folds to
@@ -12,6 +13,7 @@
 
 mod agree;
 mod gate;
+mod holds;
 mod once;
 mod rebuild;
 mod rows;

@@ -2,7 +2,7 @@
 
 use aggregates::{Command, CreditAccountCommand, DayRule, UserPackageCommand};
 use chrono::{NaiveDate, TimeDelta};
-use projections::statement::query::LineFilter;
+use projections::statement::query::{LineFilter, LineKind};
 use projections::{balances, daily_usage, packages, statement};
 
 use super::scene::{
@@ -137,14 +137,14 @@ async fn a_statement_is_every_movement_newest_first_page_by_page() {
     assert_eq!(all.len(), 7);
     let newest = &all[0];
     assert_eq!(
-        (newest.kind.as_str(), newest.amount.as_str(), newest.balance_after.as_str()),
-        ("spend", "-0.25", "8.50")
+        (newest.kind, newest.amount.as_str(), newest.balance_after.as_str()),
+        (LineKind::Spend, "-0.25", "8.50")
     );
     assert_eq!((newest.meter.as_deref(), newest.reference.as_deref()), (Some("letters"), Some("r-1")));
     let oldest = &all[6];
     assert_eq!(
-        (oldest.kind.as_str(), oldest.amount.as_str(), oldest.balance_after.as_str()),
-        ("grant", "10.00", "10.00")
+        (oldest.kind, oldest.amount.as_str(), oldest.balance_after.as_str()),
+        (LineKind::Grant, "10.00", "10.00")
     );
     let stamp = format!("TXN{}", newest.at.format("%Y%m%d%H%M%S"));
     assert!(newest.transaction.starts_with(&stamp) && newest.transaction.len() == stamp.len() + 16, "{newest:?}");
