@@ -8,7 +8,7 @@ pub(super) const CREATED: Upcaster =
     Upcaster { kind: AggregateKind::Product, event_type: "created", from_version: 1, f: Ok };
 pub(super) const CHANGED: Upcaster = Upcaster { event_type: "changed", ..CREATED };
 pub(super) const PLACED: Upcaster = Upcaster { kind: AggregateKind::Order, event_type: "placed", ..CREATED };
-pub(super) const FULFILLED: Upcaster = Upcaster { kind: AggregateKind::Order, event_type: "fulfilled", ..CREATED };
+pub(super) const FULFILLED: Upcaster = Upcaster { event_type: "fulfilled", ..PLACED };
 
 #[cfg(test)]
 mod tests {

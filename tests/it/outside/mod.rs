@@ -10,6 +10,8 @@
 //! licenses/         keys bought, given away, used up, tried by strangers
 //! shop.rs           the catalogue, and what is bought of it, of every type
 //! profiles.rs       name and address as the token says them
+//! holds.rs          reserved, settled, released; raced for; over by themselves; overdrafts
+//! cron.rs           an operator's own timer
 //! reads.rs          reads see writes, repeats change nothing
 //! dev.rs            `billing-ledger dev`
 //! subscriptions.rs  periods paid, left unpaid, canceled; plans changed
@@ -25,10 +27,12 @@
 mod bad_input;
 mod barrier;
 mod books;
+mod cron;
 mod deliveries;
 mod dev;
 mod erasure;
 mod harness;
+mod holds;
 mod http;
 mod journey;
 mod killed;

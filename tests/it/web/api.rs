@@ -460,6 +460,15 @@ async fn the_document_of_the_whole_api_is_whole() {
         ("/api/v1/admin/orders", vec!["get"]),
         ("/api/v1/admin/orders/mismatches", vec!["get"]),
         ("/api/v1/sandbox/clock", vec!["get", "put"]),
+        ("/api/v1/subscriptions", vec!["get"]),
+        ("/api/v1/subscriptions/{id}/cancel", vec!["post"]),
+        ("/api/v1/subscriptions/{id}/resume", vec!["post"]),
+        ("/api/v1/subscriptions/{id}/change-plan", vec!["post"]),
+        ("/api/v1/admin/subscriptions", vec!["get"]),
+        ("/api/v1/admin/accounts/{id}", vec!["get"]),
+        ("/api/v1/admin/accounts/{id}/erase", vec!["post"]),
+        ("/api/v1/admin/stats", vec!["get"]),
+        ("/sandbox/renew/{subscription}", vec!["post"]),
     ] {
         let mut found: Vec<&str> = paths[path].as_object().expect(path).keys().map(String::as_str).collect();
         found.sort_unstable();
