@@ -121,7 +121,7 @@ impl UserPackage {
 
 impl Decider for UserPackage {
     const KIND: AggregateKind = AggregateKind::UserPackage;
-    const SCHEMA: i32 = 3;
+    const SCHEMA: i32 = 4;
 
     type Command = UserPackageCommand;
     type Event = UserPackageEvent;

@@ -60,7 +60,7 @@ impl UserPackage {
         labels: Labels<'_>,
     ) -> Result<Settled, UserPackageError> {
         let run = self.activated()?;
-        let there = run.days.iter().find(|there| there.date == day && there.held >= held);
+        let there = run.day(day).filter(|there| there.held >= held);
         let there = there.ok_or(UserPackageError::NotHeld { day })?;
         let returned = held.checked_sub(spent).ok_or(UserPackageError::NotEnough { needed: spent, left: held })?;
         // Days that were used and given back since are made up for first.
@@ -87,7 +87,7 @@ impl Run {
         }
 
         let date = self.date(at).ok_or(UserPackageError::TimeOutOfRange)?;
-        let (day, day_left) = match self.days.last() {
+        let (day, day_left) = match self.newest {
             Some(newest) if date <= newest.date => (newest.date, newest.left),
             Some(_) | None => (date, self.terms.daily_limit),
         };

@@ -14,8 +14,10 @@ pub struct Run {
     pub(super) terms: Terms,
     pub(super) starts_at: DateTime<Utc>,
     pub(super) ends_at: DateTime<Utc>,
-    /// The newest day that was paid from, last, and those before it of which something is held.
-    pub(super) days: Vec<Day>,
+    /// That was paid from.
+    pub(super) newest: Option<Day>,
+    /// Those before it of which something is held: hardly ever any.
+    pub(super) older: Vec<Day>,
     pub(super) left: Credits,
     /// What was used of days that were given back since: it is made up for by what comes back of holds.
     pub(super) owed: Credits,
@@ -51,7 +53,8 @@ impl Run {
             terms: Terms { product, daily_limit, duration_days, time_zone, day },
             starts_at,
             ends_at,
-            days: vec![],
+            newest: None,
+            older: vec![],
             left,
             owed: Credits::ZERO,
             extensions: vec![],
@@ -107,15 +110,23 @@ impl Run {
         self.left = *left;
     }
 
+    pub(super) fn day(&self, date: NaiveDate) -> Option<&Day> {
+        self.newest.iter().chain(&self.older).find(|day| day.date == date)
+    }
+
     /// A day that was paid from has so much left; one that is over is forgotten when nothing of it is held any more.
     fn day_is(&mut self, date: NaiveDate, left: Credits, held: impl FnOnce(Credits) -> Option<Credits>) {
-        let place = self.days.partition_point(|day| day.date < date);
-        let before = self.days.get(place).filter(|day| day.date == date).map(|day| day.held);
-        let held = held(before.unwrap_or_default()).unwrap_or_default();
-        self.days.retain(|day| day.date != date);
-        self.days.insert(place, Day { date, left, held });
-        let newest = self.days.last().map(|day| day.date);
-        self.days.retain(|day| Some(day.date) == newest || !day.held.is_zero());
+        let before = self.day(date).map(|day| day.held).unwrap_or_default();
+        let day = Day { date, left, held: held(before).unwrap_or_default() };
+        self.older.retain(|older| older.date != date);
+        match self.newest {
+            Some(newest) if newest.date > date => self.older.push(day),
+            newest => {
+                self.older.extend(newest.filter(|newest| newest.date != date));
+                self.newest = Some(day);
+            }
+        }
+        self.older.retain(|older| !older.held.is_zero());
     }
 
     fn take_back(&mut self, order: OrderId) {

@@ -84,6 +84,14 @@ fn a_malformed_setting_is_named_and_its_value_is_not_repeated() {
 }
 
 #[test]
+fn a_new_ledger_has_something_to_sell_unless_told_otherwise() {
+    assert!(serve(&[]).unwrap().default_catalogue);
+    for (said, fills) in [("true", true), ("1", true), ("false", false), ("off", false)] {
+        assert_eq!(serve(&[("DEFAULT_CATALOGUE", said)]).unwrap().default_catalogue, fills, "{said}");
+    }
+}
+
+#[test]
 fn the_environment_wins_over_the_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("ledger.toml");

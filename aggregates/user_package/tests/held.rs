@@ -120,7 +120,7 @@ fn of_each_day_is_known_what_is_held_until_all_of_it_is_settled() {
         .when_asked(settle("2026-01-06", "5", "5"))
         .then([settled("5", "0", "2026-01-06", "0", "144")]);
     let UserPackage::Activated(run) = package.state() else { panic!("it was activated") };
-    assert_eq!(run.days.len(), 1, "only the newest day is remembered");
+    assert_eq!((run.newest.map(|newest| newest.date), run.older), (Some(day("2026-01-06")), vec![]));
 }
 
 #[test]
