@@ -4,10 +4,12 @@
 //!   runner.rs       commits in, rows out: exactly once, on one process or ten
 //!   checkpoints.rs  how far the log has been read, by position and chain
 //!   rows.rs         between the words of the domain and the columns of a table
+//!   terms.rs        what a product or an order is of, as it is shown
 //!
 //!   balances/       credits and their grants          catalogue/   what is on sale
 //!   packages/       what customers hold, until when   orders/      what they bought, and payments that did not fit
 //!   daily_usage/    what a day's quota was used for   deliveries/  keys and mail after a purchase
+//!   licenses/       keys, what is left of them, and what they were used for
 //!   statement/      every movement of credits, straight from the log
 //!   holds/          what is set aside for work in progress
 //!   subscriptions/  plans, paid period by period      sales/       what was sold, per day
@@ -30,6 +32,7 @@ pub mod deliveries;
 #[cfg(test)]
 mod facts;
 pub mod holds;
+pub mod licenses;
 pub mod orders;
 pub mod packages;
 mod rows;
@@ -37,6 +40,7 @@ mod runner;
 pub mod sales;
 pub mod statement;
 pub mod subscriptions;
+mod terms;
 
 use aggregates::{AccountKey, AggregateId, Event, LogPart};
 use async_trait::async_trait;
@@ -47,6 +51,7 @@ use thiserror::Error;
 pub use checkpoints::{Checkpoint, Checkpoints, Hash, load_checkpoints};
 pub use rows::MoneyView;
 pub use runner::{Generation, Link, Runner, RunnerError, Written};
+pub use terms::{PlanTermsView, TermsView};
 
 /// One event, and where and when it was recorded.
 #[derive(Clone, Copy, Debug)]
@@ -101,6 +106,7 @@ pub fn all() -> Vec<Box<dyn Projection>> {
         Box::<orders::Orders>::default(),
         Box::<deliveries::Deliveries>::default(),
         Box::<holds::Holds>::default(),
+        Box::<licenses::Licenses>::default(),
         Box::<subscriptions::Subscriptions>::default(),
         Box::<sales::Sales>::default(),
     ]

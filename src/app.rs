@@ -1,5 +1,6 @@
 //! What the parts of a running server share.
 
+use std::net::IpAddr;
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -8,6 +9,7 @@ use chrono_tz::Tz;
 use secrecy::SecretString;
 use sqlx::PgPool;
 
+use crate::addresses::Verifier;
 use crate::clock::Clock;
 use crate::dispatch::Dispatcher;
 use crate::providers::sandbox::Sandbox;
@@ -48,4 +50,8 @@ pub struct Parts {
     pub time_zone: Tz,
     /// What an operator's timer says; without one nobody may.
     pub cron_secret: Option<SecretString>,
+    /// Tells whether an address can receive mail.
+    pub verifier: Arc<dyn Verifier>,
+    /// Whose `X-Forwarded-For` says where a request comes from.
+    pub trusted_proxies: Vec<IpAddr>,
 }

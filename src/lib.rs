@@ -6,8 +6,11 @@
 //! store/              the log: group commit, conflicts, snapshots, reading forward
 //! processes/  jobs/   when this happened, ask for that; and how it is tried until it works
 //! providers/          payment providers behind one trait
+//! default_catalogue.rs  what a new ledger sells
 //! forward/  mail/     the service that makes API keys; mail
 //! vault/              personal data and secrets, sealed
+//! addresses/          whether an e-mail address can receive mail
+//! lockouts.rs         guessing license keys is slow
 //! workers/            loops with a bound and a shutdown
 //! config/  clock.rs   settings; the one source of "now"
 //! app.rs  server.rs   what the parts share; how they are started and stopped
@@ -35,16 +38,19 @@
 //! # }
 //! ```
 
+pub mod addresses;
 pub mod app;
 pub mod bench;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod default_catalogue;
 pub mod dispatch;
 pub mod embedded_postgres;
 pub mod forward;
 pub mod jobs;
 pub mod loadtest;
+pub mod lockouts;
 pub mod mail;
 pub mod processes;
 pub mod providers;

@@ -23,9 +23,11 @@ use tokio_util::task::TaskTracker;
 use url::Url;
 use utoipa_axum::router::OpenApiRouter;
 
+use crate::addresses::SyntaxOnly;
 use crate::app::{App, Parts};
 use crate::clock::Clock;
 use crate::config::Settings;
+use crate::default_catalogue;
 use crate::dispatch::{Dispatcher, Rules};
 use crate::forward::{ForwardClient, ForwardOptions};
 use crate::mail::{MailOptions, Mailer, Via};
@@ -119,6 +121,11 @@ impl Server {
         let does_work = only != Some(Part::Web);
         let app = app(&settings, store, vault.clone(), clock, does_work.then_some(followed)).await?;
 
+        if settings.default_catalogue {
+            default_catalogue::set_up(&app.dispatch, settings.currency)
+                .await
+                .context("the catalogue cannot be filled")?;
+        }
         let public_url = settings.public_url.clone();
         let address = listener.local_addr()?;
         let (web, workers) = (Loops::default(), Loops::default());
@@ -258,6 +265,8 @@ async fn app(
         currency: settings.currency,
         time_zone: settings.time_zone,
         cron_secret: settings.cron_secret.clone(),
+        verifier: Arc::new(SyntaxOnly),
+        trusted_proxies: settings.trusted_proxies.clone(),
     }))
 }
 

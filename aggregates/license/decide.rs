@@ -79,20 +79,24 @@ impl Held {
         if let Some(known) = self.use_of(use_id) {
             return if known.is(wanted) { Ok(vec![]) } else { Err(LicenseError::UseDiffers) };
         }
-        if self.revoked {
-            return Err(LicenseError::Revoked);
-        }
-        if let Some(feature) = wanted.feature.filter(|feature| !self.features.has(*feature)) {
-            return Err(LicenseError::WithoutFeature { feature });
-        }
         let (units, feature) = (wanted.units, wanted.feature);
-        let exhausted = LicenseError::Exhausted { needed: units, left: self.left };
-        let left = self.left.checked_sub(units).ok_or(exhausted)?;
+        let left = self.allows(feature, units)?;
 
         let first = self.owner.is_none().then_some(LicenseEvent::Bound(Bound { account: wanted.by, at }));
         let reference = wanted.reference.clone();
         let consumed = LicenseEvent::Consumed(Consumed { use_id, units, left, feature, reference, at });
         Ok(first.into_iter().chain([consumed]).collect())
+    }
+
+    /// What would be left after such a use, whosever it is.
+    pub fn allows(&self, feature: Option<Feature>, units: u32) -> Result<u32, LicenseError> {
+        if self.revoked {
+            return Err(LicenseError::Revoked);
+        }
+        if let Some(feature) = feature.filter(|feature| !self.features.has(*feature)) {
+            return Err(LicenseError::WithoutFeature { feature });
+        }
+        self.left.checked_sub(units).ok_or(LicenseError::Exhausted { needed: units, left: self.left })
     }
 
     /// Also after the license was revoked: what came to nothing was not used.

@@ -158,6 +158,11 @@ impl Subscription {
         self.live().ok()?.expires_at
     }
 
+    /// It ends with its period.
+    pub fn is_cancel_scheduled(&self) -> bool {
+        self.live().is_ok_and(|subscribed| subscribed.cancel.is_some())
+    }
+
     pub fn status(&self) -> Option<SubscriptionStatus> {
         let subscribed = self.subscribed().ok()?;
         Some(match (subscribed.ended, subscribed.expires_at) {

@@ -261,7 +261,12 @@ fn it_is_canceled_with_the_end_of_its_period() {
         .when(time(END), cancel(false))
         .then_nothing()
         .state();
-    assert_eq!(subscription.status(), Some(SubscriptionStatus::Canceled));
+    assert_eq!(
+        (subscription.status(), subscription.is_cancel_scheduled()),
+        (Some(SubscriptionStatus::Canceled), false)
+    );
+    assert!(given([started(), scheduled(None)]).state().is_cancel_scheduled());
+    assert!(!given([started()]).state().is_cancel_scheduled());
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What an order bought comes into its account's hands: one function per kind of product.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 
 use crate::command::{ask_package, ask_subscription};
 use crate::credit_account::{CreditAccount, CreditAccountCommand, GrantSource};
@@ -114,7 +114,7 @@ fn grant(
 ) -> Result<GrantId, Halt> {
     let grant = GrantId::of_order(order);
     // What would end beyond all time never expires.
-    let expires_at = valid_days.and_then(|days| view.at().checked_add_signed(TimeDelta::days(days.into())));
+    let expires_at = valid_days.and_then(|days| later(view.at(), days));
     let grant_it = CreditAccountCommand::Grant { grant, source, amount, expires_at, reason: None };
     view.ask::<CreditAccount>(AggregateId::credit_account(view.account()), &grant_it)?;
     Ok(grant)

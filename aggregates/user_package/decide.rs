@@ -146,6 +146,19 @@ impl Run {
             .map_or((self.terms.duration_days, self.first_taken_back), |known| (known.days, known.taken_back))
     }
 
+    /// From when to when: after what was bought before it and was not given back.
+    pub(super) fn part_of(&self, order: OrderId) -> Option<(DateTime<Utc>, DateTime<Utc>)> {
+        let (days, _) = self.bought_with(order);
+        let mut starts_at = self.starts_at;
+        if self.extension(order).is_some() {
+            let first = (!self.first_taken_back).then_some(self.terms.duration_days);
+            let before = self.extensions.iter().take_while(|extension| extension.order != order);
+            let before = before.filter(|extension| !extension.taken_back).map(|extension| extension.days);
+            starts_at = first.into_iter().chain(before).try_fold(starts_at, later)?;
+        }
+        Some((starts_at, later(starts_at, days)?))
+    }
+
     /// Purchases that were not given back.
     fn purchases_left(&self) -> usize {
         let of_extensions = self.extensions.iter().filter(|extension| !extension.taken_back).count();

@@ -83,6 +83,14 @@ impl UserPackage {
         }
     }
 
+    /// The part of the run that an order bought. The order that activated the package is whichever did not extend it.
+    pub fn run_of(&self, order: OrderId) -> Option<(DateTime<Utc>, DateTime<Utc>)> {
+        match self {
+            Self::NotActivated => None,
+            Self::Activated(run) => run.part_of(order),
+        }
+    }
+
     pub fn is_revoked(&self) -> bool {
         matches!(self, Self::Activated(run) if run.revoked)
     }

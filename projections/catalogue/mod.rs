@@ -28,6 +28,7 @@ struct Product {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Content {
+    code: Option<String>,
     name: String,
     description: String,
     prices: Value,
@@ -76,6 +77,7 @@ impl Projection for Catalogue {
 impl Content {
     fn of(content: &ProductContent) -> Result<Self, Unfit> {
         Ok(Self {
+            code: content.code.as_ref().map(ToString::to_string),
             name: text(&content.name),
             description: text(&content.description),
             prices: json(&content.prices)?,
@@ -91,12 +93,13 @@ async fn upsert(tx: &mut PgConnection, rows: &[(ProductId, Product)]) -> Result<
     }
     let content: Vec<&Content> = rows.iter().filter_map(|(_, row)| row.content.as_ref()).collect();
     sqlx::query(
-        "INSERT INTO products AS p (product, number, name, description, prices, sort_order, kind, on_sale)
-         SELECT n.product, n.number, n.name, n.description, n.prices, n.sort_order, n.kind, coalesce(n.on_sale, true)
-           FROM unnest($1::uuid[], $2::int8[], $3::text[], $4::text[], $5::jsonb[], $6::int4[], $7::jsonb[], $8::bool[])
-                AS n (product, number, name, description, prices, sort_order, kind, on_sale)
+        "INSERT INTO products AS p (product, number, name, description, prices, sort_order, kind, on_sale, code)
+         SELECT n.product, n.number, n.name, n.description, n.prices, n.sort_order, n.kind, coalesce(n.on_sale, true),
+                n.code
+           FROM unnest($1::uuid[], $2::int8[], $3::text[], $4::text[], $5::jsonb[], $6::int4[], $7::jsonb[], $8::bool[],
+                       $9::text[]) AS n (product, number, name, description, prices, sort_order, kind, on_sale, code)
              ON CONFLICT (product) DO UPDATE
-            SET name = excluded.name, description = excluded.description, prices = excluded.prices,
+            SET code = excluded.code, name = excluded.name, description = excluded.description, prices = excluded.prices,
                 sort_order = excluded.sort_order, kind = excluded.kind",
     )
     .bind(rows.iter().map(|(product, _)| product.uuid()).collect::<Vec<_>>())
@@ -107,6 +110,7 @@ async fn upsert(tx: &mut PgConnection, rows: &[(ProductId, Product)]) -> Result<
     .bind(content.iter().map(|content| content.sort_order).collect::<Vec<_>>())
     .bind(content.iter().map(|content| &content.kind).collect::<Vec<_>>())
     .bind(rows.iter().map(|(_, row)| row.on_sale).collect::<Vec<_>>())
+    .bind(content.iter().map(|content| content.code.as_deref()).collect::<Vec<_>>())
     .execute(&mut *tx)
     .await?;
     // One that was known before keeps what it is, unless this batch says otherwise.

@@ -1,11 +1,12 @@
 //! `GET /api/packages`, `GET /api/v1/payments/products`, and the admin's list.
 
-use aggregates::{DayRule, Money, PackageTerms, ProductKind};
+use aggregates::{Money, ProductContent, ProductKind};
 use serde::Serialize;
 use sqlx::postgres::PgRow;
 use sqlx::{PgPool, Row};
 use utoipa::ToSchema;
 
+use crate::TermsView;
 use crate::rows::{MoneyView, decode, from_json};
 
 /// Products in one answer.
@@ -16,35 +17,56 @@ const PRODUCTS_MAX: i64 = 1_000;
 pub struct ProductView {
     /// Its number.
     pub id: u32,
+    /// What integrators call it: `{"product_type": "basic"}`.
+    #[schema(example = "basic")]
+    pub code: Option<String>,
     pub name: String,
     pub description: String,
     /// At most one per currency.
     pub prices: Vec<MoneyView>,
     pub sort_order: i32,
     pub on_sale: bool,
-    #[serde(rename = "type")]
-    pub kind: &'static str,
-    pub duration_days: u32,
-    pub daily_limit: String,
-    #[schema(value_type = String)]
-    pub day: DayRule,
+    #[serde(flatten)]
+    pub terms: TermsView,
 }
 
-const COLUMNS: &str = "number, name, description, prices, sort_order, kind, on_sale";
+const COLUMNS: &str = "number, code, name, description, prices, sort_order, kind, on_sale";
 
 /// Which products.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Shown {
-    /// What can be bought.
-    OnSale,
-    /// Everything that was ever in the catalogue.
-    All,
+pub struct Shown {
+    /// What can be bought, or everything that was ever in the catalogue.
+    pub on_sale: bool,
+    /// Packages, or products of every type.
+    pub packages: bool,
+}
+
+impl Shown {
+    pub const ON_SALE: Self = Self { on_sale: true, packages: false };
+    pub const PACKAGES_ON_SALE: Self = Self { on_sale: true, packages: true };
+    pub const ALL: Self = Self { on_sale: false, packages: false };
+    pub const ALL_PACKAGES: Self = Self { on_sale: false, packages: true };
 }
 
 /// Where the next page of products goes on: after the one of this order and number.
 pub type Place = (i32, u32);
 
 impl ProductView {
+    /// As it is right after a change, before any row says so.
+    #[must_use]
+    pub fn of(number: u32, content: &ProductContent, on_sale: bool) -> Self {
+        Self {
+            id: number,
+            code: content.code.as_ref().map(ToString::to_string),
+            name: content.name.clone(),
+            description: content.description.clone(),
+            prices: content.prices.iter().copied().map(MoneyView::from).collect(),
+            sort_order: content.sort_order,
+            on_sale,
+            terms: (&content.kind).into(),
+        }
+    }
+
     #[must_use]
     pub fn place(&self) -> Place {
         (self.sort_order, self.id)
@@ -62,8 +84,11 @@ pub async fn list(
     limit: i64,
 ) -> Result<Vec<ProductView>, sqlx::Error> {
     let mut sql = sqlx::QueryBuilder::new(format!("SELECT {COLUMNS} FROM read.products WHERE number IS NOT NULL"));
-    if shown == Shown::OnSale {
+    if shown.on_sale {
         sql.push(" AND on_sale");
+    }
+    if shown.packages {
+        sql.push(" AND kind ? 'package'");
     }
     if let Some((sort_order, number)) = after {
         sql.push(" AND (sort_order, number) > (").push_bind(sort_order);
@@ -94,21 +119,15 @@ pub async fn one(pool: &PgPool, number: u32) -> Result<Option<ProductView>, sqlx
 
 fn view(row: &PgRow) -> Result<ProductView, sqlx::Error> {
     let prices: Vec<Money> = from_json(row.try_get("prices")?)?;
-    let ProductKind::Package(PackageTerms { duration_days, daily_limit, day, again: _ }) =
-        from_json(row.try_get("kind")?)?
-    else {
-        return Err(crate::rows::decode(crate::Unfit("a kind of product that is not shown yet")));
-    };
+    let kind: ProductKind = from_json(row.try_get("kind")?)?;
     Ok(ProductView {
         id: u32::try_from(row.try_get::<i64, _>("number")?).map_err(decode)?,
+        code: row.try_get("code")?,
         name: row.try_get("name")?,
         description: row.try_get("description")?,
         prices: prices.into_iter().map(MoneyView::from).collect(),
         sort_order: row.try_get("sort_order")?,
         on_sale: row.try_get("on_sale")?,
-        kind: "package",
-        duration_days,
-        daily_limit: daily_limit.to_string(),
-        day,
+        terms: (&kind).into(),
     })
 }

@@ -7,7 +7,7 @@ use crate::facts::fold;
 #[test]
 fn the_last_word_on_a_product_counts() {
     let content = |name: &str| ProductContent {
-        code: None,
+        code: "monthly".parse().ok(),
         name: name.to_owned(),
         description: "a\0b".to_owned(),
         prices: vec![Money::from_minor(3_000, "CNY".parse().expect("a currency"))],
@@ -30,6 +30,7 @@ fn the_last_word_on_a_product_counts() {
     let row = &catalogue.rows[&id];
     let seen = row.content.as_ref().expect("described");
     assert_eq!((seen.name.as_str(), row.on_sale), ("second", Some(false)));
+    assert_eq!(seen.code.as_deref(), Some("monthly"));
     assert_eq!(seen.description, "a\u{fffd}b", "no column of PostgreSQL keeps a zero character");
     fold(&mut catalogue, AggregateId::product(id), [ProductEvent::PutOnSale(PutOnSale {}).into()]);
     assert_eq!(catalogue.rows[&id].on_sale, Some(true));

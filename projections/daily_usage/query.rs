@@ -24,6 +24,8 @@ const PACKAGES_MAX: i64 = 1_000;
 pub struct TodayView {
     pub limit: String,
     pub used: String,
+    /// Set aside: it is neither used nor left.
+    pub held: String,
     pub remaining: String,
     /// When the first of the packages begins a new day.
     pub resets_at: Option<DateTime<Utc>>,
@@ -40,6 +42,8 @@ pub struct PackageTodayView {
     pub day: NaiveDate,
     pub limit: String,
     pub used: String,
+    /// Set aside: it is neither used nor left.
+    pub held: String,
     /// Never more than the package has left in all.
     pub remaining: String,
     /// `null` when it ends before its next day begins.
@@ -53,6 +57,8 @@ pub struct DayView {
     pub day: NaiveDate,
     pub limit: String,
     pub used: String,
+    /// Set aside: it is neither used nor left.
+    pub held: String,
     pub remaining: String,
     pub packages: Vec<PackageDayView>,
 }
@@ -64,6 +70,8 @@ pub struct PackageDayView {
     pub name: Option<String>,
     pub limit: String,
     pub used: String,
+    /// Set aside: it is neither used nor left.
+    pub held: String,
     pub remaining: String,
 }
 
@@ -74,9 +82,9 @@ pub struct PackageDayView {
 pub async fn today(pool: &PgPool, account: AccountKey, now: DateTime<Utc>) -> Result<TodayView, sqlx::Error> {
     let rows = sqlx::query(
         "SELECT p.package, p.daily_limit, p.time_zone, p.day_rule, p.starts_at, p.ends_at, p.left_over,
-                u.day, u.used, u.left_over AS day_left, p.product, c.name
+                u.day, u.used, u.held, u.left_over AS day_left, p.product, c.name
            FROM read.packages p
-           LEFT JOIN LATERAL (SELECT day, used, left_over FROM read.daily_usage u
+           LEFT JOIN LATERAL (SELECT day, used, held, left_over FROM read.daily_usage u
                                WHERE u.account = p.account AND u.package = p.package ORDER BY day DESC LIMIT 1) u ON true
            LEFT JOIN read.products c ON c.product = p.product
           WHERE p.account = $1 AND p.status = 'active' AND p.starts_at <= $2 AND p.ends_at > $2
@@ -95,10 +103,11 @@ pub async fn today(pool: &PgPool, account: AccountKey, now: DateTime<Utc>) -> Re
         resets_at = [resets_at, view.resets_at].into_iter().flatten().min();
         packages.push(view);
     }
-    let Sum { limit, used, remaining } = sum;
+    let Sum { limit, used, held, remaining } = sum;
     Ok(TodayView {
         limit: limit.to_string(),
         used: used.to_string(),
+        held: held.to_string(),
         remaining: remaining.to_string(),
         resets_at,
         packages,
@@ -118,9 +127,12 @@ fn package_today(row: &PgRow, now: DateTime<Utc>) -> Result<(PackageTodayView, S
     let today = calendar.day(now).ok_or_else(|| sqlx::Error::Decode("a day that no calendar names".into()))?;
     // Days only move forward: where the clock fell back behind the newest day, it is still that day.
     let newest: Option<NaiveDate> = row.try_get("day")?;
-    let (day, used, day_left) = match newest {
-        Some(newest) if newest >= today => (newest, credits(row.try_get("used")?)?, credits(row.try_get("day_left")?)?),
-        Some(_) | None => (today, Credits::ZERO, limit),
+    let (day, used, held, day_left) = match newest {
+        Some(newest) if newest >= today => {
+            let (used, held) = (credits(row.try_get("used")?)?, credits(row.try_get("held")?)?);
+            (newest, used, held, credits(row.try_get("day_left")?)?)
+        }
+        Some(_) | None => (today, Credits::ZERO, Credits::ZERO, limit),
     };
     let remaining = day_left.min(in_all);
     let view = PackageTodayView {
@@ -130,11 +142,12 @@ fn package_today(row: &PgRow, now: DateTime<Utc>) -> Result<(PackageTodayView, S
         day,
         limit: limit.to_string(),
         used: used.to_string(),
+        held: held.to_string(),
         remaining: remaining.to_string(),
         resets_at: calendar.next_day_begins(day).filter(|next| *next < ends_at),
         ends_at,
     };
-    Ok((view, Sum { limit, used, remaining }))
+    Ok((view, Sum { limit, used, held, remaining }))
 }
 
 /// Every day from `from` to `to` on which anything was used, newest first.
@@ -148,11 +161,11 @@ pub async fn history(
     to: NaiveDate,
 ) -> Result<Vec<DayView>, sqlx::Error> {
     let rows = sqlx::query(
-        "SELECT u.day, u.package, u.used, u.left_over, p.product, c.name
+        "SELECT u.day, u.package, u.used, u.held, u.left_over, p.product, c.name
            FROM read.daily_usage u
            LEFT JOIN read.packages p ON p.account = u.account AND p.package = u.package
            LEFT JOIN read.products c ON c.product = p.product
-          WHERE u.account = $1 AND u.day BETWEEN $2 AND $3
+          WHERE u.account = $1 AND u.day BETWEEN $2 AND $3 AND (u.used > 0 OR u.held > 0)
           ORDER BY u.day DESC, u.package LIMIT $4",
     )
     .bind(account.uuid())
@@ -163,25 +176,28 @@ pub async fn history(
     .await?;
     let mut days: BTreeMap<NaiveDate, (Sum, Vec<PackageDayView>)> = BTreeMap::new();
     for row in &rows {
-        let (used, remaining) = (credits(row.try_get("used")?)?, credits(row.try_get("left_over")?)?);
-        let limit = used.checked_add(remaining).unwrap_or(Credits::MAX);
+        let (used, held) = (credits(row.try_get("used")?)?, credits(row.try_get("held")?)?);
+        let remaining = credits(row.try_get("left_over")?)?;
+        let limit = [held, remaining].into_iter().try_fold(used, Credits::checked_add).unwrap_or(Credits::MAX);
         let (sum, packages) = days.entry(row.try_get("day")?).or_default();
-        sum.add(Sum { limit, used, remaining });
+        sum.add(Sum { limit, used, held, remaining });
         packages.push(PackageDayView {
             id: row.try_get("package")?,
             product: number(row)?,
             name: row.try_get("name")?,
             limit: limit.to_string(),
             used: used.to_string(),
+            held: held.to_string(),
             remaining: remaining.to_string(),
         });
     }
     let newest_first = days.into_iter().rev();
     Ok(newest_first
-        .map(|(day, (Sum { limit, used, remaining }, packages))| DayView {
+        .map(|(day, (Sum { limit, used, held, remaining }, packages))| DayView {
             day,
             limit: limit.to_string(),
             used: used.to_string(),
+            held: held.to_string(),
             remaining: remaining.to_string(),
             packages,
         })
@@ -192,6 +208,7 @@ pub async fn history(
 struct Sum {
     limit: Credits,
     used: Credits,
+    held: Credits,
     remaining: Credits,
 }
 
@@ -200,6 +217,7 @@ impl Sum {
         let add = |a: Credits, b| a.checked_add(b).unwrap_or(Credits::MAX);
         self.limit = add(self.limit, other.limit);
         self.used = add(self.used, other.used);
+        self.held = add(self.held, other.held);
         self.remaining = add(self.remaining, other.remaining);
     }
 }

@@ -1,4 +1,5 @@
-use aggregates::{AggregateId, DayRule, UserPackageId};
+use aggregates::user_package::{Held, Settled};
+use aggregates::{AggregateId, DayRule, HoldId, UserPackageId};
 use chrono_tz::Tz;
 use uuid::Uuid;
 
@@ -26,9 +27,32 @@ fn uses_of_one_day_are_one_row_with_their_sum_and_what_is_left() {
     let package = UserPackageId::from_uuid(Uuid::from_u128(1));
     let mut usage = DailyUsage::default();
     fold(&mut usage, AggregateId::user_package(package), [consumed(first, 4), consumed(first, 3), consumed(second, 4)]);
-    let row = |used, left| Day { used: Credits::whole(used), left: Credits::whole(left) };
+    let row = |used, left| Day { used: Credits::whole(used), held: 0, left: Credits::whole(left) };
     let expected = [((alice(), package, first), row(2, 3)), ((alice(), package, second), row(1, 4))];
     assert_eq!(usage.rows, HashMap::from(expected));
+}
+
+#[test]
+fn what_is_held_of_a_day_is_neither_used_nor_left() {
+    let (first, hold) = (day("2026-01-05"), HoldId::from_uuid(Uuid::from_u128(7)));
+    let package = UserPackageId::from_uuid(Uuid::from_u128(1));
+    let held =
+        Held { hold, amount: Credits::whole(3), day: first, day_left: Credits::whole(2), left: Credits::whole(47) };
+    let settled = Settled {
+        hold,
+        amount: Credits::whole(1),
+        returned: Credits::whole(1),
+        day: first,
+        day_left: Credits::whole(3),
+        left: Credits::whole(48),
+        meter: None,
+        reference: None,
+    };
+    let events = [UserPackageEvent::Held(held), UserPackageEvent::Settled(settled)];
+    let mut usage = DailyUsage::default();
+    fold(&mut usage, AggregateId::user_package(package), events.map(Event::from));
+    let expected = Day { used: Credits::whole(1), held: Credits::whole(1).micros(), left: Credits::whole(3) };
+    assert_eq!(usage.rows, HashMap::from([((alice(), package, first), expected)]));
 }
 
 #[test]

@@ -1,9 +1,11 @@
 //! What becomes of an order's row, and writing it. `None`: as it was.
 
-use aggregates::{AccountKey, LogPart, OrderId, Payment, UserPackageId};
+use aggregates::order::Delivered;
+use aggregates::{AccountKey, LogPart, OrderId, Payment, RefundId};
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use sqlx::PgConnection;
+use uuid::Uuid;
 
 use crate::Unfit;
 use crate::rows::{currency, json, text};
@@ -16,7 +18,7 @@ pub(super) struct Order {
     pub(super) checkout_qr: Option<String>,
     pub(super) late: Option<bool>,
     pub(super) payment: Option<(Payment, DateTime<Utc>)>,
-    pub(super) delivered: Option<(UserPackageId, DateTime<Utc>)>,
+    pub(super) delivered: Option<(Delivered, DateTime<Utc>)>,
     pub(super) closed_at: Option<DateTime<Utc>>,
     pub(super) reason: Option<String>,
 }
@@ -111,13 +113,17 @@ pub(super) async fn update(tx: &mut PgConnection, rows: &[Row]) -> Result<(), sq
                 checkout_url = coalesce(n.checkout_url, o.checkout_url), checkout_qr = coalesce(n.checkout_qr, o.checkout_qr),
                 paid_by = coalesce(n.paid_by, o.paid_by), payment_id = coalesce(n.payment_id, o.payment_id),
                 payment_method = coalesce(n.payment_method, o.payment_method), paid_at = coalesce(n.paid_at, o.paid_at),
-                delivered_package = coalesce(n.delivered_package, o.delivered_package),
+                delivered_kind = coalesce(n.delivered_kind, o.delivered_kind),
+                delivered_id = coalesce(n.delivered_id, o.delivered_id),
                 fulfilled_at = coalesce(n.fulfilled_at, o.fulfilled_at),
-                closed_at = coalesce(n.closed_at, o.closed_at), reason = coalesce(n.reason, o.reason)
+                closed_at = coalesce(n.closed_at, o.closed_at), reason = coalesce(n.reason, o.reason),
+                paid_minor = coalesce(n.paid_minor, o.paid_minor),
+                paid_currency = coalesce(n.paid_currency, o.paid_currency)
            FROM unnest($1::uuid[], $2::text[], $3::bool[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
-                       $9::timestamptz[], $10::uuid[], $11::timestamptz[], $12::timestamptz[], $13::text[])
+                       $9::timestamptz[], $10::uuid[], $11::timestamptz[], $12::timestamptz[], $13::text[],
+                       $14::text[], $15::int8[], $16::text[])
                 AS n (id, status, late, checkout_url, checkout_qr, paid_by, payment_id, payment_method, paid_at,
-                      delivered_package, fulfilled_at, closed_at, reason)
+                      delivered_id, fulfilled_at, closed_at, reason, delivered_kind, paid_minor, paid_currency)
           WHERE o.id = n.id",
     )
     .bind(rows.iter().map(|(id, _)| id.uuid()).collect::<Vec<_>>())
@@ -129,13 +135,27 @@ pub(super) async fn update(tx: &mut PgConnection, rows: &[Row]) -> Result<(), sq
     .bind(text_of(|payment| &payment.payment_id))
     .bind(payments.iter().map(|payment| payment.and_then(|it| it.method.as_deref()).map(text)).collect::<Vec<_>>())
     .bind(rows.iter().map(|(_, order)| order.payment.as_ref().map(|(_, at)| *at)).collect::<Vec<_>>())
-    .bind(rows.iter().map(|(_, order)| order.delivered.map(|(package, _)| package.uuid())).collect::<Vec<_>>())
+    .bind(rows.iter().map(|(_, order)| order.delivered.map(|(what, _)| delivered(what).1)).collect::<Vec<_>>())
     .bind(rows.iter().map(|(_, order)| order.delivered.map(|(_, at)| at)).collect::<Vec<_>>())
     .bind(rows.iter().map(|(_, order)| order.closed_at).collect::<Vec<_>>())
     .bind(rows.iter().map(|(_, order)| order.reason.as_deref()).collect::<Vec<_>>())
+    .bind(rows.iter().map(|(_, order)| order.delivered.map(|(what, _)| delivered(what).0)).collect::<Vec<_>>())
+    .bind(payments.iter().map(|payment| payment.map(|it| it.amount.minor())).collect::<Vec<_>>())
+    .bind(payments.iter().map(|payment| payment.map(|it| currency(&it.amount))).collect::<Vec<_>>())
     .execute(tx)
     .await?;
     Ok(())
+}
+
+/// Which kind of thing, and which one.
+fn delivered(what: Delivered) -> (&'static str, Uuid) {
+    match what {
+        Delivered::UserPackage(package) => ("user_package", package.uuid()),
+        Delivered::License(license) => ("license", license.uuid()),
+        Delivered::Grant(grant) => ("grant", grant.uuid()),
+        Delivered::Subscription(subscription) => ("subscription", subscription.uuid()),
+        Delivered::PlanChange(subscription) => ("plan_change", subscription.uuid()),
+    }
 }
 
 pub(super) async fn insert_reviews(tx: &mut PgConnection, rows: &[Review]) -> Result<(), sqlx::Error> {
@@ -144,9 +164,9 @@ pub(super) async fn insert_reviews(tx: &mut PgConnection, rows: &[Review]) -> Re
     }
     sqlx::query(
         "INSERT INTO payment_reviews (log_part, position, order_id, kind, provider, payment_id, amount_minor,
-                                      amount_currency, method, at)
+                                      amount_currency, method, at, id)
          SELECT * FROM unnest($1::int2[], $2::int8[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::int8[],
-                              $8::text[], $9::text[], $10::timestamptz[])",
+                              $8::text[], $9::text[], $10::timestamptz[], $11::uuid[])",
     )
     .bind(rows.iter().map(|row| i16::from(row.log_part.number())).collect::<Vec<_>>())
     .bind(rows.iter().map(|row| row.position).collect::<Vec<_>>())
@@ -158,7 +178,15 @@ pub(super) async fn insert_reviews(tx: &mut PgConnection, rows: &[Review]) -> Re
     .bind(rows.iter().map(|row| currency(&row.payment.amount)).collect::<Vec<_>>())
     .bind(rows.iter().map(|row| row.payment.method.as_deref().map(text)).collect::<Vec<_>>())
     .bind(rows.iter().map(|row| row.at).collect::<Vec<_>>())
+    .bind(rows.iter().map(Review::id).collect::<Vec<_>>())
     .execute(tx)
     .await?;
     Ok(())
+}
+
+impl Review {
+    /// The refund that would give it back by itself has the same.
+    fn id(&self) -> uuid::Uuid {
+        RefundId::of_payment(self.order, &self.payment.provider, &self.payment.payment_id).uuid()
+    }
 }

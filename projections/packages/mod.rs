@@ -6,9 +6,10 @@ mod tests;
 
 use std::collections::HashMap;
 
-use aggregates::user_package::Activated;
+use aggregates::user_package::{Activated, Moved};
 use aggregates::{AccountKey, Credits, Event, UserPackageEvent, UserPackageId};
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
 use crate::rows::word;
@@ -16,24 +17,32 @@ use crate::{Fact, Projection, Unfit};
 
 const ACTIVE: &str = "active";
 const EXPIRED: &str = "expired";
+const REVOKED: &str = "revoked";
+
+const TOO_MANY_DAYS: Unfit = Unfit("a package of so many days");
+const TOO_MUCH_HELD: Unfit = Unfit("more held of a package than can be counted");
 
 #[derive(Default)]
 pub struct Packages {
     rows: HashMap<(AccountKey, UserPackageId), Package>,
 }
 
-/// What becomes of a package's row.
+/// What becomes of a package's row; `None`: as it was.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Package {
     activated: Option<Terms>,
     left: Option<Credits>,
     status: Option<&'static str>,
+    starts_at: Option<DateTime<Utc>>,
+    ends_at: Option<DateTime<Utc>>,
+    /// More or fewer of them than before.
+    days: i32,
+    held: i64,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Terms {
     activated: Activated,
-    duration_days: i32,
     day_rule: String,
 }
 
@@ -52,20 +61,39 @@ impl Projection for Packages {
         let row = self.rows.entry((fact.account, UserPackageId::from_uuid(fact.aggregate.id))).or_default();
         match event {
             UserPackageEvent::Activated(activated) => {
-                let duration_days =
-                    i32::try_from(activated.duration_days).map_err(|_| Unfit("a package of so many days"))?;
-                row.left = Some(activated.left);
-                row.status = Some(ACTIVE);
-                row.activated = Some(Terms { activated: *activated, duration_days, day_rule: word(&activated.day)? });
+                *row = Package {
+                    activated: Some(Terms { activated: *activated, day_rule: word(&activated.day)? }),
+                    left: Some(activated.left),
+                    status: Some(ACTIVE),
+                    starts_at: Some(activated.starts_at),
+                    ends_at: Some(activated.ends_at),
+                    days: days(activated.duration_days)?,
+                    held: 0,
+                };
             }
             UserPackageEvent::Consumed(consumed) => row.left = Some(consumed.left),
             UserPackageEvent::Expired(_) => row.status = Some(EXPIRED),
-            UserPackageEvent::Extended(_)
-            | UserPackageEvent::Shortened(_)
-            | UserPackageEvent::Moved(_)
-            | UserPackageEvent::Revoked(_)
-            | UserPackageEvent::Held(_)
-            | UserPackageEvent::Settled(_) => {}
+            UserPackageEvent::Extended(extended) => {
+                row.days = row.days.checked_add(days(extended.days)?).ok_or(TOO_MANY_DAYS)?;
+                (row.ends_at, row.left) = (Some(extended.ends_at), Some(extended.left));
+            }
+            UserPackageEvent::Shortened(shortened) => {
+                row.days = row.days.checked_sub(days(shortened.days)?).ok_or(TOO_MANY_DAYS)?;
+                (row.ends_at, row.left) = (Some(shortened.ends_at), Some(shortened.left));
+            }
+            UserPackageEvent::Moved(Moved { starts_at, ends_at }) => {
+                (row.starts_at, row.ends_at) = (Some(*starts_at), Some(*ends_at));
+            }
+            UserPackageEvent::Revoked(_) => row.status = Some(REVOKED),
+            UserPackageEvent::Held(held) => {
+                row.held = row.held.checked_add(held.amount.micros()).ok_or(TOO_MUCH_HELD)?;
+                row.left = Some(held.left);
+            }
+            UserPackageEvent::Settled(settled) => {
+                let held = settled.amount.checked_add(settled.returned).ok_or(TOO_MUCH_HELD)?;
+                row.held = row.held.checked_sub(held.micros()).ok_or(TOO_MUCH_HELD)?;
+                row.left = Some(settled.left);
+            }
         }
         Ok(())
     }
@@ -83,6 +111,10 @@ impl Projection for Packages {
     }
 }
 
+fn days(count: u32) -> Result<i32, Unfit> {
+    i32::try_from(count).map_err(|_| TOO_MANY_DAYS)
+}
+
 type Row = ((AccountKey, UserPackageId), Package);
 
 async fn insert(tx: &mut PgConnection, rows: &[Row]) -> Result<(), sqlx::Error> {
@@ -94,21 +126,22 @@ async fn insert(tx: &mut PgConnection, rows: &[Row]) -> Result<(), sqlx::Error> 
     let terms: Vec<&Terms> = rows.iter().filter_map(|(_, row)| row.activated.as_ref()).collect();
     sqlx::query(
         "INSERT INTO packages (account, package, product, daily_limit, duration_days, time_zone, day_rule, starts_at,
-                               ends_at, left_over, status)
+                               ends_at, left_over, status, held)
          SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::int8[], $5::int4[], $6::text[], $7::text[],
-                              $8::timestamptz[], $9::timestamptz[], $10::int8[], $11::text[])",
+                              $8::timestamptz[], $9::timestamptz[], $10::int8[], $11::text[], $12::int8[])",
     )
     .bind(&accounts)
     .bind(&packages)
     .bind(terms.iter().map(|terms| terms.activated.product.uuid()).collect::<Vec<_>>())
     .bind(terms.iter().map(|terms| terms.activated.daily_limit.micros()).collect::<Vec<_>>())
-    .bind(terms.iter().map(|terms| terms.duration_days).collect::<Vec<_>>())
+    .bind(rows.iter().map(|(_, row)| row.days).collect::<Vec<_>>())
     .bind(terms.iter().map(|terms| terms.activated.time_zone.name()).collect::<Vec<_>>())
     .bind(terms.iter().map(|terms| terms.day_rule.as_str()).collect::<Vec<_>>())
-    .bind(terms.iter().map(|terms| terms.activated.starts_at).collect::<Vec<_>>())
-    .bind(terms.iter().map(|terms| terms.activated.ends_at).collect::<Vec<_>>())
+    .bind(rows.iter().map(|(_, row)| row.starts_at).collect::<Vec<_>>())
+    .bind(rows.iter().map(|(_, row)| row.ends_at).collect::<Vec<_>>())
     .bind(rows.iter().map(|(_, row)| row.left.map(Credits::micros)).collect::<Vec<_>>())
     .bind(rows.iter().map(|(_, row)| row.status).collect::<Vec<_>>())
+    .bind(rows.iter().map(|(_, row)| row.held).collect::<Vec<_>>())
     .execute(tx)
     .await?;
     Ok(())
@@ -121,14 +154,22 @@ async fn update(tx: &mut PgConnection, rows: &[Row]) -> Result<(), sqlx::Error> 
     let (accounts, packages): (Vec<_>, Vec<_>) =
         rows.iter().map(|((account, package), _)| (account.uuid(), package.uuid())).unzip();
     sqlx::query(
-        "UPDATE packages p SET left_over = coalesce(n.left_over, p.left_over), status = coalesce(n.status, p.status)
-           FROM unnest($1::uuid[], $2::uuid[], $3::int8[], $4::text[]) AS n (account, package, left_over, status)
+        "UPDATE packages p
+            SET left_over = coalesce(n.left_over, p.left_over), status = coalesce(n.status, p.status),
+                starts_at = coalesce(n.starts_at, p.starts_at), ends_at = coalesce(n.ends_at, p.ends_at),
+                duration_days = p.duration_days + n.days, held = p.held + n.held
+           FROM unnest($1::uuid[], $2::uuid[], $3::int8[], $4::text[], $5::timestamptz[], $6::timestamptz[], $7::int4[],
+                       $8::int8[]) AS n (account, package, left_over, status, starts_at, ends_at, days, held)
           WHERE p.account = n.account AND p.package = n.package",
     )
     .bind(&accounts)
     .bind(&packages)
     .bind(rows.iter().map(|(_, row)| row.left.map(Credits::micros)).collect::<Vec<_>>())
     .bind(rows.iter().map(|(_, row)| row.status).collect::<Vec<_>>())
+    .bind(rows.iter().map(|(_, row)| row.starts_at).collect::<Vec<_>>())
+    .bind(rows.iter().map(|(_, row)| row.ends_at).collect::<Vec<_>>())
+    .bind(rows.iter().map(|(_, row)| row.days).collect::<Vec<_>>())
+    .bind(rows.iter().map(|(_, row)| row.held).collect::<Vec<_>>())
     .execute(tx)
     .await?;
     Ok(())

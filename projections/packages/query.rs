@@ -18,14 +18,18 @@ pub struct PackageView {
     /// The number of its product in the catalogue.
     pub product: Option<u32>,
     pub name: Option<String>,
-    /// `active` or `expired`; one that has ended pays nothing even before that is recorded.
+    /// `waiting` until it starts, `active`, `expired` or `revoked`; one that has ended pays nothing even before that is
+    /// recorded.
     pub status: String,
     pub starts_at: DateTime<Utc>,
     pub ends_at: DateTime<Utc>,
     pub daily_limit: String,
+    /// Those that were bought with every order for it.
     pub duration_days: i32,
     /// What it will still pay in all.
     pub remaining: String,
+    /// Set aside, and not in `remaining` while it is.
+    pub held: String,
     pub time_zone: String,
     #[schema(value_type = String)]
     pub day: DayRule,
@@ -42,7 +46,9 @@ pub async fn of_account(
 ) -> Result<Vec<PackageView>, sqlx::Error> {
     let rows = sqlx::query(
         "SELECT p.package, p.product, c.name, p.starts_at, p.ends_at, p.daily_limit, p.duration_days, p.left_over,
-                p.time_zone, p.day_rule, CASE WHEN p.ends_at <= $2 THEN 'expired' ELSE p.status END AS status
+                p.held, p.time_zone, p.day_rule,
+                CASE WHEN p.status <> 'active' THEN p.status WHEN p.ends_at <= $2 THEN 'expired'
+                     WHEN p.starts_at > $2 THEN 'waiting' ELSE p.status END AS status
            FROM read.packages p
            LEFT JOIN read.products c ON c.product = p.product
           WHERE p.account = $1
@@ -65,6 +71,7 @@ pub async fn of_account(
                 daily_limit: credits(row.try_get("daily_limit")?)?.to_string(),
                 duration_days: row.try_get("duration_days")?,
                 remaining: credits(row.try_get("left_over")?)?.to_string(),
+                held: credits(row.try_get("held")?)?.to_string(),
                 time_zone: row.try_get("time_zone")?,
                 day: from_word(row.try_get("day_rule")?)?,
             })

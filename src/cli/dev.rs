@@ -97,6 +97,7 @@ async fn settings(
     let mut layers: Layers = Settings::layers(None)?;
     layers.over("LISTEN", arguments.listen.map(|address| address.to_string()));
     let mut settings = Settings::for_dev(folder, database_url, layers.clone())?;
+    settings.default_catalogue &= !arguments.no_demo;
     let mut around =
         Around { forward: without_credentials(settings.forward.url.clone()), mail: mail(folder, &settings) };
     if !layers.has("FORWARD_API_URL") {

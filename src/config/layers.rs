@@ -17,6 +17,7 @@ pub(super) const NAMES: &[&str] = &[
     "CRON_SECRET",
     "CURRENCY",
     "DATABASE_URL",
+    "DEFAULT_CATALOGUE",
     "FORWARD_API_ADMIN_TOKEN",
     "FORWARD_API_SIGNING_SECRET",
     "FORWARD_API_URL",

@@ -56,6 +56,8 @@ pub struct Settings {
     pub video_max_concurrent: u32,
     /// `SANDBOX`: payments are simulated and the business clock can be moved.
     pub sandbox: bool,
+    /// `DEFAULT_CATALOGUE`: an empty catalogue is filled when the server starts.
+    pub default_catalogue: bool,
     /// `CURRENCY`: what a bare `price` is in.
     pub currency: Currency,
     /// `RATE_LIMIT_PER_SECOND`: of one account, or of one address where nobody is known.

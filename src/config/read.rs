@@ -86,7 +86,8 @@ impl Settings {
             mail: mail(layers)?,
             cron_secret: layers.secret("CRON_SECRET"),
             video_max_concurrent: number(layers, "VIDEO_MAX_CONCURRENT", 3, 1, 1_000)?,
-            sandbox: switch(layers, "SANDBOX")?,
+            sandbox: switch(layers, "SANDBOX", false)?,
+            default_catalogue: switch(layers, "DEFAULT_CATALOGUE", true)?,
             currency: parsed(layers, "CURRENCY", "an ISO 4217 code, or a unit such as LDC/2", "CNY")?,
             rate_limit_per_second: number(layers, "RATE_LIMIT_PER_SECOND", 200, 1, 1_000_000)?,
             trusted_proxies: addresses(layers, "TRUSTED_PROXIES")?,
@@ -178,9 +179,10 @@ fn addresses(layers: &Layers, name: &'static str) -> Result<Vec<IpAddr>> {
     parsed.map_err(|_| malformed(name, "is not a list of addresses such as 10.0.0.1, 10.0.0.2".to_owned()))
 }
 
-fn switch(layers: &Layers, name: &'static str) -> Result<bool> {
+fn switch(layers: &Layers, name: &'static str, default: bool) -> Result<bool> {
     match layers.get(name).map(str::to_ascii_lowercase).as_deref() {
-        None | Some("false" | "0" | "off" | "no") => Ok(false),
+        None => Ok(default),
+        Some("false" | "0" | "off" | "no") => Ok(false),
         Some("true" | "1" | "on" | "yes") => Ok(true),
         Some(_) => Err(malformed(name, "is neither true nor false".to_owned())),
     }

@@ -73,6 +73,7 @@ fn a_malformed_setting_is_named_and_its_value_is_not_repeated() {
         ("MAIL_FROM", "hunter2"),
         ("VIDEO_MAX_CONCURRENT", "-1"),
         ("SANDBOX", "hunter2"),
+        ("DEFAULT_CATALOGUE", "hunter2"),
         ("CURRENCY", "hunter2"),
         ("RATE_LIMIT_PER_SECOND", "0"),
         ("TRUSTED_PROXIES", "10.0.0.1, hunter2"),

@@ -12,6 +12,7 @@
 
 mod catalogue;
 mod customer;
+mod erasure;
 mod error;
 mod holds;
 pub mod ids;
@@ -19,6 +20,7 @@ mod licenses;
 mod metadata;
 mod payment;
 mod sale;
+mod subscriptions;
 mod usage;
 
 use aggregates::{AccountId, AggregateId, Command, CommandId, Decide, State};
@@ -31,6 +33,7 @@ pub use licenses::{LicensePlace, LicenseUse, Standing, Taken as TakenUnits, USE_
 pub use metadata::{BadMetadata, Metadata};
 pub use payment::{PaymentNotice, Taken};
 pub use sale::{Buyer, Purchase, Sale};
+pub use subscriptions::{PlanChange, Renewal};
 pub use usage::{Charged, ChargedCredits, ChargedPackage, KEY_CLAIM, Owed, Use};
 
 use crate::clock::Clock;

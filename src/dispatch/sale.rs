@@ -11,9 +11,10 @@ use std::sync::Arc;
 use aggregates::order::Placed;
 use aggregates::{
     AccountId, AggregateId, Checkout, Command, CommandId, Decide, Event, OrderCommand, OrderEvent, OrderId,
-    OrderNumber, PlaceOrder, Product, ProductContent, ProductId, State,
+    OrderNumber, PlaceOrder, Product, ProductContent, ProductId, ProductKind, State,
 };
 
+use super::erasure::UnlessErased;
 use super::{Actor, Ask, DispatchError, Dispatcher, Profile, ids};
 use crate::providers::{PaymentRequest, Provider, ProviderError};
 use crate::store::{Claim, ExecuteError, Receipt, RequestHash};
@@ -35,6 +36,8 @@ pub struct Buyer {
 #[derive(Debug, Clone)]
 pub struct Purchase {
     pub product: ProductId,
+    /// Where only a package will do.
+    pub package: bool,
     /// The usual one unless named.
     pub provider: Option<String>,
 }
@@ -52,12 +55,25 @@ impl Dispatcher {
     /// # Errors
     /// When the product is not on sale, the provider is unknown or silent, or the store cannot record it.
     pub async fn purchase(&self, buyer: &Buyer, id: CommandId, wanted: Purchase) -> Result<Sale, DispatchError> {
-        let (mut receipt, order) = self.place(buyer, id, &wanted).await?;
-        let aggregate = AggregateId::order(order);
-        let State::Order(state) = self.look(&buyer.account, aggregate).await? else {
+        let (receipt, order) = self.place(buyer, id, &wanted).await?;
+        let State::Order(state) = self.look(&buyer.account, AggregateId::order(order)).await? else {
             return Err(DispatchError::NotFound("order"));
         };
         let placed = state.placed()?.clone();
+        self.checkout_of(buyer, receipt, order, placed).await
+    }
+
+    /// Where a placed order is paid: as it was said before, or as its provider says now.
+    pub(super) async fn checkout_of(
+        &self,
+        buyer: &Buyer,
+        mut receipt: Receipt,
+        order: OrderId,
+        placed: Placed,
+    ) -> Result<Sale, DispatchError> {
+        let State::Order(state) = self.look(&buyer.account, AggregateId::order(order)).await? else {
+            return Err(DispatchError::NotFound("order"));
+        };
         // A repeat may have named no provider while another one has become the usual: the order's own counts.
         let provider = self.provider(Some(&placed.provider))?;
         let opened = self.store.recorded(&buyer.account, opening(&placed.number)).await?;
@@ -90,11 +106,10 @@ impl Dispatcher {
         found.ok_or_else(|| DispatchError::NoProvider(name.unwrap_or_default().to_owned()))
     }
 
-    async fn offer(&self, product: ProductId) -> Result<ProductContent, DispatchError> {
-        match self.look(&AccountId::system(), AggregateId::product(product)).await? {
-            State::Product(Product::NotCreated) => Err(DispatchError::NotFound("product")),
-            State::Product(product) => Ok(product.offer()?.clone()),
-            _ => Err(DispatchError::NotFound("product")),
+    pub(super) async fn offer(&self, product: ProductId) -> Result<ProductContent, DispatchError> {
+        match self.product(product).await? {
+            Product::NotCreated => Err(DispatchError::NotFound("product")),
+            product => Ok(product.offer()?.clone()),
         }
     }
 
@@ -113,6 +128,9 @@ impl Dispatcher {
         }
         let provider = self.provider(wanted.provider.as_deref())?;
         let content = self.offer(wanted.product).await?;
+        if wanted.package && !matches!(content.kind, ProductKind::Package(_)) {
+            return Err(DispatchError::NotFound("package"));
+        }
         let currency = provider.currency();
         let price = content.price_in(currency).ok_or_else(|| DispatchError::NoPrice {
             provider: provider.name().to_owned(),
@@ -136,7 +154,7 @@ impl Dispatcher {
                 expires_at: now + self.rules.order_ttl,
             });
             let commands: Vec<Command> = [Command::Order(order, place)].into_iter().chain(describe.clone()).collect();
-            let decision: Arc<dyn Decide + Send + Sync> = Arc::new(commands);
+            let decision: Arc<dyn Decide + Send + Sync> = Arc::new(UnlessErased(commands));
             let (account, actor) = (buyer.account.clone(), buyer.actor.clone());
             let number_claim = Claim { kind: CLAIM, key, aggregate: AggregateId::order(order) };
             let claims = actor.key_claim(&account, id).into_iter().chain([number_claim]).collect();
@@ -194,7 +212,7 @@ fn opening(number: &OrderNumber) -> CommandId {
     ids::derived("open_checkout", &[number.as_str()])
 }
 
-fn placed_in(receipt: &Receipt) -> Option<OrderId> {
+pub(super) fn placed_in(receipt: &Receipt) -> Option<OrderId> {
     receipt.events.iter().find_map(|recorded| match &recorded.event {
         Event::Order(OrderEvent::Placed(placed)) => Some(OrderId::of_number(&placed.number)),
         _ => None,

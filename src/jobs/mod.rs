@@ -24,7 +24,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 pub use table::{
-    Claimed, Count, Lease, Room, Settled, claim, counts, enqueue_in_tx, extend, prune_done, retry_now, settle,
+    Claimed, Count, Lease, Room, Settled, claim, counts, enqueue_in_tx, extend, hurry, prune_done, retry_now, settle,
 };
 
 /// A job to be done; said again with the same kind and key it is the same job.

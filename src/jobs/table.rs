@@ -249,6 +249,22 @@ pub async fn retry_now(executor: impl PgExecutor<'_>, kind: &str, key: &str) -> 
     Ok(asked.rows_affected() == 1)
 }
 
+/// Has what waits for one account tried at once: what it waits for has changed.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn hurry(executor: impl PgExecutor<'_>, account_id: &str, kinds: &[&str]) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "UPDATE jobs.jobs SET run_at = clock_timestamp(), by_business_clock = false, updated_at = clock_timestamp()
+          WHERE account_id = $1 AND kind = ANY ($2) AND state = 'queued'",
+    )
+    .bind(account_id)
+    .bind(kinds)
+    .execute(executor)
+    .await?;
+    Ok(())
+}
+
 /// How many jobs there are of each kind that are not done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Count {

@@ -53,7 +53,7 @@ impl CreateApiKey {
     }
 
     async fn ask_for_key(&self, case: &Case) -> Result<IssuedKey, Trouble> {
-        let profile = self.dispatcher.profile(&case.account).await?.ok_or(Trouble::NobodyKnown)?;
+        let profile = case.profile(&self.dispatcher).await?;
         let request = KeyRequest {
             delivery: case.delivery.uuid(),
             user_id: case.account.as_str(),

@@ -6,7 +6,7 @@ use aggregates::{
 };
 use anyhow::Context;
 
-use crate::dispatch::{Actor, DispatchError, Dispatcher, ids};
+use crate::dispatch::{Actor, DispatchError, Dispatcher, Profile, ids};
 use crate::jobs::{Job, Outcome};
 use crate::vault::VaultError;
 
@@ -30,6 +30,14 @@ impl Case {
             State::Delivery(delivery) => delivery.progress().cloned().map_err(|_| Trouble::NotThere),
             _ => Err(Trouble::NotThere),
         }
+    }
+
+    /// Whom it is for.
+    pub(super) async fn profile(&self, dispatcher: &Dispatcher) -> Result<Profile, Trouble> {
+        if dispatcher.is_erased(&self.account).await? {
+            return Err(Trouble::Erased);
+        }
+        dispatcher.profile(&self.account).await?.ok_or(Trouble::NobodyKnown)
     }
 
     /// `words` and the delivery make the command's id: the same news is recorded once.

@@ -9,6 +9,8 @@
 //! | `delivery.requested`     | have the API key made                       | `create_api_key.rs`|
 //! | `delivery.key_created`   | send the mail, then forget the key          | `send_mail.rs`     |
 //! | `delivery.retried`       | try that step again now                     | both               |
+//! | `subscription.started`, `renewed`, `past_due` | record the end of the period, or of the grace | `subscription_period.rs` |
+//! | `customer.erased`        | destroy what makes their data readable      | `forget_account.rs`|
 //!
 //! `asks_of` is that table: pure. `runner.rs` reads the log forward and writes the jobs it asks for together with how far
 //! it has read, so each event is answered once, by however many processes, and rebuilding a read model wakes nobody.
@@ -23,16 +25,19 @@ mod delivery;
 mod expire_grant;
 mod expire_order;
 mod expire_package;
+mod forget_account;
 mod release_hold;
 mod runner;
 mod send_mail;
+mod subscription_period;
 
 use std::sync::Arc;
 
 use aggregates::credit_account::Granted;
 use aggregates::order::Placed;
 use aggregates::{
-    AccountId, CreditAccountEvent, DeliveryEvent, DeliveryStep, Event, HoldEvent, OrderEvent, UserPackageEvent,
+    AccountId, CreditAccountEvent, CustomerEvent, DeliveryEvent, DeliveryStep, Event, HoldEvent, OrderEvent,
+    UserPackageEvent,
 };
 use serde_json::json;
 use uuid::Uuid;
@@ -41,9 +46,11 @@ pub use create_api_key::CreateApiKey;
 pub use expire_grant::ExpireGrant;
 pub use expire_order::ExpireOrder;
 pub use expire_package::ExpirePackage;
+pub use forget_account::ForgetAccount;
 pub use release_hold::ReleaseHold;
 pub use runner::{Advanced, ProcessError, Stuck, advance, lag};
 pub use send_mail::{MailLinks, SendMail};
+pub use subscription_period::SubscriptionPeriod;
 
 use crate::dispatch::Dispatcher;
 use crate::forward::ForwardClient;
@@ -58,6 +65,8 @@ pub mod kinds {
     pub const EXPIRE_PACKAGE: &str = "expire_package";
     pub const EXPIRE_GRANT: &str = "expire_grant";
     pub const RELEASE_HOLD: &str = "release_hold";
+    pub const SUBSCRIPTION_PERIOD: &str = "subscription_period";
+    pub const FORGET_ACCOUNT: &str = "forget_account";
 }
 
 /// Something that happened, as far as processes care.
@@ -98,10 +107,20 @@ pub fn asks_of(happened: &Happened) -> Vec<Ask> {
         Event::Delivery(DeliveryEvent::Retried(retried)) => {
             vec![Ask::RetryNow { kind: kind_of(retried.step), key }]
         }
+        Event::Subscription(event) => match subscription_period::ends(event) {
+            Some(at) => {
+                let (account_id, key) =
+                    (Some(happened.account.as_str().to_owned()), subscription_period::key(&key, at));
+                let (kind, when) = (kinds::SUBSCRIPTION_PERIOD, When::At(at));
+                vec![Ask::Do(NewJob { kind, key, account_id, payload: json!({}), when })]
+            }
+            None => vec![],
+        },
+        Event::Customer(CustomerEvent::Erased(_)) => job(kinds::FORGET_ACCOUNT, When::Now),
         // Nobody acts on the rest; the lists of what there is are in the domain.
         Event::Order(_) | Event::UserPackage(_) | Event::Delivery(_) => vec![],
         Event::CreditAccount(_) | Event::Product(_) | Event::Holdings(_) | Event::Customer(_) => vec![],
-        Event::Hold(_) | Event::License(_) | Event::Subscription(_) => vec![],
+        Event::Hold(_) | Event::License(_) => vec![],
     }
 }
 
@@ -128,6 +147,8 @@ pub fn handlers(
         Arc::new(ExpirePackage::new(dispatcher.clone())),
         Arc::new(ExpireGrant::new(dispatcher.clone())),
         Arc::new(ReleaseHold::new(dispatcher.clone())),
+        Arc::new(SubscriptionPeriod::new(dispatcher.clone())),
+        Arc::new(ForgetAccount::new(dispatcher.clone())),
     ]
 }
 
@@ -187,6 +208,12 @@ mod tests {
     }
 
     #[test]
+    fn an_erased_customer_is_forgotten_at_once() {
+        let erased = aggregates::customer::Erased { reason: "r".to_owned(), at: at() };
+        assert_eq!(asked(CustomerEvent::Erased(erased)), job(kinds::FORGET_ACCOUNT, When::Now));
+    }
+
+    #[test]
     fn what_ends_by_itself_is_a_timer() {
         let placed = serde_json::json!({
             "number": "ORD20260105060000abcdef01", "product": AGGREGATE, "name": "n",
@@ -197,6 +224,19 @@ mod tests {
         let placed: Placed = serde_json::from_value(placed).unwrap();
         let expires_at = placed.expires_at;
         assert_eq!(asked(OrderEvent::Placed(placed)), job(kinds::EXPIRE_ORDER, When::At(expires_at)));
+        let expires_at = at();
+        let due = aggregates::subscription::PastDue { expires_at, at: at() };
+        let key = format!("{AGGREGATE}:2026-01-05T06:00:00+00:00");
+        let timer = NewJob {
+            kind: kinds::SUBSCRIPTION_PERIOD,
+            key,
+            account_id: Some("alice".to_owned()),
+            payload: json!({}),
+            when: When::At(expires_at),
+        };
+        assert_eq!(asked(aggregates::SubscriptionEvent::PastDue(due)), vec![Ask::Do(timer)]);
+        let withdrawn = aggregates::subscription::CancelWithdrawn { at: at() };
+        assert_eq!(asked(aggregates::SubscriptionEvent::CancelWithdrawn(withdrawn)), vec![]);
         let cancelled = aggregates::order::Cancelled { at: at() };
         assert_eq!(asked(OrderEvent::Cancelled(cancelled)), vec![]);
     }

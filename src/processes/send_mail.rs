@@ -19,7 +19,7 @@ use chrono_tz::Tz;
 use super::create_api_key::kept_key;
 use super::delivery::{Case, Trouble, record_failure, record_giving_up};
 use super::kinds;
-use crate::dispatch::{DispatchError, Dispatcher};
+use crate::dispatch::{DispatchError, Dispatcher, Profile};
 use crate::forward::IssuedKey;
 use crate::jobs::{Handler, Job, Outcome};
 use crate::mail::{Mailer, PackageReady, Recipient};
@@ -54,15 +54,22 @@ impl SendMail {
     async fn deliver(&self, case: &Case) -> Result<(), Trouble> {
         let progress = case.progress(&self.dispatcher).await?;
         if progress.next == Some(STEP) {
+            // Before the key is missed: it went with the rest.
+            let profile = case.profile(&self.dispatcher).await?;
             let key = kept_key(&self.vault, case).await?.ok_or(Trouble::KeyGone)?;
-            let message_id = self.send(case, &progress, &key).await?;
+            let message_id = self.send(case, &progress, &key, profile).await?;
             self.record_sent(case, message_id).await?;
         }
         Ok(self.vault.erase(case.delivery.uuid()).await?)
     }
 
-    async fn send(&self, case: &Case, progress: &Progress, key: &IssuedKey) -> Result<String, Trouble> {
-        let profile = self.dispatcher.profile(&case.account).await?.ok_or(Trouble::NobodyKnown)?;
+    async fn send(
+        &self,
+        case: &Case,
+        progress: &Progress,
+        key: &IssuedKey,
+        profile: Profile,
+    ) -> Result<String, Trouble> {
         let placed = self.placed(case, progress).await?;
         let (starts_at, ends_at) = self.run(case, progress).await?;
         let ProductKind::Package(PackageTerms { duration_days, daily_limit, .. }) = placed.kind else {
@@ -95,14 +102,14 @@ impl SendMail {
         }
     }
 
+    /// Of what this order bought: days added to a package begin when those before them are over.
     async fn run(&self, case: &Case, progress: &Progress) -> Result<(DateTime<Utc>, DateTime<Utc>), Trouble> {
         let package: UserPackage =
             match self.dispatcher.look(&case.account, AggregateId::user_package(progress.user_package)).await? {
                 State::UserPackage(package) => package,
                 _ => return Err(Trouble::NotThere),
             };
-        let (_, starts_at, ends_at) = package.run().ok_or(Trouble::NotThere)?;
-        Ok((starts_at, ends_at))
+        package.run_of(progress.order).ok_or(Trouble::NotThere)
     }
 
     async fn record_sent(&self, case: &Case, message_id: String) -> Result<(), DispatchError> {

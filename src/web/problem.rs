@@ -30,6 +30,7 @@
 //! | E2005 | 403 | the token's role may not do this |
 //! | E2006 | 403 | the account belongs to somebody else |
 //! | E2007 | 401 | the signature of a notice is not its provider's |
+//! | E2008 | 403 | there is no license to use here |
 //! | E3001 | 404 | there is nothing at this path |
 //! | E3002 | 405 | the path knows other methods |
 //! | E3003 | 404 | there is no such thing, or it is somebody else's |
@@ -83,6 +84,7 @@ pub enum Reason {
     WrongRole,
     OthersAccount,
     BadSignature,
+    NoLicense,
     NoSuchPath,
     NoSuchMethod,
     NotFound,
@@ -144,6 +146,7 @@ impl Reason {
             Self::WrongRole => ("E2005", S::FORBIDDEN, "Not allowed"),
             Self::OthersAccount => ("E2006", S::FORBIDDEN, "Somebody else's account"),
             Self::BadSignature => ("E2007", S::UNAUTHORIZED, "Bad signature"),
+            Self::NoLicense => ("E2008", S::FORBIDDEN, "No license"),
             Self::NoSuchPath => ("E3001", S::NOT_FOUND, "No such path"),
             Self::NoSuchMethod => ("E3002", S::METHOD_NOT_ALLOWED, "Method not allowed"),
             Self::NotFound => ("E3003", S::NOT_FOUND, "Not found"),
@@ -334,15 +337,16 @@ impl From<Refusal> for Problem {
 /// Most refusals are 422. These say more by their status.
 fn status_of(code: &str) -> (StatusCode, &'static str) {
     match code {
-        "E4001" => (StatusCode::PAYMENT_REQUIRED, "Not enough"),
-        "E4040" | "E4050" | "E4070" | "E4080" => (StatusCode::NOT_FOUND, "Not found"),
-        // Its time has passed.
-        "E4085" => (StatusCode::GONE, "Gone"),
+        "E4001" | "E4095" => (StatusCode::PAYMENT_REQUIRED, "Not enough"),
+        // A license that is another account's, was revoked, or does not go so far.
+        "E4093" | "E4094" | "E4096" => (StatusCode::FORBIDDEN, "Not allowed"),
+        "E4040" | "E4050" | "E4070" | "E4080" | "E4090" | "E4100" => (StatusCode::NOT_FOUND, "Not found"),
+        // It was there, and its time has passed.
+        "E4076" | "E4085" => (StatusCode::GONE, "Gone"),
         "E4081" | "E4083" | "E4084" => (StatusCode::CONFLICT, "Conflict"),
         // It exists with other content, or is past the point where this was possible.
-        "E4010" | "E4022" | "E4041" | "E4043" | "E4051" | "E4055" | "E4057" | "E4071" | "E4072" | "E4074" => {
-            (StatusCode::CONFLICT, "Conflict")
-        }
+        "E4010" | "E4022" | "E4041" | "E4043" | "E4051" | "E4055" | "E4057" | "E4071" | "E4072" | "E4074" | "E4091"
+        | "E4097" | "E4101" => (StatusCode::CONFLICT, "Conflict"),
         _ => (StatusCode::UNPROCESSABLE_ENTITY, "Refused"),
     }
 }
@@ -380,6 +384,7 @@ mod tests {
         Reason::WrongRole,
         Reason::OthersAccount,
         Reason::BadSignature,
+        Reason::NoLicense,
         Reason::NoSuchPath,
         Reason::NoSuchMethod,
         Reason::NotFound,

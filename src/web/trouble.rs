@@ -78,7 +78,7 @@ impl From<DispatchError> for Problem {
 impl From<VaultError> for Problem {
     fn from(error: VaultError) -> Self {
         match error {
-            VaultError::Erased => Self::new(Reason::Gone, "the account was erased"),
+            VaultError::Erased => aggregates::Refusal::from(aggregates::customer::CustomerError::Erased).into(),
             VaultError::Database(error) => error.into(),
             other => Self::internal(other),
         }

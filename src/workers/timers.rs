@@ -1,4 +1,5 @@
-//! What must happen every hour, whoever does it: jobs that were done long ago are removed.
+//! What must happen every hour, whoever does it: jobs that were done long ago are removed, and so is what is known of
+//! who missed keys long ago.
 //!
 //! Orders and packages that end have timers of their own (`processes/`), one job each.
 
@@ -9,7 +10,7 @@ use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
 use super::within;
-use crate::jobs;
+use crate::{jobs, lockouts};
 
 const EVERY: Duration = Duration::from_secs(3_600);
 /// How long a done job can still be looked at.
@@ -22,6 +23,9 @@ pub async fn run(pool: PgPool, shutdown: CancellationToken) {
         if let Err(error) = prune(&pool, &shutdown).await {
             tracing::warn!(%error, "old jobs cannot be removed");
         }
+        if let Err(error) = forget_misses(&pool, &shutdown).await {
+            tracing::warn!(%error, "old misses cannot be removed");
+        }
         tokio::select! {
             () = shutdown.cancelled() => {}
             () = tokio::time::sleep(EVERY) => {}
@@ -32,5 +36,10 @@ pub async fn run(pool: PgPool, shutdown: CancellationToken) {
 async fn prune(pool: &PgPool, shutdown: &CancellationToken) -> Result<(), sqlx::Error> {
     let before = Utc::now() - DONE_KEPT;
     while !shutdown.is_cancelled() && within(jobs::prune_done(pool, before, PRUNED_AT_ONCE)).await? > 0 {}
+    Ok(())
+}
+
+async fn forget_misses(pool: &PgPool, shutdown: &CancellationToken) -> Result<(), sqlx::Error> {
+    while !shutdown.is_cancelled() && within(lockouts::prune(pool, PRUNED_AT_ONCE)).await? > 0 {}
     Ok(())
 }

@@ -229,3 +229,30 @@ fn what_happens_to_a_package_that_never_was_changes_nothing() {
     let twice = given([activated(START, terms()), activated(ENDS, terms())]).state();
     assert_eq!(twice.run(), given([activated(ENDS, terms())]).state().run(), "the newest event is what is");
 }
+
+#[test]
+fn each_order_bought_its_own_part_of_the_run() {
+    let part = |events: Vec<UserPackageEvent>, number| {
+        let part = given(events).state().run_of(order(number));
+        part.map(|(from, to)| (from.to_rfc3339(), to.to_rfc3339()))
+    };
+    let days = |from: &str, to: &str| Some((time(from).to_rfc3339(), time(to).to_rfc3339()));
+    let bought = || {
+        vec![
+            activated(START, terms()),
+            extended(2, 10, "2026-02-14T06:00:00Z", "200"),
+            extended(3, 20, "2026-03-06T06:00:00Z", "300"),
+        ]
+    };
+    assert_eq!(part(vec![], FIRST), None);
+    assert_eq!(part(bought(), FIRST), days(START, ENDS));
+    assert_eq!(part(bought(), 2), days(ENDS, "2026-02-14T06:00:00Z"));
+    assert_eq!(part(bought(), 3), days("2026-02-14T06:00:00Z", "2026-03-06T06:00:00Z"));
+    // What was given back is in nobody's way.
+    let given_back = |number, days| {
+        let shortened = shortened(number, days, START, "0");
+        bought().into_iter().chain([shortened]).collect::<Vec<_>>()
+    };
+    assert_eq!(part(given_back(2, 10), 3), days(ENDS, "2026-02-24T06:00:00Z"));
+    assert_eq!(part(given_back(FIRST, 30), 2), days(START, "2026-01-15T06:00:00Z"));
+}

@@ -156,12 +156,30 @@ impl Dispatcher {
         place: &LicensePlace,
         account: &AccountId,
         actor: &Actor,
+        id: CommandId,
     ) -> Result<Receipt, DispatchError> {
         // What was bound once and revoked since is answered by its own past; what it is now is asked for here.
         self.usable(place, account).await?;
         let bound = self.bind_license(place, account, actor).await?;
-        self.choose_license(place, account, actor, ids::fresh()).await?;
-        Ok(bound)
+        let chosen = self.choose_license(place, account, actor, id).await?;
+        Ok(Receipt { replayed: chosen.replayed, ..bound })
+    }
+
+    /// Binds a license that is used for the first time. It becomes the current one of an account that has none.
+    ///
+    /// # Errors
+    /// When it is another account's by now, or was revoked.
+    pub async fn adopt_license(
+        &self,
+        place: &LicensePlace,
+        account: &AccountId,
+        actor: &Actor,
+    ) -> Result<(), DispatchError> {
+        self.bind_license(place, account, actor).await?;
+        if self.current_license(account).await?.is_none() {
+            self.choose_license(place, account, actor, ids::fresh()).await?;
+        }
+        Ok(())
     }
 
     /// Makes it the account's current one.

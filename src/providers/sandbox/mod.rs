@@ -10,6 +10,7 @@ mod books;
 pub mod clock;
 mod wire;
 
+use aggregates::order::Placed;
 use aggregates::{Checkout, Currency, OrderNumber, Payment};
 use async_trait::async_trait;
 use axum::http::HeaderMap;
@@ -65,6 +66,31 @@ impl Sandbox {
         };
         self.books.enter(&PaymentNotice { order: order.clone(), payment }).await?;
         self.books.paid(order).await
+    }
+}
+
+impl Sandbox {
+    /// It collects the price of an order by itself, as a provider that renews: in its books before anybody hears of it.
+    ///
+    /// # Errors
+    /// When the books cannot be written.
+    pub async fn collect(&self, placed: &Placed, payment_id: &str) -> Result<PaymentNotice, sqlx::Error> {
+        let request = PaymentRequest {
+            order: placed.number.clone(),
+            subject: placed.name.clone(),
+            amount: placed.price,
+            expires_at: placed.expires_at,
+        };
+        self.books.open(&request).await?;
+        let payment = Payment {
+            provider: NAME.to_owned(),
+            payment_id: payment_id.to_owned(),
+            amount: placed.price,
+            method: None,
+        };
+        let notice = PaymentNotice { order: request.order, payment };
+        self.books.enter(&notice).await?;
+        Ok(notice)
     }
 }
 

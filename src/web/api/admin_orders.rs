@@ -87,7 +87,7 @@ async fn mismatches(
 ) -> Result<Response, Problem> {
     let before: Option<(Moment, Word, Word)> = query.cursor.map(|cursor| cursor.place()).transpose()?;
     let before = before.map(|(Moment(at), Word(provider), Word(payment_id))| ReviewCursor { at, provider, payment_id });
-    let items = orders::reviews(&app.pool, before.as_ref(), query.limit.and_one()).await?;
+    let items = orders::reviews(&app.pool, None, before.as_ref(), query.limit.and_one()).await?;
     let page = Page::cut(items, query.limit, |last| (last.at, last.provider.clone(), last.payment_id.clone()))?;
     Ok(page.answer(wants))
 }

@@ -1,14 +1,11 @@
-//! Packages made, changed, taken off sale.
+//! Packages made, changed, taken off sale. What is true of every product is in `admin_products.rs`.
 
-use aggregates::{
-    AccountId, AggregateId, Currency, DayRule, Event, Money, PackageTerms, Product, ProductCommand, ProductContent,
-    ProductEvent, ProductId, ProductKind, State as Aggregate,
-};
+use aggregates::{Again, Currency, DayRule, PackageTerms, ProductCommand, ProductContent, ProductKind};
 use axum::Json;
 use axum::extract::State;
 use axum::response::Response;
-use projections::MoneyView;
-use projections::catalogue::query::{self as catalogue, ProductView, Shown};
+use projections::TermsView;
+use projections::catalogue::query::{self as catalogue, Shown};
 use serde::Deserialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -19,13 +16,12 @@ use super::super::decimal::{CreditsIn, PriceIn};
 use super::super::idempotency::{IdempotencyKey, Written};
 use super::super::json::Body;
 use super::super::paging::{Page, Wants};
-use super::super::problem::{Problem, Reason};
+use super::super::problem::Problem;
 use super::super::query::{Named, Params};
+use super::admin_products::{AmountIn, changed, code, created, known, prices, replacing};
 use super::catalogue::{PackageOut, ProductsQuery, page_of_products};
 use super::fresh::{Api, Fresh};
-use super::{actor, whole};
 use crate::app::App;
-use crate::store::Receipt;
 
 pub(super) fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::new().routes(routes!(list, create)).routes(routes!(one, replace, take_off_sale))
@@ -35,6 +31,9 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct PackageIn {
+    /// What integrators call it. No two products have the same, and it never changes; left out when changing, it stays.
+    #[schema(example = "monthly", max_length = 32)]
+    code: Option<String>,
     #[schema(example = "基础套餐", min_length = 1, max_length = 200)]
     name: String,
     #[serde(default)]
@@ -56,17 +55,13 @@ struct PackageIn {
     #[serde(default)]
     #[schema(value_type = Option<String>, example = "calendar")]
     day: DayRule,
+    /// What buying it again does while one has not ended: `extend` moves its end and total out, with `parallel` both run,
+    /// with `queue` the new one starts when the other ends.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, example = "extend")]
+    again: Again,
     /// Only when changing: puts it on sale, or takes it off.
     on_sale: Option<bool>,
-}
-
-/// An amount of money.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct AmountIn {
-    amount: PriceIn,
-    #[schema(example = "CNY")]
-    currency: String,
 }
 
 impl PackageIn {
@@ -75,35 +70,16 @@ impl PackageIn {
             duration_days: self.duration_days,
             daily_limit: self.daily_limit.0,
             day: self.day,
-            again: aggregates::Again::Extend,
+            again: self.again,
         };
         Ok(ProductContent {
-            code: None,
+            code: code(self.code.as_deref())?,
             name: self.name.clone(),
             description: self.description.clone(),
-            prices: self.prices(usual)?,
+            prices: prices(self.price.as_ref(), &self.prices, usual)?,
             sort_order: self.sort_order,
             kind: ProductKind::Package(terms),
         })
-    }
-
-    fn prices(&self, usual: Currency) -> Result<Vec<Money>, Problem> {
-        match (&self.price, self.prices.as_slice()) {
-            (Some(price), []) => Ok(vec![price.to_money(usual, "/price")?]),
-            (None, []) => Err(Problem::field(Reason::MissingField, "/price", "is missing")),
-            (Some(_), _) => Err(Problem::field(Reason::BadValue, "/prices", "send price or prices, not both")),
-            (None, prices) => prices.iter().enumerate().map(|(at, price)| price.to_money(at, usual)).collect(),
-        }
-    }
-}
-
-impl AmountIn {
-    fn to_money(&self, at: usize, usual: Currency) -> Result<Money, Problem> {
-        // A declared unit is known by its code here; its decimals are in the settings.
-        let currency = if self.currency == usual.code() { Ok(usual) } else { Currency::iso(&self.currency) };
-        let currency = currency
-            .map_err(|error| Problem::field(Reason::BadValue, format!("/prices/{at}/currency"), error.to_string()))?;
-        self.amount.to_money(currency, &format!("/prices/{at}/amount"))
     }
 }
 
@@ -119,7 +95,7 @@ async fn list(
     wants: Wants,
     Params(query): Params<ProductsQuery>,
 ) -> Result<Response, Problem> {
-    let page = page_of_products(&app, Shown::All, query).await?;
+    let page = page_of_products(&app, Shown::ALL_PACKAGES, query).await?;
     Ok(page.map(|product| PackageOut::new(product, app.currency)).answer(wants))
 }
 
@@ -129,8 +105,10 @@ async fn list(
     params(("id" = u32, Path)), responses((status = 200, body = PackageOut))
 )]
 async fn one(_: Auditor, _: Fresh, State(app): State<App>, Named(id): Named<u32>) -> Result<Json<PackageOut>, Problem> {
-    let product = catalogue::one(&app.pool, id).await?.ok_or_else(|| Problem::not_found("package"))?;
-    Ok(Json(PackageOut::new(product, app.currency)))
+    let product = catalogue::one(&app.pool, id).await?;
+    let package = product.filter(|product| matches!(product.terms, TermsView::Package { .. }));
+    let package = package.ok_or_else(|| Problem::not_found("package"))?;
+    Ok(Json(PackageOut::new(package, app.currency)))
 }
 
 /// Creates a package, on sale at once.
@@ -144,19 +122,12 @@ async fn create(
     State(app): State<App>,
     Body(package): Body<PackageIn>,
 ) -> Result<Written<PackageOut>, Problem> {
-    if package.on_sale == Some(false) {
-        return Err(Problem::field(Reason::BadValue, "/on_sale", "a new package is on sale"));
-    }
     let content = package.content(app.currency)?;
-    let next = catalogue::newest(&app.pool).await?.saturating_add(1);
-    let id = key.command_id(admin.account.as_str());
-    let dispatch = app.dispatch.clone();
-    let receipt = whole(async move { dispatch.create_product(&actor(&admin), id, next, content).await }).await?;
-    let (number, content) = created(&receipt).ok_or_else(|| Problem::internal("a product without its event"))?;
-    Ok(Written::created(&receipt, package_out(number, content, true, app.currency)?))
+    let (receipt, view) = created(&app, admin, &key, package.on_sale, content).await?;
+    Ok(Written::created(&receipt, PackageOut::new(view, app.currency)))
 }
 
-/// Replaces what a package is. Orders that were placed before keep what they bought.
+/// Replaces what a package is; its code stays. Orders that were placed before keep what they bought.
 #[utoipa::path(
     put, path = "/api/admin/packages/{id}", tag = "packages",
     params(("id" = u32, Path)), request_body = PackageIn, responses((status = 200, body = PackageOut))
@@ -168,12 +139,10 @@ async fn replace(
     Named(number): Named<u32>,
     Body(package): Body<PackageIn>,
 ) -> Result<Written<PackageOut>, Problem> {
-    let sale = package.on_sale.map(|on_sale| match on_sale {
-        true => ProductCommand::PutOnSale,
-        false => ProductCommand::TakeOffSale,
-    });
-    let commands = [ProductCommand::Change(package.content(app.currency)?)].into_iter().chain(sale).collect();
-    change(&app, admin, key, number, commands).await
+    let before = known_package(&app, number).await?;
+    let commands = replacing(&before, package.content(app.currency)?, package.on_sale);
+    let (receipt, view) = changed(&app, admin, &key, number, commands).await?;
+    Ok(Written::ok(&receipt, PackageOut::new(view, app.currency)))
 }
 
 /// Takes a package off sale. Who has it keeps it.
@@ -187,51 +156,16 @@ async fn take_off_sale(
     State(app): State<App>,
     Named(number): Named<u32>,
 ) -> Result<Written<PackageOut>, Problem> {
-    change(&app, admin, key, number, vec![ProductCommand::TakeOffSale]).await
+    known_package(&app, number).await?;
+    let (receipt, view) = changed(&app, admin, &key, number, vec![ProductCommand::TakeOffSale]).await?;
+    Ok(Written::ok(&receipt, PackageOut::new(view, app.currency)))
 }
 
-async fn change(
-    app: &App,
-    admin: std::sync::Arc<super::super::auth::Caller>,
-    key: IdempotencyKey,
-    number: u32,
-    commands: Vec<ProductCommand>,
-) -> Result<Written<PackageOut>, Problem> {
-    let (id, product) = (key.command_id(admin.account.as_str()), ProductId::numbered(number));
-    let dispatch = app.dispatch.clone();
-    let receipt = whole(async move { dispatch.change_product(&actor(&admin), id, product, commands).await }).await?;
-    let aggregate = AggregateId::product(product);
-    let state = app.dispatch.look_after(&AccountId::system(), aggregate, &receipt).await?;
-    let Aggregate::Product(Product::Created { content, on_sale }) = state else {
-        return Err(Problem::not_found("package"));
-    };
-    Ok(Written::ok(&receipt, package_out(number, &content, on_sale, app.currency)?))
-}
-
-fn created(receipt: &Receipt) -> Option<(u32, &ProductContent)> {
-    receipt.events.iter().find_map(|recorded| match &recorded.event {
-        Event::Product(ProductEvent::Created(content)) => {
-            Some((ProductId::from_uuid(recorded.aggregate.id).number()?, content))
-        }
-        _ => None,
-    })
-}
-
-fn package_out(number: u32, content: &ProductContent, on_sale: bool, usual: Currency) -> Result<PackageOut, Problem> {
-    let ProductKind::Package(terms) = content.kind else {
-        return Err(Problem::not_found("package"));
-    };
-    let view = ProductView {
-        id: number,
-        name: content.name.clone(),
-        description: content.description.clone(),
-        prices: content.prices.iter().copied().map(MoneyView::from).collect(),
-        sort_order: content.sort_order,
-        on_sale,
-        kind: "package",
-        duration_days: terms.duration_days,
-        daily_limit: terms.daily_limit.to_string(),
-        day: terms.day,
-    };
-    Ok(PackageOut::new(view, usual))
+/// A product of another type is no package.
+async fn known_package(app: &App, number: u32) -> Result<ProductContent, Problem> {
+    let content = known(app, number).await?;
+    match content.kind {
+        ProductKind::Package(_) => Ok(content),
+        _ => Err(Problem::not_found("package")),
+    }
 }

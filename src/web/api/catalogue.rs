@@ -4,9 +4,9 @@ use aggregates::Currency;
 use axum::extract::State;
 use axum::response::Response;
 use chrono::{DateTime, Utc};
-use projections::MoneyView;
 use projections::catalogue::query::{self as catalogue, ProductView, Shown};
 use projections::packages::query::{self as packages, PackageView};
+use projections::{MoneyView, TermsView};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -18,7 +18,7 @@ use super::super::paging::{Cursor, Limit, Page, Row, Wants};
 use super::super::problem::Problem;
 use super::super::query::Params;
 use super::fresh::{Api, Fresh};
-use super::lines::{or_empty, word};
+use super::lines::{or_empty, terms_cells};
 use crate::app::App;
 
 pub(super) fn routes() -> OpenApiRouter<Api> {
@@ -30,6 +30,8 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
 pub(super) struct PackageOut {
     #[schema(example = 1)]
     id: u32,
+    /// What integrators call it.
+    code: Option<String>,
     name: String,
     description: String,
     /// In the usual currency, where it has a price in that.
@@ -39,12 +41,8 @@ pub(super) struct PackageOut {
     currency: Option<String>,
     /// In every currency it has a price in.
     prices: Vec<MoneyView>,
-    duration_days: u32,
-    #[schema(example = "5.00")]
-    daily_limit: String,
-    /// `calendar` or `anniversary`: when a new day's quota begins.
-    #[schema(value_type = String)]
-    day: aggregates::DayRule,
+    #[serde(flatten)]
+    terms: TermsView,
     sort_order: i32,
     on_sale: bool,
 }
@@ -54,14 +52,13 @@ impl PackageOut {
         let in_usual = product.prices.iter().find(|price| price.currency == usual.code());
         Self {
             id: product.id,
+            code: product.code,
             price: in_usual.map(|price| price.amount.clone()),
             currency: in_usual.map(|price| price.currency.clone()),
             name: product.name,
             description: product.description,
             prices: product.prices,
-            duration_days: product.duration_days,
-            daily_limit: product.daily_limit,
-            day: product.day,
+            terms: product.terms,
             sort_order: product.sort_order,
             on_sale: product.on_sale,
         }
@@ -83,7 +80,7 @@ struct Offer {
 #[derive(Serialize, ToSchema)]
 struct Owned {
     id: Uuid,
-    /// `active` or `expired`.
+    /// `waiting`, `active`, `expired` or `revoked`.
     status: String,
     starts_at: DateTime<Utc>,
     ends_at: DateTime<Utc>,
@@ -119,7 +116,7 @@ pub(super) struct ProductsQuery {
     cursor: Option<Cursor>,
 }
 
-/// A page of the catalogue. Every product is a package so far.
+/// A page of the catalogue.
 pub(super) async fn page_of_products(
     app: &App,
     shown: Shown,
@@ -142,7 +139,7 @@ async fn packages_on_sale(
     wants: Wants,
     Params(query): Params<ProductsQuery>,
 ) -> Result<Response, Problem> {
-    let page = page_of_products(&app, Shown::OnSale, query).await?;
+    let page = page_of_products(&app, Shown::PACKAGES_ON_SALE, query).await?;
     let held = packages::of_account(&app.pool, user.account.key(), app.clock.now()).await?;
     Ok(page.map(|product| Offer::new(product, app.currency, &held)).answer(wants))
 }
@@ -159,20 +156,23 @@ async fn products(
     wants: Wants,
     Params(query): Params<ProductsQuery>,
 ) -> Result<Response, Problem> {
-    Ok(page_of_products(&app, Shown::OnSale, query).await?.answer(wants))
+    Ok(page_of_products(&app, Shown::ON_SALE, query).await?.answer(wants))
 }
 
 impl PackageOut {
-    fn columns(&self) -> [String; 10] {
+    fn columns(&self) -> [String; 12] {
+        let [duration_days, daily_limit, day, again, ..] = terms_cells(&self.terms);
         [
             self.id.to_string(),
+            or_empty(&self.code),
             self.name.clone(),
             self.description.clone(),
             or_empty(&self.price),
             or_empty(&self.currency),
-            self.duration_days.to_string(),
-            self.daily_limit.clone(),
-            word(&self.day),
+            duration_days,
+            daily_limit,
+            day,
+            again,
             self.sort_order.to_string(),
             self.on_sale.to_string(),
         ]
@@ -182,6 +182,7 @@ impl PackageOut {
 impl Row for PackageOut {
     const HEADER: &'static [&'static str] = &[
         "id",
+        "code",
         "name",
         "description",
         "price",
@@ -189,6 +190,7 @@ impl Row for PackageOut {
         "duration_days",
         "daily_limit",
         "day",
+        "again",
         "sort_order",
         "on_sale",
     ];
@@ -201,6 +203,7 @@ impl Row for PackageOut {
 impl Row for Offer {
     const HEADER: &'static [&'static str] = &[
         "id",
+        "code",
         "name",
         "description",
         "price",
@@ -208,6 +211,7 @@ impl Row for Offer {
         "duration_days",
         "daily_limit",
         "day",
+        "again",
         "sort_order",
         "on_sale",
         "active",

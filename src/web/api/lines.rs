@@ -1,13 +1,21 @@
 //! Lists as tables.
 
+use aggregates::Period;
 use projections::catalogue::query::ProductView;
 use projections::deliveries::query::DeliveryView;
 use projections::holds::query::HoldView;
+use projections::licenses::query::{LicenseView, UseView};
 use projections::orders::query::{OrderView, ReviewView};
+use projections::sales::query::SalesView;
 use projections::statement::query::LineView;
+use projections::subscriptions::query::{PlanView, SubscriptionView};
+use projections::{PlanTermsView, TermsView};
 use serde::Serialize;
+use uuid::Uuid;
 
 use super::super::paging::Row;
+use super::licenses::keys::KeyOut;
+use crate::lockouts::LockoutView;
 
 impl Row for LineView {
     const HEADER: &'static [&'static str] = &[
@@ -29,7 +37,6 @@ impl Row for LineView {
     ];
 
     fn cells(&self) -> Vec<String> {
-        let id = |id: Option<uuid::Uuid>| id.map(|id| id.to_string()).unwrap_or_default();
         vec![
             self.transaction.clone(),
             time(self.at),
@@ -88,32 +95,79 @@ impl Row for HoldView {
 impl Row for ProductView {
     const HEADER: &'static [&'static str] = &[
         "id",
+        "code",
         "name",
         "description",
         "prices",
+        "sort_order",
+        "on_sale",
         "type",
         "duration_days",
         "daily_limit",
         "day",
-        "sort_order",
-        "on_sale",
+        "again",
+        "uses",
+        "features",
+        "credits",
+        "valid_days",
+        "period",
+        "upgrade_policy",
+        "grace_days",
     ];
 
     fn cells(&self) -> Vec<String> {
         let prices: Vec<String> = self.prices.iter().map(|it| format!("{} {}", it.amount, it.currency)).collect();
-        vec![
+        let own = [
             self.id.to_string(),
+            or_empty(&self.code),
             self.name.clone(),
             self.description.clone(),
             prices.join("; "),
-            self.kind.to_owned(),
-            self.duration_days.to_string(),
-            self.daily_limit.clone(),
-            word(&self.day),
             self.sort_order.to_string(),
             self.on_sale.to_string(),
-        ]
+            self.terms.name().to_owned(),
+        ];
+        own.into_iter().chain(terms_cells(&self.terms)).collect()
     }
+}
+
+/// From `duration_days` to `grace_days`; empty where the type has no such term.
+pub(super) fn terms_cells(terms: &TermsView) -> [String; 11] {
+    let mut cells: [String; 11] = Default::default();
+    let [duration_days, daily_limit, day, again, uses, features, credits, valid_days, period, policy, grace] =
+        &mut cells;
+    let mut describe = |plan: &PlanTermsView| {
+        *credits = plan.credits.clone();
+        *valid_days = number(plan.valid_days);
+        *period = match plan.period {
+            Period::Days(days) => format!("{days} days"),
+            Period::Months(months) => format!("{months} months"),
+        };
+        *policy = word(&plan.upgrade_policy);
+        *grace = plan.grace_days.to_string();
+    };
+    match terms {
+        TermsView::Subscription { plan } | TermsView::PlanChange { plan, .. } => describe(plan),
+        TermsView::Package { duration_days: days, daily_limit: limit, day: rule, again: policy } => {
+            *duration_days = days.to_string();
+            *daily_limit = limit.clone();
+            *day = word(rule);
+            *again = word(policy);
+        }
+        TermsView::License { uses: count, features: allowed } => {
+            *uses = count.to_string();
+            *features = allowed.join(" ");
+        }
+        TermsView::CreditPack { credits: amount, valid_days: days } => {
+            *credits = amount.clone();
+            *valid_days = number(*days);
+        }
+    }
+    cells
+}
+
+fn number(number: Option<u32>) -> String {
+    number.map(|number| number.to_string()).unwrap_or_default()
 }
 
 impl Row for OrderView {
@@ -122,6 +176,7 @@ impl Row for OrderView {
         "account",
         "product",
         "name",
+        "type",
         "amount",
         "currency",
         "provider",
@@ -130,6 +185,9 @@ impl Row for OrderView {
         "payment_id",
         "payment_method",
         "user_package",
+        "license",
+        "grant",
+        "subscription",
         "placed_at",
         "expires_at",
         "paid_at",
@@ -144,6 +202,7 @@ impl Row for OrderView {
             self.account.clone(),
             self.product.map(|number| number.to_string()).unwrap_or_default(),
             self.name.clone(),
+            self.terms.name().to_owned(),
             self.price.amount.clone(),
             self.price.currency.clone(),
             self.provider.clone(),
@@ -151,7 +210,10 @@ impl Row for OrderView {
             self.late.to_string(),
             or_empty(&self.payment_id),
             or_empty(&self.payment_method),
-            self.user_package.map(|id| id.to_string()).unwrap_or_default(),
+            id(self.user_package),
+            id(self.license),
+            id(self.grant),
+            id(self.subscription),
             time(self.placed_at),
             time(self.expires_at),
             self.paid_at.map(time).unwrap_or_default(),
@@ -226,6 +288,192 @@ impl Row for DeliveryView {
             or_empty(&self.message_id),
             time(self.requested_at),
             time(self.changed_at),
+        ]
+    }
+}
+
+fn id(id: Option<Uuid>) -> String {
+    id.map(|id| id.to_string()).unwrap_or_default()
+}
+
+impl Row for KeyOut {
+    const HEADER: &'static [&'static str] = &[
+        "id",
+        "key_code",
+        "status",
+        "product",
+        "order_no",
+        "quota_total",
+        "quota_used",
+        "remaining",
+        "features",
+        "current",
+        "bound_to",
+        "note",
+        "issued_at",
+        "activated_at",
+        "revoked_at",
+    ];
+
+    fn cells(&self) -> Vec<String> {
+        vec![
+            self.id.to_string(),
+            or_empty(&self.key_code),
+            self.status.as_str().to_owned(),
+            self.product.map(|number| number.to_string()).unwrap_or_default(),
+            or_empty(&self.order_no),
+            self.quota_total.to_string(),
+            self.quota_used.to_string(),
+            self.remaining.to_string(),
+            self.features.join(" "),
+            self.current.to_string(),
+            word(&self.bound_to),
+            or_empty(&self.note),
+            time(self.issued_at),
+            self.activated_at.map(time).unwrap_or_default(),
+            self.revoked_at.map(time).unwrap_or_default(),
+        ]
+    }
+}
+
+impl Row for UseView {
+    const HEADER: &'static [&'static str] = &["id", "at", "units", "given_back", "feature", "reference"];
+
+    fn cells(&self) -> Vec<String> {
+        vec![
+            self.id.to_string(),
+            time(self.at),
+            self.units.to_string(),
+            self.given_back.to_string(),
+            or_empty(&self.feature),
+            or_empty(&self.reference),
+        ]
+    }
+}
+
+impl Row for LicenseView {
+    const HEADER: &'static [&'static str] = &[
+        "id",
+        "account",
+        "owner",
+        "order_no",
+        "product",
+        "status",
+        "uses",
+        "used",
+        "remaining",
+        "features",
+        "issued_at",
+        "bound_at",
+        "revoked_at",
+        "revoked_reason",
+    ];
+
+    fn cells(&self) -> Vec<String> {
+        vec![
+            self.id.to_string(),
+            self.account.clone(),
+            or_empty(&self.owner),
+            or_empty(&self.order_no),
+            self.product.map(|number| number.to_string()).unwrap_or_default(),
+            self.status.as_str().to_owned(),
+            self.uses.to_string(),
+            self.used.to_string(),
+            self.remaining.to_string(),
+            self.features.join(" "),
+            time(self.issued_at),
+            self.bound_at.map(time).unwrap_or_default(),
+            self.revoked_at.map(time).unwrap_or_default(),
+            or_empty(&self.revoked_reason),
+        ]
+    }
+}
+
+impl Row for LockoutView {
+    const HEADER: &'static [&'static str] = &["kind", "subject", "lockouts", "locked_until", "last_miss_at"];
+
+    fn cells(&self) -> Vec<String> {
+        vec![
+            self.kind.clone(),
+            self.subject.clone(),
+            self.lockouts.to_string(),
+            time(self.locked_until),
+            time(self.last_miss_at),
+        ]
+    }
+}
+
+impl Row for SubscriptionView {
+    const HEADER: &'static [&'static str] = &[
+        "id",
+        "account",
+        "status",
+        "product",
+        "price",
+        "currency",
+        "credits",
+        "next_product",
+        "period",
+        "starts_at",
+        "ends_at",
+        "expires_at",
+        "cancel_at_period_end",
+        "started_at",
+        "ended_at",
+        "reason",
+    ];
+
+    fn cells(&self) -> Vec<String> {
+        let product = |plan: &PlanView| plan.product_id.map(|number| number.to_string()).unwrap_or_default();
+        vec![
+            self.id.to_string(),
+            self.account.clone(),
+            self.status.as_str().to_owned(),
+            product(&self.plan),
+            self.plan.price.amount.clone(),
+            self.plan.price.currency.clone(),
+            self.plan.credits.clone(),
+            self.next_plan.as_ref().map(product).unwrap_or_default(),
+            self.period.to_string(),
+            time(self.starts_at),
+            time(self.ends_at),
+            self.expires_at.map(time).unwrap_or_default(),
+            self.cancel_at_period_end.to_string(),
+            time(self.started_at),
+            self.ended_at.map(time).unwrap_or_default(),
+            or_empty(&self.reason),
+        ]
+    }
+}
+
+impl Row for SalesView {
+    const HEADER: &'static [&'static str] = &[
+        "when",
+        "product",
+        "name",
+        "currency",
+        "placed",
+        "converted",
+        "expired",
+        "paid",
+        "revenue",
+        "refunds",
+        "refunded",
+    ];
+
+    fn cells(&self) -> Vec<String> {
+        vec![
+            self.when.clone(),
+            self.product_id.map(|number| number.to_string()).unwrap_or_default(),
+            or_empty(&self.name),
+            self.revenue.currency.clone(),
+            self.placed.clone(),
+            self.converted.clone(),
+            self.expired.clone(),
+            self.paid.clone(),
+            self.revenue.amount.clone(),
+            self.refunds.clone(),
+            self.refunded.amount.clone(),
         ]
     }
 }

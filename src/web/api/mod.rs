@@ -2,14 +2,17 @@
 //!
 //! ```text
 //! catalogue.rs        what is on sale, and what the caller already has
-//! admin_packages.rs   packages made, changed, taken off sale
+//! admin_packages.rs   packages made, changed, taken off sale      admin_products.rs  products of every type
 //! orders.rs           buying: place, look, cancel      admin_orders.rs   every order, and payments to look at
 //! notices.rs          payments that the sandbox simulates
 //! account.rs          daily usage, credits, statement
 //! usage.rs            charges, one or many             holds.rs          reservations, settled or released
 //! admin_credits.rs    credits given and taken by hand
+//! licenses/           keys of licenses: shown, activated, used, revoked; addresses verified
 //! deliveries.rs       API keys and mails, and trying again
 //! cron.rs             what timers do, at once, for whoever has the secret
+//! subscriptions.rs    plans: looked at, canceled, resumed, changed
+//! admin_accounts.rs   one customer, whole; and erasing them      stats.rs   what was sold, in numbers
 //! sandbox.rs          the clock                        checkout.rs       its page with the button
 //! fresh.rs            reads that see what was written before
 //! lines.rs            lists as tables
@@ -19,19 +22,24 @@
 //! does not cut it off half-way.
 
 mod account;
+mod admin_accounts;
 mod admin_credits;
 mod admin_orders;
 mod admin_packages;
+mod admin_products;
 mod catalogue;
 mod checkout;
 mod cron;
 mod deliveries;
 mod fresh;
 mod holds;
+mod licenses;
 mod lines;
 mod notices;
 mod orders;
 mod sandbox;
+mod stats;
+mod subscriptions;
 mod usage;
 
 use aggregates::{AccountId, AccountKey, OrderNumber};
@@ -50,6 +58,7 @@ pub fn routes(app: &App) -> OpenApiRouter {
     let routers = [
         catalogue::routes(),
         admin_packages::routes(),
+        admin_products::routes(),
         orders::routes(),
         admin_orders::routes(),
         account::routes(),
@@ -57,10 +66,21 @@ pub fn routes(app: &App) -> OpenApiRouter {
         cron::routes(),
         admin_credits::routes(),
         deliveries::routes(),
+        licenses::keys::routes(),
+        licenses::entitlements::routes(),
+        licenses::emails::routes(),
+        licenses::admin::routes(),
+        subscriptions::routes(),
+        admin_accounts::routes(),
+        stats::routes(),
     ];
     let mut all = routers.into_iter().fold(OpenApiRouter::new(), OpenApiRouter::merge);
     if app.sandbox.is_some() {
-        all = all.merge(notices::routes()).merge(checkout::routes()).merge(sandbox::routes());
+        all = all
+            .merge(notices::routes())
+            .merge(checkout::routes())
+            .merge(sandbox::routes())
+            .merge(subscriptions::sandbox_routes());
     }
     let api = Api { app: app.clone(), written: Written::new() };
     // Charges do for themselves what the layer does: it boxes every request's future, and they are most requests.

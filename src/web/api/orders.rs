@@ -17,7 +17,7 @@ use super::super::auth::User;
 use super::super::idempotency::{IdempotencyKey, Written};
 use super::super::json::{Body, OptionalBody};
 use super::super::paging::{Cursor, Limit, Page, Wants};
-use super::super::problem::Problem;
+use super::super::problem::{Problem, Reason};
 use super::super::query::{Named, Params};
 use super::super::values::Moment;
 use super::fresh::{Api, Fresh};
@@ -49,16 +49,22 @@ struct PurchaseIn {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct OrderIn {
+    /// The code of a product, such as `basic`. Either this or `product_id`.
+    #[schema(example = "basic")]
+    product_type: Option<String>,
+    /// The number of a product.
     #[schema(example = 1)]
-    product_id: u32,
+    product_id: Option<u32>,
     /// The usual one unless named.
     #[schema(example = "sandbox")]
     provider: Option<String>,
+    /// There are none yet: whatever is sent is refused.
+    coupon: Option<String>,
 }
 
 /// An order that waits for its payment.
 #[derive(Serialize, ToSchema)]
-struct PlacedOut {
+pub(super) struct PlacedOut {
     #[schema(example = "ORD20260105060000deadbeef")]
     order_no: String,
     #[schema(example = "pending")]
@@ -105,7 +111,8 @@ async fn purchase(
     Named(number): Named<u32>,
     OptionalBody(wanted): OptionalBody<PurchaseIn>,
 ) -> Result<Written<PlacedOut>, Problem> {
-    buy(app, user, key, Purchase { product: ProductId::numbered(number), provider: wanted.provider }).await
+    let wanted = Purchase { product: ProductId::numbered(number), package: true, provider: wanted.provider };
+    buy(app, user, key, wanted).await
 }
 
 /// Places an order.
@@ -119,7 +126,29 @@ async fn place(
     State(app): State<App>,
     Body(wanted): Body<OrderIn>,
 ) -> Result<Written<PlacedOut>, Problem> {
-    buy(app, user, key, Purchase { product: ProductId::numbered(wanted.product_id), provider: wanted.provider }).await
+    let OrderIn { product_type, product_id, provider, coupon } = wanted;
+    if coupon.is_some() {
+        return Err(Problem::field(Reason::BadValue, "/coupon", "there is no such coupon"));
+    }
+    let product = match (product_type, product_id) {
+        (None, Some(number)) => ProductId::numbered(number),
+        (Some(code), None) => product_called(&app, &code).await?,
+        (None, None) => return Err(Problem::field(Reason::MissingField, "/product_type", "is missing")),
+        (Some(_), Some(_)) => {
+            let detail = "send product_type or product_id, not both";
+            return Err(Problem::field(Reason::BadValue, "/product_id", detail));
+        }
+    };
+    buy(app, user, key, Purchase { product, package: false, provider }).await
+}
+
+/// What is no code names no product.
+async fn product_called(app: &App, code: &str) -> Result<ProductId, Problem> {
+    let found = match code.parse() {
+        Ok(code) => app.dispatch.product_by_code(&code).await?,
+        Err(_) => None,
+    };
+    found.ok_or_else(|| Problem::not_found("product"))
 }
 
 async fn buy(app: App, user: User, key: IdempotencyKey, wanted: Purchase) -> Result<Written<PlacedOut>, Problem> {

@@ -159,7 +159,7 @@ impl Scene {
         let account = AccountId::try_new(name).expect("an account");
         let profile = Profile { name: Some(NAME.to_owned()), email: email.map(str::to_owned), locale };
         let buyer = Buyer { account: account.clone(), actor: Actor::new(name, "user"), profile };
-        let wanted = Purchase { product: ProductId::numbered(1), provider: None };
+        let wanted = Purchase { product: ProductId::numbered(1), package: true, provider: None };
         let sale = self.dispatcher.purchase(&buyer, ids::fresh(), wanted).await.expect("an order");
         let order = OrderId::of_number(&sale.placed.number);
         Bought { account, order, number: sale.placed.number.to_string(), delivery: DeliveryId::of_order(order) }

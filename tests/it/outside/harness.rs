@@ -56,6 +56,7 @@ impl Instance {
             ("JWT_SECRET", JWT_SECRET.to_owned()),
             ("LEDGER_MASTER_KEY", MASTER_KEY.to_owned()),
             ("SANDBOX", "true".to_owned()),
+            ("DEFAULT_CATALOGUE", "false".to_owned()),
             ("PUBLIC_URL", PUBLIC_URL.to_owned()),
             ("RATE_LIMIT_PER_SECOND", "100000".to_owned()),
             ("FORWARD_API_URL", forward.base.clone()),

@@ -7,14 +7,19 @@
 //! killed.rs         kill -9 between any two steps
 //! notifications.rs  the same payment fifty times, the wrong amount, too late, twice
 //! bad_input/        what is malformed or not allowed: 4xx with a reason, and nothing recorded
+//! licenses/         keys bought, given away, used up, tried by strangers
 //! profiles.rs       name and address as the token says them
 //! holds.rs          reserved, settled, released; raced for; over by themselves; overdrafts
 //! cron.rs           an operator's own timer
 //! reads.rs          reads see writes, repeats change nothing
 //! dev.rs            `billing-ledger dev`
+//! subscriptions.rs  periods paid, left unpaid, canceled; plans changed
+//! erasure.rs        a customer is forgotten
+//! stats.rs          what was sold, in numbers
 //!
 //! harness.rs        an instance and its verbs        http.rs  who asks, what came back
 //! program.rs        the binary as child processes    mail.rs  a mail server that can misbehave
+//! plans.rs          products of every kind, without HTTP
 //! barrier.rs        stops a server at a chosen write
 //! ```
 
@@ -24,17 +29,22 @@ mod books;
 mod cron;
 mod deliveries;
 mod dev;
+mod erasure;
 mod harness;
 mod holds;
 mod http;
 mod journey;
 mod killed;
+mod licenses;
 mod mail;
 mod notifications;
+mod plans;
 mod profiles;
 mod program;
 mod reads;
 mod secrets;
+mod stats;
+mod subscriptions;
 
 use std::time::Duration;
 

@@ -22,7 +22,7 @@ async fn the_catalogue_is_what_was_said_of_each_product_last() {
     scene.tell(&system, now, told).await;
     scene.catch_up().await;
     let names = async || {
-        let list = catalogue::query::list(&scene.pool, Shown::OnSale, None, 10).await.expect("products");
+        let list = catalogue::query::list(&scene.pool, Shown::ON_SALE, None, 10).await.expect("products");
         list.into_iter().map(|it| (it.id, it.name)).collect::<Vec<_>>()
     };
     assert_eq!(names().await, [(2, "b".to_owned()), (1, "a".to_owned())]);
@@ -32,10 +32,10 @@ async fn the_catalogue_is_what_was_said_of_each_product_last() {
     scene.tell(&system, now, vec![product(1, changed), product(2, ProductCommand::TakeOffSale)]).await;
     scene.catch_up().await;
     assert_eq!(names().await, [(1, "c".to_owned())]);
-    let all = catalogue::query::list(&scene.pool, Shown::All, None, 10).await.expect("products");
+    let all = catalogue::query::list(&scene.pool, Shown::ALL, None, 10).await.expect("products");
     assert_eq!(all.iter().map(|it| (it.id, it.on_sale)).collect::<Vec<_>>(), [(1, true), (2, false)]);
 
-    let next = catalogue::query::list(&scene.pool, Shown::All, Some(all[0].place()), 10).await.expect("products");
+    let next = catalogue::query::list(&scene.pool, Shown::ALL, Some(all[0].place()), 10).await.expect("products");
     assert_eq!(next, all[1..], "a page goes on where the last one ended");
     assert_eq!(catalogue::query::newest(&scene.pool).await.expect("a number"), 2);
 
@@ -48,7 +48,11 @@ async fn the_catalogue_is_what_was_said_of_each_product_last() {
     let one = catalogue::query::one(&scene.pool, 2).await.expect("products").expect("known");
     assert!(one.on_sale);
     assert_eq!((one.prices[0].amount.as_str(), one.prices[0].currency.as_str()), ("30.00", "CNY"));
-    assert_eq!((one.duration_days, one.daily_limit.as_str()), (30, "5.00"));
+    let terms = serde_json::to_value(&one.terms).expect("JSON");
+    assert_eq!(
+        (&terms["type"], &terms["duration_days"], &terms["daily_limit"]),
+        (&"package".into(), &30.into(), &"5.00".into())
+    );
     assert_eq!(catalogue::query::one(&scene.pool, 3).await.expect("products"), None);
 }
 
@@ -129,13 +133,13 @@ async fn a_payment_that_does_not_fit_is_there_to_be_looked_at() {
     scene.tell(&alice, now, vec![pay(order, "right", 3_000)]).await;
     scene.tell(&alice, now + TimeDelta::minutes(1), vec![pay(order, "again", 3_000)]).await;
     scene.catch_up().await;
-    let reviews = orders::query::reviews(&scene.pool, None, 10).await.expect("reviews");
+    let reviews = orders::query::reviews(&scene.pool, None, None, 10).await.expect("reviews");
     let seen: Vec<_> = reviews
         .iter()
         .map(|it| (it.kind.as_str(), it.payment_id.as_str(), it.paid.amount.as_str(), it.expected.amount.as_str()))
         .collect();
     assert_eq!(seen, [("duplicate", "again", "30.00", "30.00"), ("mismatch", "too-little", "29.99", "30.00")]);
-    let rest = orders::query::reviews(&scene.pool, Some(&ReviewCursor::from(&reviews[0])), 10).await;
+    let rest = orders::query::reviews(&scene.pool, None, Some(&ReviewCursor::from(&reviews[0])), 10).await;
     assert_eq!(rest.expect("reviews"), reviews[1..]);
 }
 

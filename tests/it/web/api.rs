@@ -39,6 +39,7 @@ impl Instance {
                 "JWT_SECRET" => SECRET,
                 "LEDGER_MASTER_KEY" => KEY,
                 "SANDBOX" => sandbox,
+                "DEFAULT_CATALOGUE" => "false",
                 "LISTEN" => "127.0.0.1:0",
                 // Nobody is there: a delivery waits for its next attempt.
                 "FORWARD_API_URL" => "http://127.0.0.1:9",

@@ -12,6 +12,8 @@ pub(super) fn cases(scene: &Scene) -> Vec<Case> {
     let mut cases = credits();
     cases.extend(deliveries(scene));
     cases.extend(clock());
+    cases.extend(accounts());
+    cases.extend(stats());
     cases
 }
 
@@ -109,5 +111,45 @@ fn clock() -> Vec<Case> {
         set("a clock at the end of the calendar", (422, "E1005"), json!({"now": "9999-01-01T00:00:00Z"})),
         case("a clock set by a customer", Who::Alice, Method::PUT, CLOCK, (403, "E2005"))
             .body(r#"{"now": "2099-01-01T00:00:00Z"}"#),
+    ]
+}
+
+fn accounts() -> Vec<Case> {
+    let erase = |name: &str, who, account: &str, refused, body: &str| {
+        let path = format!("/api/v1/admin/accounts/{account}/erase");
+        case(name, who, Method::POST, path, refused).body(body)
+    };
+    let look = |name: &str, who, account: &str, refused| {
+        case(name, who, Method::GET, format!("/api/v1/admin/accounts/{account}"), refused)
+    };
+    let good = r#"{"reason": "r"}"#;
+    vec![
+        erase("an erasure without a reason", Who::Admin, "bob", (422, "E1003"), "{}"),
+        erase("an erasure for an empty reason", Who::Admin, "bob", (422, "E4005"), r#"{"reason": " "}"#),
+        erase("an erasure with a field more", Who::Admin, "bob", (422, "E1002"), r#"{"reason": "r", "force": true}"#),
+        erase("an erasure of nobody", Who::Admin, "nobody-here", (404, "E3003"), good),
+        erase("an erasure of the system", Who::Admin, "system", (400, "E1011"), good),
+        erase("an erasure by a customer", Who::Alice, "alice", (403, "E2005"), good),
+        erase("an erasure by an auditor", Who::Auditor, "bob", (403, "E2005"), good),
+        erase("an erasure by a service", Who::Service, "bob", (403, "E2005"), good),
+        look("a look at nobody", Who::Admin, "nobody-here", (404, "E3003")),
+        look("a look at a NUL account", Who::Admin, "%00", (400, "E1011")),
+        look("a look at oneself as an admin would", Who::Alice, "alice", (403, "E2005")),
+    ]
+}
+
+fn stats() -> Vec<Case> {
+    let of = |name: &str, who, query: &str, refused| {
+        case(name, who, Method::GET, format!("/api/v1/admin/stats{query}"), refused)
+    };
+    vec![
+        of("numbers from no day", Who::Admin, "?from=soon", (400, "E1012")),
+        of("numbers of a day that is none", Who::Admin, "?from=2026-02-30", (400, "E1012")),
+        of("numbers of a year without end", Who::Admin, "?to=20260-01-01", (400, "E1012")),
+        of("numbers backwards", Who::Admin, "?from=2026-01-02&to=2026-01-01", (400, "E1012")),
+        of("numbers of a century", Who::Auditor, "?from=1926-01-01&to=2026-01-01", (400, "E1012")),
+        of("numbers by the hour", Who::Admin, "?hour=1", (400, "E1012")),
+        of("numbers for a customer", Who::Alice, "", (403, "E2005")),
+        of("numbers for a service", Who::Service, "", (403, "E2005")),
     ]
 }

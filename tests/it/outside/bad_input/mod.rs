@@ -5,6 +5,7 @@
 //! usage.rs      charges: amounts, fields, bodies, encodings
 //! shop.rs       packages, orders, payments
 //! admin.rs      credits by hand, deliveries, the clock
+//! subscriptions.rs  plans paid by the period
 //! addresses.rs  paths, queries, headers
 //! tokens.rs     who asks
 //! ```
@@ -15,6 +16,7 @@
 mod addresses;
 mod admin;
 mod shop;
+mod subscriptions;
 mod tokens;
 mod usage;
 
@@ -90,11 +92,17 @@ struct Scene {
 async fn whatever_is_wrong_with_a_request_is_said_and_nothing_is_recorded() {
     let ledger = Instance::start().await;
     let scene = set_up(&ledger).await;
-    let cases: Vec<Case> =
-        [usage::cases(), shop::cases(&scene), admin::cases(&scene), addresses::cases(&scene), tokens::cases()]
-            .into_iter()
-            .flatten()
-            .collect();
+    let cases: Vec<Case> = [
+        usage::cases(),
+        shop::cases(&scene),
+        admin::cases(&scene),
+        addresses::cases(&scene),
+        tokens::cases(),
+        subscriptions::cases(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
     let mut names = BTreeSet::new();
     for case in &cases {
         assert!(names.insert(case.name.as_str()), "there are two cases {:?}", case.name);

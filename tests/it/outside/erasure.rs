@@ -1,0 +1,105 @@
+//! A customer is forgotten: what they bought and paid stays and still verifies, who they were is gone for ever.
+
+use aggregates::{Command, CustomerCommand};
+use chrono::Utc;
+use serde_json::{Value, json};
+
+use super::harness::{Instance, email_of, name_of};
+use super::plans::tell;
+use super::secrets;
+use crate::support::eventually;
+use crate::support::process::assert_verifies;
+use crate::support::units::account;
+
+async fn erase(ledger: &Instance, sub: &str) {
+    let why = json!({"reason": "asked for by the customer"});
+    ledger.admin().await.post(&format!("/api/v1/admin/accounts/{sub}/erase"), why).await.expect(200);
+}
+
+async fn seen(ledger: &Instance, sub: &str) -> Value {
+    ledger.auditor().await.get(&format!("/api/v1/admin/accounts/{sub}")).await.expect(200).json()
+}
+
+/// A destroyed key leaves a row behind, so that none is made anew.
+async fn has_key(ledger: &Instance, sub: &str) -> bool {
+    sqlx::query_scalar("SELECT count(*) FROM vault.account_keys WHERE account = $1 AND wrapped IS NOT NULL")
+        .bind(account(sub).key().uuid())
+        .fetch_one(&ledger.pool)
+        .await
+        .map(|keys: i64| keys > 0)
+        .expect("the vault")
+}
+
+#[tokio::test]
+async fn an_erased_customer_is_nowhere_in_clear_and_the_log_still_verifies() {
+    let mut ledger = Instance::start().await;
+    ledger.add_server().await;
+    let order = ledger.bought("alice").await;
+    ledger.delivered(&order).await;
+    ledger.bought("bob").await;
+    let mail = ledger.mail_to("alice");
+    let key = mail[0].text.split_whitespace().find(|word| word.starts_with("sk-")).expect("a key").to_owned();
+    let before = seen(&ledger, "alice").await;
+    assert_eq!(
+        (&before["erased"], &before["profile"]["email"]),
+        (&json!(false), &json!(email_of("alice"))),
+        "{before}"
+    );
+    assert_eq!(before["orders"][0]["order_no"], order.as_str());
+
+    erase(&ledger, "alice").await;
+    erase(&ledger, "alice").await;
+    assert_eq!(ledger.events_of("alice", "customer", "erased").await, 1);
+    assert!(!has_key(&ledger, "alice").await && has_key(&ledger, "bob").await);
+    let after = seen(&ledger, "alice").await;
+    assert_eq!((&after["erased"], &after["profile"]), (&json!(true), &Value::Null), "{after}");
+    assert_eq!((&after["orders"][0]["status"], &after["packages"]), (&json!("fulfilled"), &before["packages"]));
+
+    // On both servers, also on the one that still remembers the key.
+    for server in 0..2 {
+        let token = ["--role", "user", "--sub", "alice", "--email", &email_of("alice"), "--name", &name_of("alice")];
+        let token = ledger.token(&token).await;
+        let alice = ledger.caller_at(server, Some(&token));
+        alice.post_nothing("/api/packages/1/purchase").await.refused(410, "E4076");
+        alice.get("/api/v1/payments/orders").await.expect(200);
+        let nameless = ledger.token(&["--role", "user", "--sub", "alice"]).await;
+        let nameless = ledger.caller_at(server, Some(&nameless));
+        nameless.post("/api/v1/payments/orders", json!({"product_id": 1})).await.refused(410, "E4076");
+    }
+    ledger.user("bob").await.post_nothing("/api/packages/1/purchase").await.expect(201);
+
+    assert_verifies(&ledger.database.url()).await;
+    ledger.command(&["rebuild", "--check"]).await;
+    ledger.command(&["replay"]).await;
+    ledger.stop().await;
+    secrets::assert_nowhere(&ledger, &[name_of("alice"), email_of("alice"), key]).await;
+}
+
+#[tokio::test]
+async fn what_waits_for_an_erased_customers_data_is_given_up_for_all_to_see() {
+    let ledger = Instance::start().await;
+    ledger.forward.misbehave("500x100").await;
+    let order = ledger.bought("carol").await;
+    eventually("a first attempt", async || {
+        ledger.delivery(&order).await.filter(|delivery| !super::journey::items(&delivery["attempts"]).is_empty())
+    })
+    .await;
+    erase(&ledger, "carol").await;
+    let given_up = eventually("the delivery to be given up", async || {
+        ledger.delivery(&order).await.filter(|delivery| delivery["state"] == "given_up")
+    })
+    .await;
+    let attempts = super::journey::items(&given_up["attempts"]);
+    assert_eq!(attempts.last().map(|last| &last["reason"]), Some(&json!("the account was erased")), "{given_up}");
+}
+
+#[tokio::test]
+async fn an_erasure_that_was_cut_off_after_it_was_recorded_is_finished() {
+    let ledger = Instance::start().await;
+    ledger.ordered("dave").await;
+    assert!(has_key(&ledger, "dave").await);
+    let erase = Command::Customer(CustomerCommand::Erase { reason: "asked for".to_owned() });
+    tell(&ledger, &account("dave"), Utc::now(), vec![erase]).await;
+    eventually("the key to be destroyed", async || (!has_key(&ledger, "dave").await).then_some(())).await;
+    assert_eq!(seen(&ledger, "dave").await["erased"], true);
+}

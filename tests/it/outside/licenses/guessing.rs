@@ -1,0 +1,105 @@
+use serde_json::json;
+
+use super::*;
+
+/// Lets what keeps somebody out be over.
+async fn let_time_pass(ledger: &Instance, minutes: i32) {
+    sqlx::query(
+        "UPDATE guard.misses SET locked_until = locked_until - make_interval(mins => $1),
+                last_at = last_at - make_interval(mins => $1),
+                recent = ARRAY(SELECT at - make_interval(mins => $1) FROM unnest(recent) AS at)",
+    )
+    .bind(minutes)
+    .execute(&ledger.pool)
+    .await
+    .expect("the guard");
+}
+
+/// Tries keys that nothing has, here and there, until the answer is that it was too often.
+async fn guess_until_locked(servers: &[Caller]) -> (usize, u32) {
+    for tried in 0..100 {
+        let server = &servers[tried % servers.len()];
+        let answer = match tried % 3 {
+            0 => server.post(CHECK, key_code(NO_KEY)).await,
+            1 => server.post(ACTIVATE, key_code(NO_KEY)).await,
+            _ => server.with("x-license-key", NO_KEY).post(VERIFY, json!({"mail": ["a@b.de"], "method": "smtp"})).await,
+        };
+        if answer.status == 429 {
+            let wait = answer.header("retry-after").expect("a time").parse().expect("seconds");
+            answer.refused(429, "E4290");
+            return (tried, wait);
+        }
+        answer.refused(404, "E3003");
+    }
+    panic!("a hundred keys were tried");
+}
+
+#[tokio::test]
+async fn who_tries_keys_is_locked_out_on_every_server_and_longer_each_time() {
+    let mut ledger = shop().await;
+    ledger.add_server().await;
+    let (own, free) = (buy(&ledger, "mallory", BASIC).await, buy(&ledger, "alice", BASIC).await);
+    let token = ledger.token(&["--role", "user", "--sub", "mallory"]).await;
+    let servers = [ledger.caller_at(0, Some(&token)), ledger.caller_at(1, Some(&token))];
+
+    // Hits do not count, before or in between.
+    for _ in 0..15 {
+        servers[0].post(CHECK, key_code(&own.key)).await.expect(200);
+    }
+    let (tried, wait) = guess_until_locked(&servers).await;
+    assert_eq!(tried, 10);
+    assert!((800..=900).contains(&wait), "a quarter of an hour: {wait}");
+
+    // What would have been a hit looks no different; what is the caller's own is still theirs.
+    for server in &servers {
+        server.post(CHECK, key_code(&free.key)).await.refused(429, "E4290");
+        server.post(ACTIVATE, key_code(&free.key)).await.refused(429, "E4290");
+        server.post(CHECK, key_code(&own.key)).await.expect(200);
+    }
+    // The address is kept out as well, whoever asks from there.
+    ledger.user("eve").await.post(CHECK, key_code(NO_KEY)).await.refused(429, "E4290");
+    let seen = ledger.auditor().await.get("/api/v1/admin/licenses/lockouts").await.expect(200).json();
+    let mut seen: Vec<_> = items(&seen).iter().map(|it| (text(it, "kind"), text(it, "subject"))).collect();
+    seen.sort();
+    assert_eq!(seen, [("account", "mallory"), ("address", "127.0.0.1")].map(|(a, b)| (a.to_owned(), b.to_owned())));
+    ledger.user("alice").await.get("/api/v1/admin/licenses/lockouts").await.refused(403, "E2005");
+
+    let_time_pass(&ledger, 16).await;
+    servers[1].post(CHECK, key_code(&free.key)).await.expect(200);
+    let (tried, wait) = guess_until_locked(&servers).await;
+    assert_eq!(tried, 10);
+    assert!((1_700..=1_800).contains(&wait), "half an hour: {wait}");
+
+    // A day of quiet, and all is forgotten.
+    let_time_pass(&ledger, 31 + 24 * 60).await;
+    let (_, wait) = guess_until_locked(&servers).await;
+    assert!((800..=900).contains(&wait), "a quarter of an hour: {wait}");
+}
+
+#[tokio::test]
+async fn what_was_missed_long_ago_does_not_count_and_a_malformed_key_is_no_guess() {
+    let ledger = shop().await;
+    let mallory = ledger.user("mallory").await;
+    for _ in 0..30 {
+        mallory.post(CHECK, key_code("XXXX-XXXX-XXXX-XXXX")).await.refused(422, "E1005");
+    }
+    for _ in 0..4 {
+        for _ in 0..9 {
+            mallory.post(CHECK, key_code(NO_KEY)).await.refused(404, "E3003");
+        }
+        let_time_pass(&ledger, 16).await;
+    }
+}
+
+#[tokio::test]
+async fn customers_of_one_back_end_are_not_locked_out_for_each_other() {
+    let ledger = shop().await;
+    let bought = buy(&ledger, "alice", BASIC).await;
+    let service = ledger.service().await;
+    let wants = |account: &str, key: &str| json!({"account": account, "key_code": key, "reference": "r"});
+    for _ in 0..10 {
+        service.post(CONSUME, wants("mallory", NO_KEY)).await.refused(404, "E3003");
+    }
+    service.post(CONSUME, wants("mallory", &bought.key)).await.refused(429, "E4290");
+    service.post(CONSUME, wants("bob", &bought.key)).await.expect(200);
+}

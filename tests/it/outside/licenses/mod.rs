@@ -1,0 +1,101 @@
+//! Licenses from the outside.
+//!
+//! ```text
+//! story.rs     bought, given to a friend, used up, given back, revoked; chosen, annotated
+//! races.rs     two processes and the last use, a hundred accounts and the first one, one payment many times
+//! emails.rs    addresses verified, one use each
+//! guessing.rs  keys that are tried: locked out, on all servers
+//! ```
+
+mod emails;
+mod guessing;
+mod races;
+mod story;
+
+use aggregates::{
+    AccountId, Command, Feature, LicenseTerms, Money, ProductCommand, ProductContent, ProductId, ProductKind,
+};
+use serde_json::{Value, json};
+
+use super::harness::{Instance, order_no};
+use super::http::{Answer, Caller};
+use super::journey::items;
+use crate::support::open_store;
+use crate::support::units::{insist, unit};
+
+const CHECK: &str = "/api/v1/keys/check";
+const ACTIVATE: &str = "/api/v1/keys/activate";
+const CONSUME: &str = "/api/v1/entitlements/consume";
+const GIVE_BACK: &str = "/api/v1/entitlements/give-back";
+const ENTITLED: &str = "/api/v1/entitlements/check";
+const VERIFY: &str = "/api/v1/emails/verify";
+/// Nothing has it.
+const NO_KEY: &str = "0000-0000-0000-0000";
+
+/// A license on sale.
+#[derive(Clone, Copy)]
+struct OnSale {
+    number: u32,
+    uses: u32,
+    features: &'static [Feature],
+}
+
+const BASIC: OnSale = OnSale { number: 9_001, uses: 100, features: &[Feature::EmailVerify] };
+const SINGLE: OnSale = OnSale { number: 9_002, uses: 1, features: &[Feature::EmailVerify] };
+const THREE: OnSale = OnSale { number: 9_003, uses: 3, features: &[Feature::EmailVerify, Feature::ApiAccess] };
+const IMPORT: OnSale = OnSale { number: 9_004, uses: 10, features: &[Feature::EmailImport] };
+
+/// With all of these on sale.
+async fn shop() -> Instance {
+    let ledger = Instance::start().await;
+    let store = open_store(ledger.database.connect_options()).await;
+    let create = [BASIC, SINGLE, THREE, IMPORT].map(|OnSale { number, uses, features }| {
+        let content = ProductContent {
+            code: None,
+            name: format!("license of {uses}"),
+            description: String::new(),
+            prices: vec![Money::from_minor(1_000, "CNY".parse().expect("a currency"))],
+            sort_order: 1,
+            kind: ProductKind::License(LicenseTerms { uses, features: features.iter().copied().collect() }),
+        };
+        Command::Product(ProductId::numbered(number), ProductCommand::Create(content))
+    });
+    insist(&store, &unit(&AccountId::system(), create.to_vec())).await.expect("on sale");
+    store.close().await;
+    ledger
+}
+
+/// A key, and what it was bought with.
+struct Bought {
+    id: String,
+    key: String,
+    order: String,
+    /// Of the payment.
+    paid: Answer,
+}
+
+async fn buy(ledger: &Instance, sub: &str, license: OnSale) -> Bought {
+    let buyer = ledger.user(sub).await;
+    let ordered = buyer.post("/api/v1/payments/orders", json!({"product_id": license.number})).await.expect(201);
+    let order = order_no(&ordered);
+    let paid = ledger.pay(&order, &format!("txn-{order}")).await.ok();
+    let newest = keys_of(&buyer.after(&paid)).await.into_iter().find(|key| key["order_no"] == order.as_str());
+    let newest = newest.unwrap_or_else(|| panic!("{sub} has no key of {order}"));
+    Bought { id: text(&newest, "id"), key: text(&newest, "key_code"), order, paid }
+}
+
+async fn keys_of(caller: &Caller) -> Vec<Value> {
+    items(&caller.get("/api/v1/keys").await.expect(200).json())
+}
+
+fn text(value: &Value, name: &str) -> String {
+    value[name].as_str().unwrap_or_else(|| panic!("no {name}: {value}")).to_owned()
+}
+
+fn key_code(key: &str) -> Value {
+    json!({ "key_code": key })
+}
+
+async fn activate(caller: &Caller, bought: &Bought) -> Answer {
+    caller.post(ACTIVATE, key_code(&bought.key)).await.expect(200)
+}

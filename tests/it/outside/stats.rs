@@ -1,0 +1,94 @@
+//! The indicators agree with the books of a small known history.
+
+use aggregates::{Command, OrderId, OrderNumber, RefundId, TakeRefund};
+use chrono::{TimeDelta, Utc};
+use chrono_tz::Asia::Shanghai;
+use serde_json::{Value, json};
+
+use super::harness::Instance;
+use super::journey::items;
+use super::plans::{one_day, ordered, put_on_sale, tell};
+use crate::support::eventually;
+use crate::support::units::account;
+
+const CARD: u32 = 101;
+const DEAR: u32 = 102;
+
+async fn stats(ledger: &Instance, query: &str) -> Value {
+    ledger.auditor().await.get(&format!("/api/v1/admin/stats{query}")).await.expect(200).json()
+}
+
+/// Alice pays twice, bob once; one order expires, and one is still open. One payment goes back in part.
+async fn history(ledger: &Instance) {
+    put_on_sale(ledger, CARD, "10.00 CNY", one_day()).await;
+    put_on_sale(ledger, DEAR, "50.00 CNY", one_day()).await;
+    let lost = ordered(ledger, "bob", DEAR).await;
+    ledger.set_clock(Utc::now() + TimeDelta::hours(1)).await;
+    ledger.order_is("bob", &lost, "expired").await;
+    for (sub, product) in [("alice", CARD), ("alice", DEAR), ("bob", CARD)] {
+        let order = ordered(ledger, sub, product).await;
+        ledger.pay(&order, &format!("p-{order}")).await.ok();
+        if sub == "bob" {
+            let number: OrderNumber = order.parse().expect("a number");
+            let refund = TakeRefund {
+                order: OrderId::of_number(&number),
+                refund: RefundId::from_uuid(uuid::Uuid::from_u128(1)),
+                provider: Some("sandbox".to_owned()),
+                payment_id: format!("p-{order}"),
+                amount: aggregates::Money::parse("2.50", "CNY".parse().expect("a currency")).expect("money"),
+                provider_refund: None,
+                reason: None,
+            };
+            tell(ledger, &account("bob"), Utc::now(), vec![Command::TakeRefund(refund)]).await;
+        }
+    }
+    ordered(ledger, "carol", CARD).await;
+}
+
+#[tokio::test]
+async fn the_numbers_of_a_small_history_are_what_they_must_be() {
+    let ledger = Instance::start().await;
+    history(&ledger).await;
+    let told = eventually("the read models", async || {
+        let told = stats(&ledger, "").await;
+        (told["orders"]["placed"] == "5" && told["revenue"][0]["refunded"]["amount"] == "2.50").then_some(told)
+    })
+    .await;
+    let orders = &told["orders"];
+    assert_eq!((&orders["converted"], &orders["conversion_rate"]), (&json!("3"), &json!("0.6000")), "{told}");
+    assert_eq!(
+        (&orders["expired"], &orders["expiry_rate"], &orders["per_day"]),
+        (&json!("1"), &json!("0.2000"), &json!("0.1667"))
+    );
+    let revenue = &told["revenue"][0];
+    let amount = |name: &str| revenue[name]["amount"].as_str().expect("money").to_owned();
+    assert_eq!((amount("revenue"), amount("refunded"), amount("net")), ("70.00".into(), "2.50".into(), "67.50".into()));
+    assert_eq!((amount("average"), &revenue["paid"]), ("23.33".to_owned(), &json!("3")));
+    let shares: Vec<_> =
+        items(&told["by_product"]).iter().map(|it| (it["product_id"].clone(), it["share"].clone())).collect();
+    assert_eq!(shares, [(json!(CARD), json!("0.2857")), (json!(DEAR), json!("0.7143"))]);
+    let buyers = &told["buyers"];
+    assert_eq!(
+        (&buyers["buyers"], &buyers["repeated"], &buyers["repurchase_rate"]),
+        (&json!(2), &json!(1), &json!("0.5000"))
+    );
+    assert_eq!((&told["keys"]["issued"], &told["keys"]["mean_use"]), (&json!(0), &json!("0.0000")));
+    assert_eq!(told["packages"]["activated"], 3);
+
+    // By month it is the same money, and as a table the same days.
+    let month: i64 = items(&told["months"])
+        .iter()
+        .map(|it| it["paid"].as_str().expect("a number").parse::<i64>().expect("a number"))
+        .sum();
+    assert_eq!(month, 3);
+    let table = ledger.auditor().await.with("accept", "text/csv").get("/api/v1/admin/stats").await.expect(200).text();
+    assert_eq!(table.lines().count(), 1 + items(&told["days"]).len(), "{table}");
+    assert!(table.starts_with("when,product,name,currency,placed,"), "{table}");
+
+    // Another range knows nothing of it.
+    let today = Utc::now().with_timezone(&Shanghai).date_naive();
+    let (from, to) = (today - TimeDelta::days(60), today - TimeDelta::days(30));
+    let before = stats(&ledger, &format!("?from={from}&to={to}")).await;
+    assert_eq!((&before["orders"]["placed"], &before["revenue"]), (&json!("0"), &json!([])), "{before}");
+    ledger.command(&["rebuild", "--check"]).await;
+}
