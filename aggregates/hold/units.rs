@@ -63,11 +63,9 @@ impl Reserve {
     }
 
     fn of_credits(&self, view: &View<'_>, missing: Credits) -> Result<Held, Halt> {
+        let not_enough = |available| Halt::from(HoldError::NotEnough { needed: self.amount, available });
         let held = view.credit_account()?.hold(view.at(), self.hold, missing);
-        held.map_err(|error| match in_all(&error, self.amount, missing) {
-            Some(available) => HoldError::NotEnough { needed: self.amount, available }.into(),
-            None => error.into(),
-        })
+        held.map_err(|error| in_all(&error, self.amount, missing).map_or_else(|| error.into(), not_enough))
     }
 }
 

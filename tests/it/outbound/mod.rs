@@ -9,6 +9,7 @@
 //! mail.rs       SMTP and the folder
 //! expiry.rs     a provider in trouble, and an order whose time is over
 //! delivery.rs   bought, paid, key created, mailed: whatever happens on the way
+//! timers.rs     grants and holds end by themselves
 //! apart.rs      a process of workers alone, and a master key that is another one
 //! scene.rs      a ledger with its workers, a forward service and a mail server
 //! ```
@@ -22,4 +23,5 @@ mod jobs;
 mod mail;
 mod processes;
 mod scene;
+mod timers;
 mod vault;

@@ -2,7 +2,10 @@
 
 use std::collections::HashMap;
 
-use aggregates::{AccountKey, DayRule, GrantId, State, UserPackageId};
+use aggregates::{
+    AccountKey, Charge, Command, DayRule, GrantId, HoldId, Overdraft, Release, ReleaseReason, Reserve, Settle, State,
+    UserPackageId,
+};
 use billing_ledger::replay::{self, Range};
 use billing_ledger::store::StoreError;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -12,6 +15,9 @@ use proptest::test_runner::TestRunner;
 
 use super::scene::{Scene, activate, charge, grant, package, time};
 use crate::support::units::{account, micros};
+
+/// Aggregates of one account share no id.
+const HOLDS: u128 = 1 << 64;
 
 /// Balances, grants, packages and days are those of the folded log, at several moments.
 pub(super) async fn assert_agree(scene: &Scene) {
@@ -69,8 +75,9 @@ async fn after_random_charges_read_models_are_what_the_log_folds_to() {
     let scene = Scene::new().await;
     let start = time("2026-01-05T06:00:00Z");
     let mut random = TestRunner::deterministic();
-    let uses = proptest::collection::vec((0..8_u32, 0..9_u8, 1..3_000_000_i64, 0..100_i64), 300);
+    let uses = proptest::collection::vec((0..8_u32, 0..14_u8, 1..3_000_000_i64, 0..100_i64), 300);
     let uses = uses.new_tree(&mut random).expect("values").current();
+    let mut holds: HashMap<u32, Vec<HoldId>> = HashMap::new();
     for (step, (who, what, amount, minutes)) in (1_u128..).zip(uses) {
         let account = account(&format!("random-{who}"));
         let at = start + TimeDelta::minutes(minutes * i64::from(who + 1));
@@ -79,6 +86,24 @@ async fn after_random_charges_read_models_are_what_the_log_folds_to() {
             1 => grant(step, "2.00", Some(at + TimeDelta::hours(12))),
             2 => activate(package(step), "1.50", 2, DayRule::Calendar),
             3 => activate(package(step), "2.50", 4, DayRule::Anniversary),
+            4 | 5 => {
+                let hold = HoldId::from_uuid(uuid::Uuid::from_u128(HOLDS + step));
+                holds.entry(who).or_default().push(hold);
+                let (amount, expires_at) = (micros(amount), at + TimeDelta::days(1));
+                Command::Reserve(Reserve { hold, amount, expires_at, meter: None, reference: None })
+            }
+            6 | 7 => match holds.entry(who).or_default().pop() {
+                Some(hold) => Command::Settle(Settle { hold, amount: micros(amount / 3) }),
+                None => charge(micros(amount)),
+            },
+            8 => match holds.entry(who).or_default().pop() {
+                Some(hold) => Command::Release(Release { hold, why: ReleaseReason::Asked }),
+                None => charge(micros(amount)),
+            },
+            9 => {
+                let (amount, overdraft) = (micros(amount), Overdraft::Allow);
+                Command::Charge(Charge { amount, meter: None, reference: None, overdraft })
+            }
             _ => charge(micros(amount)),
         };
         let unit =
@@ -100,7 +125,8 @@ async fn after_random_charges_read_models_are_what_the_log_folds_to() {
         .await
         .expect("a sum");
     let consumed: i64 = sqlx::query_scalar(
-        "SELECT coalesce(sum((payload->>'amount')::int8), 0)::int8 FROM ledger.events WHERE event_type = 'consumed'",
+        "SELECT coalesce(sum((payload->>'amount')::int8), 0)::int8 FROM ledger.events
+          WHERE aggregate_type = 'user_package' AND event_type IN ('consumed', 'settled')",
     )
     .fetch_one(&scene.pool)
     .await
