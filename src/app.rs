@@ -48,10 +48,10 @@ pub struct Parts {
     pub currency: Currency,
     /// Whose days are billing days.
     pub time_zone: Tz,
-    /// What an operator's timer says; without one nobody may.
-    pub cron_secret: Option<SecretString>,
     /// Tells whether an address can receive mail.
     pub verifier: Arc<dyn Verifier>,
     /// Whose `X-Forwarded-For` says where a request comes from.
     pub trusted_proxies: Vec<IpAddr>,
+    /// What an operator's timer says; without one nobody may.
+    pub cron_secret: Option<SecretString>,
 }

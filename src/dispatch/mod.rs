@@ -7,7 +7,8 @@
 //!                                            holds.rs     reservations, settled or released
 //! sale.rs      place, open, cancel orders    payment.rs   money that arrived
 //! customer.rs  name and e-mail, sealed       metadata.rs  what a client wants kept with a charge
-//! licenses/    keys found, bound, used       error.rs     why it did not work
+//! licenses/    keys found, bound, used       refund.rs    money that goes back
+//! error.rs     why it did not work
 //! ```
 
 mod catalogue;
@@ -19,6 +20,7 @@ pub mod ids;
 mod licenses;
 mod metadata;
 mod payment;
+mod refund;
 mod sale;
 mod subscriptions;
 mod usage;
@@ -31,7 +33,8 @@ pub use error::DispatchError;
 pub use holds::{Held, Reservation};
 pub use licenses::{LicensePlace, LicenseUse, Standing, Taken as TakenUnits, USE_CLAIM, Wanted as WantedUse};
 pub use metadata::{BadMetadata, Metadata};
-pub use payment::{PaymentNotice, Taken};
+pub use payment::{PaymentNotice, ReviewName, Taken};
+pub use refund::{RefundNotice, refund_number};
 pub use sale::{Buyer, Purchase, Sale};
 pub use subscriptions::{PlanChange, Renewal};
 pub use usage::{Charged, ChargedCredits, ChargedPackage, KEY_CLAIM, Owed, Use};

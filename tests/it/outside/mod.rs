@@ -8,6 +8,7 @@
 //! notifications.rs  the same payment fifty times, the wrong amount, too late, twice
 //! bad_input/        what is malformed or not allowed: 4xx with a reason, and nothing recorded
 //! licenses/         keys bought, given away, used up, tried by strangers
+//! shop.rs           the catalogue, and what is bought of it, of every type
 //! profiles.rs       name and address as the token says them
 //! holds.rs          reserved, settled, released; raced for; over by themselves; overdrafts
 //! cron.rs           an operator's own timer
@@ -43,6 +44,7 @@ mod profiles;
 mod program;
 mod reads;
 mod secrets;
+mod shop;
 mod stats;
 mod subscriptions;
 
