@@ -17,7 +17,7 @@ async fn a_license_is_bought_given_to_a_friend_used_up_given_back_and_revoked() 
     assert!(groups.len() == 4 && groups.iter().all(|it| it.len() == 4 && hex::decode(it).is_ok()), "{key}");
     assert_eq!(bought.key, bought.key.to_ascii_uppercase());
     let shown = json!({
-        "id": bought.id, "key_code": bought.key, "status": "active", "product": THREE.number, "order_no": bought.order,
+        "id": bought.id, "key_code": bought.key, "status": "active", "product": key["product"], "product_type": THREE.code, "order_no": bought.order,
         "quota_total": 3, "quota_used": 0, "remaining": 3, "features": ["email_verify", "api_access"],
         "current": true, "bound_to": "nobody", "note": null, "issued_at": key["issued_at"], "activated_at": null,
         "revoked_at": null,
