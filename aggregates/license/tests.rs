@@ -413,3 +413,10 @@ proptest! {
         }
     }
 }
+
+/// The log never holds such a thing; whatever reads it must not fall over it.
+#[test]
+fn an_event_out_of_turn_changes_nothing() {
+    assert_eq!(given([revoked()]).state(), License::NotIssued);
+    assert_eq!(status(&given([issued(5), revoked(), issued(5)]).state()), LicenseStatus::Revoked);
+}

@@ -130,16 +130,21 @@ async fn place(
     if coupon.is_some() {
         return Err(Problem::field(Reason::BadValue, "/coupon", "there is no such coupon"));
     }
-    let product = match (product_type, product_id) {
-        (None, Some(number)) => ProductId::numbered(number),
-        (Some(code), None) => product_called(&app, &code).await?,
-        (None, None) => return Err(Problem::field(Reason::MissingField, "/product_type", "is missing")),
+    let product = wanted_product(&app, product_type, product_id).await?;
+    buy(app, user, key, Purchase { product, package: false, provider }).await
+}
+
+/// A product is named by its code or by its number.
+pub(super) async fn wanted_product(app: &App, code: Option<String>, number: Option<u32>) -> Result<ProductId, Problem> {
+    match (code, number) {
+        (None, Some(number)) => Ok(ProductId::numbered(number)),
+        (Some(code), None) => product_called(app, &code).await,
+        (None, None) => Err(Problem::field(Reason::MissingField, "/product_type", "is missing")),
         (Some(_), Some(_)) => {
             let detail = "send product_type or product_id, not both";
-            return Err(Problem::field(Reason::BadValue, "/product_id", detail));
+            Err(Problem::field(Reason::BadValue, "/product_id", detail))
         }
-    };
-    buy(app, user, key, Purchase { product, package: false, provider }).await
+    }
 }
 
 /// What is no code names no product.
@@ -164,7 +169,7 @@ async fn buy(app: App, user: User, key: IdempotencyKey, wanted: Purchase) -> Res
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct OrdersQuery {
-    /// `pending`, `paid`, `fulfilled`, `expired`, `cancelled` or `failed`.
+    /// `pending`, `paid`, `fulfilled`, `expired`, `cancelled`, `failed`, `refunding`, `partially_refunded` or `refunded`.
     #[param(schema_with = order_status)]
     status: Option<OrderStatus>,
     /// Placed at or after this time…
@@ -182,7 +187,17 @@ struct OrdersQuery {
 /// The words there are for it.
 pub(super) fn order_status() -> Object {
     use OrderStatus as S;
-    let all = [S::Pending, S::Paid, S::Fulfilled, S::Expired, S::Cancelled, S::Failed];
+    let all = [
+        S::Pending,
+        S::Paid,
+        S::Fulfilled,
+        S::Expired,
+        S::Cancelled,
+        S::Failed,
+        S::Refunding,
+        S::PartiallyRefunded,
+        S::Refunded,
+    ];
     ObjectBuilder::new().schema_type(Type::String).enum_values(Some(all.map(OrderStatus::as_str))).build()
 }
 
