@@ -200,3 +200,23 @@ async fn an_erased_buyer_takes_the_sight_of_a_key_along_and_not_its_use() {
     assert_eq!(bob.post(CHECK, key_code(&bought.key)).await.expect(200).json()["status"], "active");
     bob.with("x-license-key", &bought.key).post(VERIFY, one_address()).await.expect(200);
 }
+
+/// Seed 002: 退款后密钥状态会变为 revoked.
+#[tokio::test]
+async fn a_refund_revokes_the_license_whoever_uses_it() {
+    let ledger = shop().await;
+    let bob = ledger.user("bob").await;
+    let bought = buy(&ledger, "alice", BASIC).await;
+    activate(&bob, &bought).await;
+    let path = format!("/api/v1/admin/orders/{}/refund", bought.order);
+    ledger.admin().await.post(&path, json!({"reason": "bought by mistake"})).await.ok();
+    crate::support::eventually("the license to be revoked", async || {
+        ledger.hurry().await;
+        let checked = bob.post(CHECK, key_code(&bought.key)).await.expect(200).json();
+        (checked["status"] == "revoked").then_some(())
+    })
+    .await;
+    bob.post(VERIFY, one_address()).await.refused(403, "E2008");
+    bob.with("x-license-key", &bought.key).post(VERIFY, one_address()).await.refused(403, "E4094");
+    ledger.service().await.post(CONSUME, json!({"account": "bob", "reference": "r"})).await.refused(403, "E2008");
+}
