@@ -77,11 +77,27 @@ async fn a_notice_that_comes_again_and_again_delivers_once() {
 async fn notices_out_of_order_come_to_the_same() {
     let ledger = Instance::start().await;
     let order = ordered(&ledger, "ooo", credit_pack("6")).await;
-    faults(&ledger, json!({"reorder": true})).await;
+    faults(&ledger, json!({"reorder": true, "delay_seconds": 3600})).await;
     pay(&ledger, &order).await;
     // The refund's notice overtakes the payment's: it is heard only once the payment is known.
     let back = json!({"amount": "10.00"});
     ledger.admin().await.post(&format!("/sandbox/refund/{order}"), back).await.expect(200);
+    sqlx::query(
+        "UPDATE sandbox.notices SET send_at = send_at - interval '1 hour'
+          WHERE id = (SELECT id FROM sandbox.notices ORDER BY send_at LIMIT 1) AND body LIKE '%refund_no%'",
+    )
+    .execute(&ledger.pool)
+    .await
+    .expect("the sandbox's notices");
+    eventually("the refund not to have been heard", async || {
+        let tried: i64 = sqlx::query_scalar("SELECT count(*) FROM sandbox.notices WHERE attempts > 0")
+            .fetch_one(&ledger.pool)
+            .await
+            .expect("the sandbox's notices");
+        (tried == 1).then_some(())
+    })
+    .await;
+    assert_eq!(ledger.order("ooo", &order).await["status"], "pending");
     eventually("both to have been heard", async || {
         let_notices_come(&ledger).await;
         (waiting_notices(&ledger).await == 0).then_some(())

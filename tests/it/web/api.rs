@@ -459,6 +459,17 @@ async fn the_document_of_the_whole_api_is_whole() {
         ("/api/v1/admin/accounts/{id}/credits/adjust", vec!["post"]),
         ("/api/v1/admin/orders", vec!["get"]),
         ("/api/v1/admin/orders/mismatches", vec!["get"]),
+        ("/api/v1/admin/orders/{order_no}/refund", vec!["post"]),
+        ("/api/v1/admin/orders/{order_no}/reconcile", vec!["post"]),
+        ("/api/v1/admin/refunds", vec!["get"]),
+        ("/api/v1/admin/refunds/{id}", vec!["get"]),
+        ("/api/v1/admin/refunds/{id}/retry", vec!["post"]),
+        ("/api/v1/admin/mismatches", vec!["get"]),
+        ("/api/v1/admin/mismatches/{id}/resolve", vec!["post"]),
+        ("/api/payments/confirm", vec!["post"]),
+        ("/sandbox/faults", vec!["get", "put"]),
+        ("/sandbox/pay/{order_no}", vec!["post"]),
+        ("/sandbox/refund/{order_no}", vec!["post"]),
         ("/api/v1/sandbox/clock", vec!["get", "put"]),
     ] {
         let mut found: Vec<&str> = paths[path].as_object().expect(path).keys().map(String::as_str).collect();

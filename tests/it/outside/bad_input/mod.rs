@@ -6,6 +6,7 @@
 //! shop.rs       packages, orders, payments
 //! admin.rs      credits by hand, deliveries, the clock
 //! subscriptions.rs  plans paid by the period
+//! refunds.rs    money back, confirmation, the sandbox
 //! addresses.rs  paths, queries, headers
 //! tokens.rs     who asks
 //! ```
@@ -15,6 +16,7 @@
 
 mod addresses;
 mod admin;
+mod refunds;
 mod shop;
 mod subscriptions;
 mod tokens;
@@ -46,6 +48,7 @@ enum Who {
 }
 
 /// One request, and why it is refused.
+#[derive(Clone)]
 struct Case {
     name: String,
     who: Who,
@@ -86,6 +89,8 @@ struct Scene {
     order: String,
     /// Alice's, and done.
     delivery: String,
+    /// Alice's, with that delivery.
+    paid: String,
 }
 
 #[tokio::test]
@@ -99,6 +104,7 @@ async fn whatever_is_wrong_with_a_request_is_said_and_nothing_is_recorded() {
         addresses::cases(&scene),
         tokens::cases(),
         subscriptions::cases(),
+        refunds::cases(&scene),
     ]
     .into_iter()
     .flatten()
@@ -130,14 +136,14 @@ async fn set_up(ledger: &Instance) -> Scene {
     let credits = json!({"amount": "100", "reason": "to have some"});
     ledger.admin().await.post("/api/v1/admin/accounts/alice/credits/adjust", credits).await.ok();
     let order = ledger.ordered("bob").await;
-    // Alice's order and package have timers, her key and mail are done; Bob's order has a timer.
+    // Alice's package has a timer and each order two, her key and mail are done.
     eventually("the processes to have asked for everything", async || {
         let jobs: i64 =
             sqlx::query_scalar("SELECT count(*) FROM jobs.jobs").fetch_one(&ledger.pool).await.expect("jobs");
-        (jobs == 5).then_some(())
+        (jobs == 7).then_some(())
     })
     .await;
-    Scene { order, delivery: delivery["id"].as_str().expect("an id").to_owned() }
+    Scene { order, delivery: delivery["id"].as_str().expect("an id").to_owned(), paid }
 }
 
 /// Events, names and jobs there are, and what the sandbox's provider has been told.
