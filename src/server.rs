@@ -283,6 +283,7 @@ async fn app(
         time_zone: settings.time_zone,
         verifier: Arc::new(SyntaxOnly),
         trusted_proxies: settings.trusted_proxies.clone(),
+        cron_secret: settings.cron_secret.clone(),
     }))
 }
 

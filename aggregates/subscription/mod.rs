@@ -200,7 +200,7 @@ impl Decider for Subscription {
 
     fn apply(&mut self, event: &SubscriptionEvent) {
         match (self, event) {
-            (subscription, SubscriptionEvent::Started(Started { plan, period })) => {
+            (subscription @ Self::NotStarted, SubscriptionEvent::Started(Started { plan, period })) => {
                 let count = Count { from: period.starts_at, months: 0 };
                 let mut subscribed = Subscribed {
                     plan: *plan,
@@ -225,6 +225,7 @@ impl Decider for Subscription {
 impl Subscribed {
     fn apply(&mut self, event: &SubscriptionEvent) {
         match event {
+            // Once.
             SubscriptionEvent::Started(_) => {}
             SubscriptionEvent::Renewed(Renewed { plan, period }) => self.paid(plan, period),
             SubscriptionEvent::PastDue(PastDue { expires_at, at: _ }) => self.expires_at = Some(*expires_at),

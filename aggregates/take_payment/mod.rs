@@ -8,8 +8,6 @@
 
 mod deliver;
 #[cfg(test)]
-mod plans;
-#[cfg(test)]
 mod tests;
 
 use serde::{Deserialize, Serialize};

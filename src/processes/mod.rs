@@ -8,6 +8,8 @@
 //! | `order.refund_requested`   | have the provider give it back             | `refund.rs`           |
 //! | `order.refund_retried`     | try that again now                         | `refund.rs`           |
 //! | `user_package.activated`   | record its end when it comes               | `expire_package.rs`   |
+//! | `credit_account.granted`   | record its end when it comes, if it has one | `expire_grant.rs`     |
+//! | `hold.reserved`            | release it at its time, unless it is over  | `release_hold.rs`     |
 //! | `delivery.requested`       | have the API key made                      | `create_api_key.rs`   |
 //! | `delivery.key_created`     | send the mail, then forget the key         | `send_mail.rs`        |
 //! | `delivery.retried`         | try that step again now                    | both                  |
@@ -24,33 +26,38 @@
 
 mod create_api_key;
 mod delivery;
+mod expire_grant;
 mod expire_order;
 mod expire_package;
 mod forget_account;
 mod reconcile;
 mod refund;
 mod refund_duplicate;
+mod release_hold;
 mod runner;
 mod send_mail;
 mod subscription_period;
 
 use std::sync::Arc;
 
+use aggregates::credit_account::Granted;
 use aggregates::order::PaymentDuplicated;
 use aggregates::{
-    AccountId, CustomerEvent, DeliveryEvent, DeliveryStep, Event, OrderEvent, OrderId, Payment, RefundId,
-    UserPackageEvent,
+    AccountId, CreditAccountEvent, CustomerEvent, DeliveryEvent, DeliveryStep, Event, HoldEvent, OrderEvent, OrderId,
+    Payment, RefundId, UserPackageEvent,
 };
 use serde_json::json;
 use uuid::Uuid;
 
 pub use create_api_key::CreateApiKey;
+pub use expire_grant::ExpireGrant;
 pub use expire_order::ExpireOrder;
 pub use expire_package::ExpirePackage;
 pub use forget_account::ForgetAccount;
 pub use reconcile::Reconcile;
 pub use refund::RefundPayment;
 pub use refund_duplicate::RefundDuplicate;
+pub use release_hold::ReleaseHold;
 pub use runner::{Advanced, ProcessError, Stuck, advance, lag};
 pub use send_mail::{MailLinks, SendMail};
 pub use subscription_period::SubscriptionPeriod;
@@ -71,6 +78,8 @@ pub mod kinds {
     pub const REFUND_DUPLICATE: &str = "refund_duplicate";
     pub const SUBSCRIPTION_PERIOD: &str = "subscription_period";
     pub const FORGET_ACCOUNT: &str = "forget_account";
+    pub const EXPIRE_GRANT: &str = "expire_grant";
+    pub const RELEASE_HOLD: &str = "release_hold";
 }
 
 /// Something that happened, as far as processes care.
@@ -104,6 +113,12 @@ pub fn asks_of(happened: &Happened) -> Vec<Ask> {
         }
         Event::Order(event) => asks_about_money(happened, event).into_iter().collect(),
         Event::UserPackage(UserPackageEvent::Activated(run)) => job(kinds::EXPIRE_PACKAGE, When::At(run.ends_at)),
+        Event::CreditAccount(CreditAccountEvent::Granted(Granted { grant, expires_at: Some(expires_at), .. })) => {
+            let account_id = Some(happened.account.as_str().to_owned());
+            let (key, payload) = (format!("{key}:{grant}"), json!({"grant": grant}));
+            vec![Ask::Do(NewJob { kind: kinds::EXPIRE_GRANT, key, account_id, payload, when: When::At(*expires_at) })]
+        }
+        Event::Hold(HoldEvent::Reserved(reserved)) => job(kinds::RELEASE_HOLD, When::At(reserved.expires_at)),
         Event::Delivery(DeliveryEvent::Requested(_)) => job(kinds::CREATE_API_KEY, When::Now),
         Event::Delivery(DeliveryEvent::KeyCreated(_)) => job(kinds::SEND_MAIL, When::Now),
         Event::Delivery(DeliveryEvent::Retried(retried)) => {
@@ -174,7 +189,15 @@ pub fn handlers(
         Arc::new(RefundDuplicate::new(dispatcher.clone())),
         Arc::new(SubscriptionPeriod::new(dispatcher.clone())),
         Arc::new(ForgetAccount::new(dispatcher.clone())),
+        Arc::new(ExpireGrant::new(dispatcher.clone())),
+        Arc::new(ReleaseHold::new(dispatcher.clone())),
     ]
+}
+
+/// Those of them that an operator's own timer may run as well.
+#[must_use]
+pub fn timers_of_credits(dispatcher: &Dispatcher) -> Vec<Arc<dyn Handler>> {
+    vec![Arc::new(ExpireGrant::new(dispatcher.clone())), Arc::new(ReleaseHold::new(dispatcher.clone()))]
 }
 
 #[cfg(test)]
@@ -291,5 +314,32 @@ mod tests {
         assert_eq!(asked(aggregates::SubscriptionEvent::CancelWithdrawn(withdrawn)), vec![]);
         let cancelled = aggregates::order::Cancelled { at: at() };
         assert_eq!(asked(OrderEvent::Cancelled(cancelled)), vec![]);
+    }
+
+    #[test]
+    fn a_grant_that_ends_and_a_hold_are_timers() {
+        let granted = |expires_at: Option<DateTime<Utc>>| {
+            let granted = serde_json::json!({
+                "grant": Uuid::from_u128(1), "source": "order", "amount": 1, "balance": 1, "expires_at": expires_at,
+            });
+            CreditAccountEvent::Granted(serde_json::from_value(granted).unwrap())
+        };
+        assert_eq!(asked(granted(None)), vec![], "it never ends");
+        let expected = NewJob {
+            kind: kinds::EXPIRE_GRANT,
+            key: format!("{AGGREGATE}:{}", Uuid::from_u128(1)),
+            account_id: Some("alice".to_owned()),
+            payload: json!({"grant": Uuid::from_u128(1)}),
+            when: When::At(at()),
+        };
+        assert_eq!(asked(granted(Some(at()))), vec![Ask::Do(expected)]);
+
+        let reserved = serde_json::json!({
+            "amount": 1, "packages": [], "credits": [], "expires_at": at(), "at": at(),
+        });
+        let reserved = HoldEvent::Reserved(serde_json::from_value(reserved).unwrap());
+        assert_eq!(asked(reserved), job(kinds::RELEASE_HOLD, When::At(at())));
+        let released = HoldEvent::Released(aggregates::hold::Released { timed_out: false, at: at() });
+        assert_eq!(asked(released), vec![]);
     }
 }

@@ -358,11 +358,14 @@ fn status_of(code: &str) -> (StatusCode, &'static str) {
         "E4001" | "E4095" => (StatusCode::PAYMENT_REQUIRED, "Not enough"),
         // A license that is another account's, was revoked, or does not go so far.
         "E4093" | "E4094" | "E4096" => (StatusCode::FORBIDDEN, "Not allowed"),
-        "E4040" | "E4050" | "E4064" | "E4070" | "E4090" | "E4100" => (StatusCode::NOT_FOUND, "Not found"),
-        "E4076" => (StatusCode::GONE, "Gone"),
+        "E4040" | "E4050" | "E4064" | "E4070" | "E4080" | "E4090" | "E4100" => (StatusCode::NOT_FOUND, "Not found"),
+        // An account that was erased, a hold whose time has passed.
+        "E4076" | "E4085" => (StatusCode::GONE, "Gone"),
         // It exists with other content, or is past the point where this was possible.
         "E4010" | "E4022" | "E4041" | "E4043" | "E4051" | "E4055" | "E4057" | "E4063" | "E4067" | "E4069" | "E4071"
-        | "E4072" | "E4074" | "E4091" | "E4097" | "E4101" => (StatusCode::CONFLICT, "Conflict"),
+        | "E4072" | "E4074" | "E4081" | "E4083" | "E4084" | "E4091" | "E4097" | "E4101" => {
+            (StatusCode::CONFLICT, "Conflict")
+        }
         _ => (StatusCode::UNPROCESSABLE_ENTITY, "Refused"),
     }
 }

@@ -1,5 +1,6 @@
 mod kinds;
 mod packages;
+mod plans;
 
 use chrono::{DateTime, Utc};
 

@@ -5,6 +5,8 @@ use axum::Json;
 use axum::extract::State;
 use projections::balances::query::{self as balances, CreditsView};
 use projections::deliveries::query::{self as deliveries, DeliveryFilter, DeliveryView};
+use projections::holds::query::{self as holds, HoldView};
+use projections::licenses::query::{self as licenses, LicenseFilter, LicenseView};
 use projections::orders::query::{self as orders, OrderFilter, OrderView};
 use projections::packages::query::{self as packages, PackageView};
 use projections::subscriptions::query::{self as subscriptions, SubscriptionView};
@@ -55,7 +57,10 @@ struct AccountOut {
     /// Nothing where nothing was said, or it was erased.
     profile: Option<ProfileOut>,
     credits: CreditsView,
+    holds: Vec<HoldView>,
     packages: Vec<PackageView>,
+    /// Bought or used; without their keys.
+    licenses: Vec<LicenseView>,
     subscriptions: Vec<SubscriptionView>,
     orders: Vec<OrderView>,
     deliveries: Vec<DeliveryView>,
@@ -87,8 +92,11 @@ async fn one(
     };
     let of_account = OrderFilter { account: Some(key), ..OrderFilter::default() };
     let its = DeliveryFilter { account: Some(key), state: None };
-    let (credits, packages, subscriptions, orders, deliveries) = tokio::try_join!(
+    let bought_or_used = LicenseFilter { account: Some(key), ..LicenseFilter::default() };
+    let (credits, holds, licenses, packages, subscriptions, orders, deliveries) = tokio::try_join!(
         balances::credits_of(&app.pool, key, now),
+        holds::list(&app.pool, key, None, now, None, EACH_MAX),
+        licenses::list(&app.pool, &bought_or_used, None, EACH_MAX),
         packages::of_account(&app.pool, key, now),
         subscriptions::list(&app.pool, Some(key), None, EACH_MAX),
         orders::list(&app.pool, &of_account, None, EACH_MAX),
@@ -96,7 +104,19 @@ async fn one(
     )?;
     let profile = profile.filter(|_| !erased).map(ProfileOut::from);
     let account = account.to_string();
-    Ok(Json(AccountOut { account, erased, profile, credits, packages, subscriptions, orders, deliveries }))
+    let licenses = licenses.into_iter().map(|license| license.view).collect();
+    Ok(Json(AccountOut {
+        account,
+        erased,
+        profile,
+        credits,
+        holds,
+        packages,
+        licenses,
+        subscriptions,
+        orders,
+        deliveries,
+    }))
 }
 
 /// Why a customer is erased.

@@ -7,12 +7,13 @@
 //! confirm.rs          was it paid?                     admin_refunds.rs  money back, and payments to decide about
 //! notices.rs          payments that the sandbox simulates
 //! account.rs          daily usage, credits, statement
-//! usage.rs            charges, one or many
+//! usage.rs            charges, one or many             holds.rs          reservations, settled or released
 //! admin_credits.rs    credits given and taken by hand
 //! licenses/           keys of licenses: shown, activated, used, revoked; addresses verified
 //! deliveries.rs       API keys and mails, and trying again
 //! subscriptions.rs    plans: looked at, canceled, resumed, changed
 //! admin_accounts.rs   one customer, whole; and erasing them      stats.rs   what was sold, in numbers
+//! cron.rs             what timers do, at once, for whoever has the secret
 //! sandbox.rs          the clock, faults                checkout.rs       its page with the button
 //! fresh.rs            reads that see what was written before
 //! lines.rs            lists as tables
@@ -31,8 +32,10 @@ mod admin_refunds;
 mod catalogue;
 mod checkout;
 mod confirm;
+mod cron;
 mod deliveries;
 mod fresh;
+mod holds;
 mod licenses;
 mod lines;
 mod notices;
@@ -64,15 +67,17 @@ pub fn routes(app: &App) -> OpenApiRouter {
         admin_refunds::routes(),
         confirm::routes(),
         account::routes(),
+        holds::routes(),
+        cron::routes(),
         admin_credits::routes(),
         deliveries::routes(),
+        subscriptions::routes(),
+        admin_accounts::routes(),
+        stats::routes(),
         licenses::keys::routes(),
         licenses::entitlements::routes(),
         licenses::emails::routes(),
         licenses::admin::routes(),
-        subscriptions::routes(),
-        admin_accounts::routes(),
-        stats::routes(),
     ];
     let mut all = routers.into_iter().fold(OpenApiRouter::new(), OpenApiRouter::merge);
     if app.sandbox.is_some() {

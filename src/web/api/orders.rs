@@ -130,16 +130,21 @@ async fn place(
     if coupon.is_some() {
         return Err(Problem::field(Reason::BadValue, "/coupon", "there is no such coupon"));
     }
-    let product = match (product_type, product_id) {
-        (None, Some(number)) => ProductId::numbered(number),
-        (Some(code), None) => product_called(&app, &code).await?,
-        (None, None) => return Err(Problem::field(Reason::MissingField, "/product_type", "is missing")),
+    let product = wanted_product(&app, product_type, product_id).await?;
+    buy(app, user, key, Purchase { product, package: false, provider }).await
+}
+
+/// A product is named by its code or by its number.
+pub(super) async fn wanted_product(app: &App, code: Option<String>, number: Option<u32>) -> Result<ProductId, Problem> {
+    match (code, number) {
+        (None, Some(number)) => Ok(ProductId::numbered(number)),
+        (Some(code), None) => product_called(app, &code).await,
+        (None, None) => Err(Problem::field(Reason::MissingField, "/product_type", "is missing")),
         (Some(_), Some(_)) => {
             let detail = "send product_type or product_id, not both";
-            return Err(Problem::field(Reason::BadValue, "/product_id", detail));
+            Err(Problem::field(Reason::BadValue, "/product_id", detail))
         }
-    };
-    buy(app, user, key, Purchase { product, package: false, provider }).await
+    }
 }
 
 /// What is no code names no product.

@@ -19,18 +19,19 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use chrono::{Days, NaiveDate};
-use projections::sales::query::{self as sales, StatsView};
+use projections::sales::query::{self as sales, SalesView, StatsView};
 use serde::Deserialize;
 use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::super::auth::Auditor;
-use super::super::paging::{Page, Wants};
+use super::super::paging::{Page, Row, Wants};
 use super::super::problem::{Problem, Reason};
 use super::super::query::Params;
 use super::super::values::Day;
 use super::fresh::{Api, Fresh};
+use super::lines::or_empty;
 use crate::app::App;
 
 /// Days before `to` unless asked otherwise, and at most.
@@ -82,4 +83,36 @@ fn range(from: Option<NaiveDate>, to: Option<NaiveDate>, today: NaiveDate) -> Re
     }
     let detail = format!("has to be a day before `to`, by at most {DAYS_MAX} days");
     Err(Problem::parameter(Reason::BadQuery, "from", detail))
+}
+
+impl Row for SalesView {
+    const HEADER: &'static [&'static str] = &[
+        "when",
+        "product",
+        "name",
+        "currency",
+        "placed",
+        "converted",
+        "expired",
+        "paid",
+        "revenue",
+        "refunds",
+        "refunded",
+    ];
+
+    fn cells(&self) -> Vec<String> {
+        vec![
+            self.when.clone(),
+            self.product_id.map(|number| number.to_string()).unwrap_or_default(),
+            or_empty(&self.name),
+            self.revenue.currency.clone(),
+            self.placed.clone(),
+            self.converted.clone(),
+            self.expired.clone(),
+            self.paid.clone(),
+            self.revenue.amount.clone(),
+            self.refunds.clone(),
+            self.refunded.amount.clone(),
+        ]
+    }
 }

@@ -1,11 +1,11 @@
 //! Plans that are paid period by period: looked at, canceled, resumed, changed. A sandbox can have one renewed.
 
 use aggregates::order::PAYMENT_ID_BYTES_MAX;
-use aggregates::{AggregateId, ProductId, State as Aggregate, SubscriptionCommand, SubscriptionId};
+use aggregates::{AggregateId, State as Aggregate, SubscriptionCommand, SubscriptionId};
 use axum::extract::State;
 use axum::response::Response;
 use chrono::{DateTime, Utc};
-use projections::subscriptions::query::{self as subscriptions, SubscriptionView};
+use projections::subscriptions::query::{self as subscriptions, PlanView, SubscriptionView};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -15,12 +15,13 @@ use uuid::Uuid;
 use super::super::auth::{Auditor, User};
 use super::super::idempotency::{IdempotencyKey, Written};
 use super::super::json::{Body, OptionalBody};
-use super::super::paging::{Cursor, Limit, Page, Wants};
+use super::super::paging::{Cursor, Limit, Page, Row, Wants};
 use super::super::problem::{Problem, Reason};
 use super::super::query::{Named, Params};
 use super::super::values::Moment;
 use super::fresh::{Api, Fresh};
-use super::orders::PlacedOut;
+use super::lines::{or_empty, time};
+use super::orders::{PlacedOut, wanted_product};
 use super::{account_filter, account_id, actor, profile, whole};
 use crate::app::App;
 use crate::dispatch::{Buyer, PlanChange, Renewal};
@@ -191,8 +192,11 @@ async fn after(app: &App, user: &User, id: Uuid, receipt: &Receipt) -> Result<Su
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct ChangePlanIn {
-    #[schema(example = 8)]
-    product_id: u32,
+    /// Its code…
+    #[schema(example = "plan_pro")]
+    product_type: Option<String>,
+    /// …or its number.
+    product_id: Option<u32>,
 }
 
 /// What becomes of the wish.
@@ -217,7 +221,7 @@ async fn change_plan(
     key: IdempotencyKey,
     State(app): State<App>,
     Named(id): Named<Uuid>,
-    Body(ChangePlanIn { product_id }): Body<ChangePlanIn>,
+    Body(ChangePlanIn { product_type, product_id }): Body<ChangePlanIn>,
 ) -> Result<Written<PlanChangeOut>, Problem> {
     let command_id = key.command_id(user.caller.account.as_str());
     let buyer = Buyer {
@@ -225,7 +229,8 @@ async fn change_plan(
         actor: actor(&user.caller),
         account: user.account.clone(),
     };
-    let (subscription, product) = (SubscriptionId::from_uuid(id), ProductId::numbered(product_id));
+    let product = wanted_product(&app, product_type, product_id).await?;
+    let subscription = SubscriptionId::from_uuid(id);
     let dispatch = app.dispatch.clone();
     let changed = async move { dispatch.change_plan(&buyer, command_id, subscription, product).await };
     let (receipt, when, order) = match whole(changed).await? {
@@ -289,4 +294,47 @@ async fn renew(
 /// The books take what they are told, so what the ledger would refuse is refused before it gets there.
 fn is_payment_id(text: &str) -> bool {
     (1..=PAYMENT_ID_BYTES_MAX).contains(&text.len()) && !text.chars().any(char::is_control)
+}
+
+impl Row for SubscriptionView {
+    const HEADER: &'static [&'static str] = &[
+        "id",
+        "account",
+        "status",
+        "product",
+        "price",
+        "currency",
+        "credits",
+        "next_product",
+        "period",
+        "starts_at",
+        "ends_at",
+        "expires_at",
+        "cancel_at_period_end",
+        "started_at",
+        "ended_at",
+        "reason",
+    ];
+
+    fn cells(&self) -> Vec<String> {
+        let product = |plan: &PlanView| plan.product_id.map(|number| number.to_string()).unwrap_or_default();
+        vec![
+            self.id.to_string(),
+            self.account.clone(),
+            self.status.as_str().to_owned(),
+            product(&self.plan),
+            self.plan.price.amount.clone(),
+            self.plan.price.currency.clone(),
+            self.plan.credits.clone(),
+            self.next_plan.as_ref().map(product).unwrap_or_default(),
+            self.period.to_string(),
+            time(self.starts_at),
+            time(self.ends_at),
+            self.expires_at.map(time).unwrap_or_default(),
+            self.cancel_at_period_end.to_string(),
+            time(self.started_at),
+            self.ended_at.map(time).unwrap_or_default(),
+            or_empty(&self.reason),
+        ]
+    }
 }

@@ -5,11 +5,13 @@ use chrono::Utc;
 use serde_json::{Value, json};
 
 use super::harness::{Instance, email_of, name_of};
-use super::plans::tell;
+use super::plans::{bought, license, put_on_sale, tell};
 use super::secrets;
 use crate::support::eventually;
 use crate::support::process::assert_verifies;
 use crate::support::units::account;
+
+const LICENSE: u32 = 101;
 
 async fn erase(ledger: &Instance, sub: &str) {
     let why = json!({"reason": "asked for by the customer"});
@@ -30,6 +32,15 @@ async fn has_key(ledger: &Instance, sub: &str) -> bool {
         .expect("the vault")
 }
 
+/// Of a license that is bought and paid.
+async fn license_key(ledger: &Instance, sub: &str) -> String {
+    let user = ledger.user(sub).await;
+    put_on_sale(ledger, LICENSE, "10.00 CNY", license()).await;
+    let paid = bought(ledger, sub, LICENSE).await;
+    let keys = user.after(&paid).get("/api/v1/keys").await.expect(200).json();
+    super::journey::items(&keys)[0]["key_code"].as_str().unwrap_or_else(|| panic!("{keys}")).to_owned()
+}
+
 #[tokio::test]
 async fn an_erased_customer_is_nowhere_in_clear_and_the_log_still_verifies() {
     let mut ledger = Instance::start().await;
@@ -39,13 +50,16 @@ async fn an_erased_customer_is_nowhere_in_clear_and_the_log_still_verifies() {
     ledger.bought("bob").await;
     let mail = ledger.mail_to("alice");
     let key = mail[0].text.split_whitespace().find(|word| word.starts_with("sk-")).expect("a key").to_owned();
+    let license = license_key(&ledger, "alice").await;
     let before = seen(&ledger, "alice").await;
     assert_eq!(
         (&before["erased"], &before["profile"]["email"]),
         (&json!(false), &json!(email_of("alice"))),
         "{before}"
     );
-    assert_eq!(before["orders"][0]["order_no"], order.as_str());
+    let bought = super::journey::items(&before["orders"]);
+    let product = bought.iter().find(|it| it["order_no"] == order.as_str()).expect("the order")["product"].clone();
+    assert_eq!(super::journey::items(&before["licenses"]).len(), 1);
 
     erase(&ledger, "alice").await;
     erase(&ledger, "alice").await;
@@ -53,26 +67,31 @@ async fn an_erased_customer_is_nowhere_in_clear_and_the_log_still_verifies() {
     assert!(!has_key(&ledger, "alice").await && has_key(&ledger, "bob").await);
     let after = seen(&ledger, "alice").await;
     assert_eq!((&after["erased"], &after["profile"]), (&json!(true), &Value::Null), "{after}");
-    assert_eq!((&after["orders"][0]["status"], &after["packages"]), (&json!("fulfilled"), &before["packages"]));
+    for kept in ["orders", "packages", "licenses", "credits", "deliveries"] {
+        assert_eq!(after[kept], before[kept], "what was sold stays");
+    }
+    let keys = ledger.user("alice").await.get("/api/v1/keys").await.expect(200).json();
+    assert_eq!(super::journey::items(&keys)[0]["key_code"], Value::Null, "shown as gone: {keys}");
 
     // On both servers, also on the one that still remembers the key.
     for server in 0..2 {
         let token = ["--role", "user", "--sub", "alice", "--email", &email_of("alice"), "--name", &name_of("alice")];
         let token = ledger.token(&token).await;
         let alice = ledger.caller_at(server, Some(&token));
-        alice.post_nothing("/api/packages/1/purchase").await.refused(410, "E4076");
+        let again = json!({"product_id": product});
+        alice.post("/api/v1/payments/orders", again.clone()).await.refused(410, "E4076");
         alice.get("/api/v1/payments/orders").await.expect(200);
         let nameless = ledger.token(&["--role", "user", "--sub", "alice"]).await;
         let nameless = ledger.caller_at(server, Some(&nameless));
-        nameless.post("/api/v1/payments/orders", json!({"product_id": 1})).await.refused(410, "E4076");
+        nameless.post("/api/v1/payments/orders", again).await.refused(410, "E4076");
     }
-    ledger.user("bob").await.post_nothing("/api/packages/1/purchase").await.expect(201);
+    ledger.ordered("bob").await;
 
     assert_verifies(&ledger.database.url()).await;
     ledger.command(&["rebuild", "--check"]).await;
     ledger.command(&["replay"]).await;
     ledger.stop().await;
-    secrets::assert_nowhere(&ledger, &[name_of("alice"), email_of("alice"), key]).await;
+    secrets::assert_nowhere(&ledger, &[name_of("alice"), email_of("alice"), key, license]).await;
 }
 
 #[tokio::test]

@@ -11,7 +11,10 @@
 //! confirm.rs        was it paid?
 //! bad_input/        what is malformed or not allowed: 4xx with a reason, and nothing recorded
 //! licenses/         keys bought, given away, used up, tried by strangers
+//! shop.rs           the catalogue, and what is bought of it, of every type
 //! profiles.rs       name and address as the token says them
+//! holds.rs          reserved, settled, released; raced for; over by themselves; overdrafts
+//! cron.rs           an operator's own timer
 //! reads.rs          reads see writes, repeats change nothing
 //! dev.rs            `billing-ledger dev`
 //! subscriptions.rs  periods paid, left unpaid, canceled; plans changed
@@ -29,10 +32,12 @@ mod bad_input;
 mod barrier;
 mod books;
 mod confirm;
+mod cron;
 mod deliveries;
 mod dev;
 mod erasure;
 mod harness;
+mod holds;
 mod http;
 mod journey;
 mod killed;
@@ -45,6 +50,7 @@ mod program;
 mod reads;
 mod refunds;
 mod secrets;
+mod shop;
 mod stats;
 mod subscriptions;
 

@@ -1,8 +1,8 @@
 //! What is told to the ledger without HTTP: products of every kind, and what has no route of its own.
 
 use aggregates::{
-    AccountId, Again, Command, Credits, DayRule, Money, PackageTerms, Period, PlanTerms, ProductCommand,
-    ProductContent, ProductId, ProductKind, UpgradePolicy,
+    AccountId, Again, Command, Credits, DayRule, Feature, LicenseTerms, Money, PackageTerms, Period, PlanTerms,
+    ProductCommand, ProductContent, ProductId, ProductKind, UpgradePolicy,
 };
 use billing_ledger::store::UnitOfWork;
 use chrono::{DateTime, Utc};
@@ -44,6 +44,11 @@ pub(super) fn monthly(credits: u32, upgrade_policy: UpgradePolicy) -> ProductKin
 pub(super) fn one_day() -> ProductKind {
     let (duration_days, daily_limit) = (1, Credits::whole(5));
     ProductKind::Package(PackageTerms { duration_days, daily_limit, day: DayRule::Calendar, again: Again::Parallel })
+}
+
+/// Of ten uses.
+pub(super) fn license() -> ProductKind {
+    ProductKind::License(LicenseTerms { uses: 10, features: [Feature::EmailVerify].into_iter().collect() })
 }
 
 /// The number of the order.

@@ -1,18 +1,19 @@
 //! The indicators agree with the books of a small known history.
 
-use aggregates::{Command, OrderId, OrderNumber, RefundId, TakeRefund};
+use aggregates::{Command, LicenseCommand, LicenseId, OrderId, OrderNumber, RefundId, TakeRefund, UseId};
 use chrono::{TimeDelta, Utc};
 use chrono_tz::Asia::Shanghai;
 use serde_json::{Value, json};
 
 use super::harness::Instance;
 use super::journey::items;
-use super::plans::{one_day, ordered, put_on_sale, tell};
+use super::plans::{license, one_day, ordered, put_on_sale, tell};
 use crate::support::eventually;
 use crate::support::units::account;
 
 const CARD: u32 = 101;
 const DEAR: u32 = 102;
+const KEY: u32 = 103;
 
 async fn stats(ledger: &Instance, query: &str) -> Value {
     ledger.auditor().await.get(&format!("/api/v1/admin/stats{query}")).await.expect(200).json()
@@ -43,6 +44,38 @@ async fn history(ledger: &Instance) {
         }
     }
     ordered(ledger, "carol", CARD).await;
+}
+
+/// Two keys of ten uses: one is used up, one by a tenth.
+async fn keys_are_used(ledger: &Instance) {
+    put_on_sale(ledger, KEY, "1.00 CNY", license()).await;
+    for (sub, units) in [("erin", 10), ("frank", 1)] {
+        let order = ordered(ledger, sub, KEY).await;
+        ledger.pay(&order, &format!("p-{order}")).await.ok();
+        let number: OrderNumber = order.parse().expect("a number");
+        let of = account(sub);
+        let consume = LicenseCommand::Consume {
+            use_id: UseId::from_uuid(uuid::Uuid::from_u128(units.into())),
+            units,
+            by: of.key(),
+            feature: None,
+            reference: None,
+        };
+        let license = LicenseId::of_order(OrderId::of_number(&number));
+        tell(ledger, &of, Utc::now(), vec![Command::License(license, consume)]).await;
+    }
+}
+
+#[tokio::test]
+async fn keys_are_counted_as_they_are_now() {
+    let ledger = Instance::start().await;
+    keys_are_used(&ledger).await;
+    let keys = eventually("the read models", async || {
+        Some(stats(&ledger, "").await["keys"].clone()).filter(|keys| keys["mean_use"] == "0.5500")
+    })
+    .await;
+    let counts = ["issued", "active", "exhausted", "revoked"].map(|name| keys[name].as_i64());
+    assert_eq!((counts, &keys["expiry_rate"]), ([Some(2), Some(1), Some(1), Some(0)], &json!("0.5000")));
 }
 
 #[tokio::test]

@@ -330,7 +330,7 @@ async fn the_catalogue_is_read_by_the_page_and_as_a_table() {
         let table = table.send().await.unwrap();
         assert!(table.headers().contains_key("next-cursor"), "{list}");
         let table = table.text().await.unwrap();
-        assert!(table.starts_with("id,name,description,") && table.contains("\n1,basic,"), "{list}: {table}");
+        assert!(table.starts_with("id,code,name,") && table.contains("\n1,,basic,"), "{list}: {table}");
     }
     instance.stop().await;
 }
@@ -471,6 +471,15 @@ async fn the_document_of_the_whole_api_is_whole() {
         ("/sandbox/pay/{order_no}", vec!["post"]),
         ("/sandbox/refund/{order_no}", vec!["post"]),
         ("/api/v1/sandbox/clock", vec!["get", "put"]),
+        ("/api/v1/subscriptions", vec!["get"]),
+        ("/api/v1/subscriptions/{id}/cancel", vec!["post"]),
+        ("/api/v1/subscriptions/{id}/resume", vec!["post"]),
+        ("/api/v1/subscriptions/{id}/change-plan", vec!["post"]),
+        ("/api/v1/admin/subscriptions", vec!["get"]),
+        ("/api/v1/admin/accounts/{id}", vec!["get"]),
+        ("/api/v1/admin/accounts/{id}/erase", vec!["post"]),
+        ("/api/v1/admin/stats", vec!["get"]),
+        ("/sandbox/renew/{subscription}", vec!["post"]),
     ] {
         let mut found: Vec<&str> = paths[path].as_object().expect(path).keys().map(String::as_str).collect();
         found.sort_unstable();

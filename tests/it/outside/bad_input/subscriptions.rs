@@ -30,6 +30,9 @@ pub(super) fn cases() -> Vec<Case> {
         post("a plan changed to nothing", Who::Alice, CHANGE, (422, "E1003")).body("{}"),
         post("a plan changed to a word", Who::Alice, CHANGE, (422, "E1004")).body(r#"{"product_id": "pro"}"#),
         post("a plan changed to minus one", Who::Alice, CHANGE, (422, "E1004")).body(r#"{"product_id": -1}"#),
+        post("a plan changed to no code", Who::Alice, CHANGE, (404, "E3003")).body(r#"{"product_type": "\u0000"}"#),
+        post("a plan changed to two", Who::Alice, CHANGE, (422, "E1005"))
+            .body(r#"{"product_type": "basic", "product_id": 1}"#),
         post("no subscription changed", Who::Alice, CHANGE, (404, "E4100")).body(r#"{"product_id": 1}"#),
         post("no subscription renewed", Who::Nobody, RENEW, (404, "E3003")),
         post("a renewal with a NUL", Who::Nobody, RENEW, (422, "E1005")).body(r#"{"transaction_id": "\u0000"}"#),

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::*;
+use super::super::*;
 use crate::command::Command;
 use crate::credit_account::{CreditAccountEvent, Granted};
 use crate::credits::Credits;
