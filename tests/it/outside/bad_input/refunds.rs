@@ -58,7 +58,7 @@ fn refunds(scene: &Scene) -> Vec<Case> {
         get("refunds after nonsense", "/api/v1/admin/refunds?cursor=x", (400, "E1012")),
         case("a retry of no refund", Who::Admin, Method::POST, retry(NOBODY), (404, "E3003")),
         case("a retry of refund x", Who::Admin, Method::POST, retry("x"), (400, "E1011")),
-        case("a retry by a customer", Who::Alice, Method::POST, retry(NOBODY), (403, "E2005")),
+        case("a refund tried again by a customer", Who::Alice, Method::POST, retry(NOBODY), (403, "E2005")),
         case("refunds for a customer", Who::Alice, Method::GET, "/api/v1/admin/refunds", (403, "E2005")),
         case("no order asked about", Who::Admin, Method::POST, reconcile(NO_ORDER), (404, "E3003")),
         case("an order asked about by a customer", Who::Alice, Method::POST, reconcile(&scene.order), (403, "E2005")),
