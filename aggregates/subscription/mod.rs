@@ -213,7 +213,7 @@ impl Decider for Subscription {
                     orders: vec![],
                     changes: vec![],
                 };
-                subscribed.paid(plan, period);
+                subscribed.apply(event);
                 *subscription = Self::Started(Box::new(subscribed));
             }
             (Self::Started(subscribed), event) => subscribed.apply(event),
@@ -225,8 +225,8 @@ impl Decider for Subscription {
 impl Subscribed {
     fn apply(&mut self, event: &SubscriptionEvent) {
         match event {
-            SubscriptionEvent::Started(_) => {}
-            SubscriptionEvent::Renewed(Renewed { plan, period }) => self.paid(plan, period),
+            SubscriptionEvent::Started(Started { plan, period })
+            | SubscriptionEvent::Renewed(Renewed { plan, period }) => self.paid(plan, period),
             SubscriptionEvent::PastDue(PastDue { expires_at, at: _ }) => self.expires_at = Some(*expires_at),
             SubscriptionEvent::CancelScheduled(scheduled) => self.cancel = Some(scheduled.clone()),
             SubscriptionEvent::CancelWithdrawn(CancelWithdrawn { at: _ }) => self.cancel = None,
