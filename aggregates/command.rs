@@ -136,7 +136,6 @@ pub(crate) fn ask_license(view: &mut View<'_>, license: LicenseId, command: &Lic
 }
 
 /// For whoever takes back what was bought. Said again it changes nothing.
-#[allow(dead_code, reason = "taking a refund asks for it")]
 pub(crate) fn revoke_license(view: &mut View<'_>, license: LicenseId, reason: &str) -> Result<(), Halt> {
     ask_license(view, license, &LicenseCommand::Revoke { reason: reason.to_owned() })
 }

@@ -43,7 +43,7 @@ pub enum TermsView {
     /// Credits for each paid period.
     Subscription {
         #[serde(flatten)]
-        plan: PlanView,
+        plan: PlanTermsView,
     },
     /// A better plan for the rest of a subscription's period: bought by an order, never on sale.
     PlanChange {
@@ -53,12 +53,12 @@ pub enum TermsView {
         /// What a period of the new plan costs.
         plan_price: MoneyView,
         #[serde(flatten)]
-        plan: PlanView,
+        plan: PlanTermsView,
     },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
-pub struct PlanView {
+pub struct PlanTermsView {
     /// `{"months": 1}` or `{"days": 30}`.
     #[schema(value_type = Object, example = json!({"months": 1}))]
     pub period: Period,
@@ -113,7 +113,7 @@ impl From<&ProductKind> for TermsView {
     }
 }
 
-impl From<&PlanTerms> for PlanView {
+impl From<&PlanTerms> for PlanTermsView {
     fn from(plan: &PlanTerms) -> Self {
         let PlanTerms { period, credits, valid_days, upgrade_policy, grace_days } = *plan;
         Self { period, credits: credits.to_string(), valid_days, upgrade_policy, grace_days }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use aggregates::Currency;
 use chrono_tz::Tz;
+use secrecy::SecretString;
 use sqlx::PgPool;
 
 use crate::addresses::Verifier;
@@ -51,4 +52,6 @@ pub struct Parts {
     pub verifier: Arc<dyn Verifier>,
     /// Whose `X-Forwarded-For` says where a request comes from.
     pub trusted_proxies: Vec<IpAddr>,
+    /// What an operator's timer says; without one nobody may.
+    pub cron_secret: Option<SecretString>,
 }

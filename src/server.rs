@@ -8,7 +8,7 @@
 //!
 //! Workers have connections of their own. Each part of stopping has a bound: what does not end by then is left behind.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -138,6 +138,10 @@ impl Server {
             let following =
                 sandbox::clock::follow(server.pool.clone(), server.app.clock.clone(), server.web.stop.clone());
             server.web.tasks.spawn(following);
+            if does_work {
+                let to = notified_at(only, server.address, &server.public_url)?;
+                server.workers.tasks.spawn(sandbox::send(server.pool.clone(), to, server.workers.stop.clone()));
+            }
         }
         server.answer(&settings, listener, only)?;
         Ok(server)
@@ -227,6 +231,19 @@ impl Server {
     }
 }
 
+/// Where the sandbox sends its notices: to this very server, unless it only works.
+fn notified_at(only: Option<Part>, address: SocketAddr, public_url: &Url) -> anyhow::Result<Url> {
+    if only == Some(Part::Workers) {
+        return Ok(public_url.clone());
+    }
+    let host = match address.ip() {
+        ip if !ip.is_unspecified() => ip,
+        IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+    };
+    Ok(Url::parse(&format!("http://{}/", SocketAddr::new(host, address.port())))?)
+}
+
 /// Port 0 picks one, and the address that customers reach us at by default follows it.
 async fn listen(settings: &mut Settings) -> anyhow::Result<TcpListener> {
     let listener = TcpListener::bind(settings.listen).await;
@@ -266,6 +283,7 @@ async fn app(
         time_zone: settings.time_zone,
         verifier: Arc::new(SyntaxOnly),
         trusted_proxies: settings.trusted_proxies.clone(),
+        cron_secret: settings.cron_secret.clone(),
     }))
 }
 

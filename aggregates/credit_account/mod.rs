@@ -112,6 +112,11 @@ impl CreditAccount {
         self.known(grant).map(|known| (known.left, known.frozen))
     }
 
+    /// When a grant that is not used up ends; `None` also where it never does.
+    pub fn expiry(&self, grant: GrantId) -> Option<DateTime<Utc>> {
+        self.known(grant).and_then(|known| known.expires_at)
+    }
+
     fn known(&self, grant: GrantId) -> Option<&Grant> {
         self.grants.iter().find(|known| known.id == grant)
     }

@@ -64,10 +64,8 @@ impl Reserve {
 
     fn of_credits(&self, view: &View<'_>, missing: Credits) -> Result<Held, Halt> {
         let held = view.credit_account()?.hold(view.at(), self.hold, missing);
-        held.map_err(|error| match in_all(&error, self.amount, missing) {
-            Some(available) => HoldError::NotEnough { needed: self.amount, available }.into(),
-            None => error.into(),
-        })
+        let not_enough = |available| HoldError::NotEnough { needed: self.amount, available }.into();
+        held.map_err(|error| in_all(&error, self.amount, missing).map_or_else(|| error.into(), not_enough))
     }
 }
 

@@ -123,6 +123,7 @@ impl Held {
 
     fn apply(&mut self, event: &LicenseEvent) {
         match event {
+            // Once.
             LicenseEvent::Issued(_) => {}
             LicenseEvent::Bound(Bound { account, at: _ }) => self.owner = Some(*account),
             LicenseEvent::Consumed(consumed) => {
@@ -163,7 +164,7 @@ impl Decider for License {
 
     fn apply(&mut self, event: &LicenseEvent) {
         match (self, event) {
-            (license, LicenseEvent::Issued(issued)) => {
+            (license @ Self::NotIssued, LicenseEvent::Issued(issued)) => {
                 let Issued { order, product, key: _, uses, features, at: _ } = *issued;
                 *license = Self::Issued(Held {
                     order,

@@ -148,7 +148,7 @@ impl Decider for Order {
 
     fn apply(&mut self, event: &OrderEvent) {
         match (self, event) {
-            (order, OrderEvent::Placed(placed)) => {
+            (order @ Self::NotPlaced, OrderEvent::Placed(placed)) => {
                 *order = Self::Placed(Box::new(Bought::new(placed.clone())));
             }
             (Self::Placed(bought), event) => bought.apply(event),
@@ -178,6 +178,7 @@ impl Bought {
 
     fn apply(&mut self, event: &OrderEvent) {
         match event {
+            // Once.
             OrderEvent::Placed(_) => {}
             OrderEvent::CheckoutOpened(CheckoutOpened { checkout }) => self.checkout = Some(checkout.clone()),
             OrderEvent::Paid(Paid { payment, late: _, at: _ }) => {

@@ -62,7 +62,8 @@ mod tests {
     #[test]
     fn a_code_is_a_short_plain_word() {
         for good in ["a", "basic", "pro_2026", &*"x".repeat(32)] {
-            assert_eq!(good.parse::<ProductCode>().unwrap().to_string(), good);
+            let code: ProductCode = good.parse().unwrap();
+            assert_eq!((code.as_str(), code.to_string()), (good, good.to_owned()));
         }
         for bad in ["", "Basic", "2x", "_x", "a-b", "a b", "é", &*"x".repeat(33)] {
             assert_eq!(bad.parse::<ProductCode>(), Err(BadProductCode), "{bad:?}");

@@ -200,7 +200,7 @@ impl Decider for Subscription {
 
     fn apply(&mut self, event: &SubscriptionEvent) {
         match (self, event) {
-            (subscription, SubscriptionEvent::Started(Started { plan, period })) => {
+            (subscription @ Self::NotStarted, SubscriptionEvent::Started(Started { plan, period })) => {
                 let count = Count { from: period.starts_at, months: 0 };
                 let mut subscribed = Subscribed {
                     plan: *plan,
@@ -213,7 +213,7 @@ impl Decider for Subscription {
                     orders: vec![],
                     changes: vec![],
                 };
-                subscribed.apply(event);
+                subscribed.paid(plan, period);
                 *subscription = Self::Started(Box::new(subscribed));
             }
             (Self::Started(subscribed), event) => subscribed.apply(event),
@@ -225,8 +225,9 @@ impl Decider for Subscription {
 impl Subscribed {
     fn apply(&mut self, event: &SubscriptionEvent) {
         match event {
-            SubscriptionEvent::Started(Started { plan, period })
-            | SubscriptionEvent::Renewed(Renewed { plan, period }) => self.paid(plan, period),
+            // Once.
+            SubscriptionEvent::Started(_) => {}
+            SubscriptionEvent::Renewed(Renewed { plan, period }) => self.paid(plan, period),
             SubscriptionEvent::PastDue(PastDue { expires_at, at: _ }) => self.expires_at = Some(*expires_at),
             SubscriptionEvent::CancelScheduled(scheduled) => self.cancel = Some(scheduled.clone()),
             SubscriptionEvent::CancelWithdrawn(CancelWithdrawn { at: _ }) => self.cancel = None,

@@ -481,3 +481,10 @@ fn a_status_is_written_as_it_is_said() {
         assert_eq!(serde_json::to_string(&status).unwrap(), format!("{:?}", status.as_str()));
     }
 }
+
+/// The log never holds such a thing; whatever reads it must not fall over it.
+#[test]
+fn an_event_out_of_turn_changes_nothing() {
+    assert_eq!(given([canceled()]).state(), Subscription::NotStarted);
+    assert!(!given([started(), canceled(), started()]).state().is_live());
+}

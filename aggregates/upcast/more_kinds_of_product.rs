@@ -4,14 +4,11 @@
 use super::Upcaster;
 use crate::kinds::AggregateKind;
 
-pub(super) const CREATED: Upcaster = step(AggregateKind::Product, "created");
-pub(super) const CHANGED: Upcaster = step(AggregateKind::Product, "changed");
-pub(super) const PLACED: Upcaster = step(AggregateKind::Order, "placed");
-pub(super) const FULFILLED: Upcaster = step(AggregateKind::Order, "fulfilled");
-
-const fn step(kind: AggregateKind, event_type: &'static str) -> Upcaster {
-    Upcaster { kind, event_type, from_version: 1, f: Ok }
-}
+pub(super) const CREATED: Upcaster =
+    Upcaster { kind: AggregateKind::Product, event_type: "created", from_version: 1, f: Ok };
+pub(super) const CHANGED: Upcaster = Upcaster { event_type: "changed", ..CREATED };
+pub(super) const PLACED: Upcaster = Upcaster { kind: AggregateKind::Order, event_type: "placed", ..CREATED };
+pub(super) const FULFILLED: Upcaster = Upcaster { event_type: "fulfilled", ..PLACED };
 
 #[cfg(test)]
 mod tests {

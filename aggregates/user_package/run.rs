@@ -69,7 +69,7 @@ impl Run {
         match event {
             UserPackageEvent::Activated(activated) => *self = Self::new(activated),
             UserPackageEvent::Consumed(Consumed { day, day_left, left, amount: _, meter: _, reference: _ }) => {
-                self.day_is(*day, *day_left, |held| Some(held));
+                self.day_is(*day, *day_left, Some);
                 self.left = *left;
             }
             UserPackageEvent::Held(Held { hold: _, amount, day, day_left, left }) => {

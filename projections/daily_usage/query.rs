@@ -24,9 +24,9 @@ const PACKAGES_MAX: i64 = 1_000;
 pub struct TodayView {
     pub limit: String,
     pub used: String,
+    pub remaining: String,
     /// Set aside: it is neither used nor left.
     pub held: String,
-    pub remaining: String,
     /// When the first of the packages begins a new day.
     pub resets_at: Option<DateTime<Utc>>,
     /// Soonest end first: the order they are charged in.
@@ -42,10 +42,10 @@ pub struct PackageTodayView {
     pub day: NaiveDate,
     pub limit: String,
     pub used: String,
-    /// Set aside: it is neither used nor left.
-    pub held: String,
     /// Never more than the package has left in all.
     pub remaining: String,
+    /// Set aside: it is neither used nor left.
+    pub held: String,
     /// `null` when it ends before its next day begins.
     pub resets_at: Option<DateTime<Utc>>,
     pub ends_at: DateTime<Utc>,
@@ -57,9 +57,9 @@ pub struct DayView {
     pub day: NaiveDate,
     pub limit: String,
     pub used: String,
+    pub remaining: String,
     /// Set aside: it is neither used nor left.
     pub held: String,
-    pub remaining: String,
     pub packages: Vec<PackageDayView>,
 }
 
@@ -70,9 +70,9 @@ pub struct PackageDayView {
     pub name: Option<String>,
     pub limit: String,
     pub used: String,
+    pub remaining: String,
     /// Set aside: it is neither used nor left.
     pub held: String,
-    pub remaining: String,
 }
 
 /// What every running package has used and may still pay today.

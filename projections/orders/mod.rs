@@ -1,11 +1,15 @@
 //! Orders, and the payments that somebody has to look at.
 //!
 //! ```text
-//!   rows.rs    what becomes of an order's row, and writing it
-//!   query.rs   one order, lists of them, payments for review
+//!   rows.rs          what becomes of an order's row, and writing it
+//!   refunds.rs       money that goes back, and what it makes of the order's status
+//!   query.rs         one order, lists of them, payments for review
+//!   refund_query.rs  refunds
 //! ```
 
 pub mod query;
+pub mod refund_query;
+mod refunds;
 mod rows;
 #[cfg(test)]
 mod tests;
@@ -25,6 +29,7 @@ use rows::{Order, Placed, Review};
 pub struct Orders {
     orders: HashMap<OrderId, Order>,
     reviews: Vec<Review>,
+    refunds: refunds::Refunds,
 }
 
 #[async_trait]
@@ -34,11 +39,14 @@ impl Projection for Orders {
     }
 
     fn tables(&self) -> &'static [&'static str] {
-        &["orders", "payment_reviews"]
+        &["orders", "payment_reviews", "refunds"]
     }
 
     fn fold(&mut self, fact: &Fact<'_>) -> Result<(), Unfit> {
         let Event::Order(event) = fact.event else { return Ok(()) };
+        if self.refunds.fold(fact, event)? {
+            return Ok(());
+        }
         let id = OrderId::from_uuid(fact.aggregate.id);
         let row = self.orders.entry(id).or_default();
         match event {
@@ -68,6 +76,7 @@ impl Projection for Orders {
             OrderEvent::PaymentDuplicated(duplicated) => {
                 self.review(fact, id, "duplicate", &duplicated.payment, duplicated.at);
             }
+            // These are folded already.
             OrderEvent::ReviewClosed(_)
             | OrderEvent::RefundRequested(_)
             | OrderEvent::RefundFailed(_)
@@ -85,7 +94,8 @@ impl Projection for Orders {
         let (placed, changed): (Vec<_>, Vec<_>) = orders.into_iter().partition(|(_, order)| order.placed.is_some());
         rows::insert(tx, &placed).await?;
         rows::update(tx, &changed).await?;
-        rows::insert_reviews(tx, &std::mem::take(&mut self.reviews)).await
+        rows::insert_reviews(tx, &std::mem::take(&mut self.reviews)).await?;
+        self.refunds.write(tx).await
     }
 
     fn forget(&mut self) {

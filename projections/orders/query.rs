@@ -3,7 +3,7 @@
 
 use aggregates::{AccountKey, OrderNumber, OrderStatus, ProductId, ProductKind};
 use chrono::{DateTime, Utc};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sqlx::postgres::PgRow;
 use sqlx::{PgPool, Row};
 use utoipa::ToSchema;
@@ -36,6 +36,8 @@ pub struct OrderView {
     pub checkout_qr: Option<String>,
     pub payment_id: Option<String>,
     pub payment_method: Option<String>,
+    /// What went back of what was paid.
+    pub refunded: Option<MoneyView>,
     /// The package that it delivered, or made longer.
     pub user_package: Option<Uuid>,
     /// The license that it delivered.
@@ -67,7 +69,7 @@ pub struct OrderFilter {
 const SELECT: &str = "
 SELECT o.number, o.product, o.name, o.kind, o.price_minor, o.price_currency, o.provider, o.status, o.late, o.checkout_url,
        o.checkout_qr, o.payment_id, o.payment_method, o.delivered_kind, o.delivered_id, o.placed_at, o.expires_at, o.paid_at,
-       o.fulfilled_at, o.closed_at, o.reason, a.account_id
+       o.fulfilled_at, o.closed_at, o.reason, o.paid_currency, o.refunded_minor, a.account_id
   FROM read.orders o
   JOIN ledger.accounts a ON a.log_part = get_byte(uuid_send(o.account), 1)::int2 AND a.account = o.account";
 
@@ -129,6 +131,7 @@ fn view(row: &PgRow) -> Result<OrderView, sqlx::Error> {
         checkout_qr: row.try_get("checkout_qr")?,
         payment_id: row.try_get("payment_id")?,
         payment_method: row.try_get("payment_method")?,
+        refunded: refunded(row)?,
         user_package: delivered(&["user_package"]),
         license: delivered(&["license"]),
         grant: delivered(&["grant"]),
@@ -142,55 +145,104 @@ fn view(row: &PgRow) -> Result<OrderView, sqlx::Error> {
     })
 }
 
+fn refunded(row: &PgRow) -> Result<Option<MoneyView>, sqlx::Error> {
+    let minor: i64 = row.try_get("refunded_minor")?;
+    let currency: Option<String> = row.try_get("paid_currency")?;
+    currency.filter(|_| minor != 0).map(|currency| money(minor, currency).map(MoneyView::from)).transpose()
+}
+
+/// What became of a payment for review.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ReviewState {
+    /// For somebody to decide.
+    Waiting,
+    /// Money is on its way back.
+    Refunding,
+    /// Money went back.
+    Refunded,
+    /// It pays for the order after all.
+    Accepted,
+    /// It was settled elsewhere.
+    Dismissed,
+}
+
 /// A payment that delivered nothing: of another amount (`mismatch`), or the second one (`duplicate`).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct ReviewView {
+    pub id: Uuid,
     pub order_no: String,
     pub account: String,
     pub kind: String,
+    pub state: ReviewState,
     pub provider: String,
     pub payment_id: String,
     pub paid: MoneyView,
     pub expected: MoneyView,
     pub method: Option<String>,
     pub at: DateTime<Utc>,
+    /// Why it was accepted or dismissed.
+    pub reason: Option<String>,
 }
+
+const REVIEWS: &str = "
+SELECT * FROM (
+SELECT r.id, o.number, a.account_id, r.kind, r.provider, r.payment_id, r.amount_minor, r.amount_currency, r.method, r.at,
+       r.closed_because, o.price_minor, o.price_currency,
+       coalesce(r.outcome, CASE WHEN b.is_open THEN 'refunding' WHEN b.is_done THEN 'refunded' ELSE 'waiting' END) AS state
+  FROM read.payment_reviews r
+  JOIN read.orders o ON o.id = r.order_id
+  JOIN ledger.accounts a ON a.log_part = get_byte(uuid_send(o.account), 1)::int2 AND a.account = o.account
+ CROSS JOIN LATERAL (
+       SELECT bool_or(f.state IN ('requested', 'failing', 'given_up')) AS is_open, bool_or(f.state = 'done') AS is_done
+         FROM read.refunds f
+        WHERE f.order_id = r.order_id AND f.provider = r.provider AND f.payment_id = r.payment_id) b) reviews";
 
 /// Up to `limit` payments for review that came before `before`, newest first.
 ///
 /// # Errors
 /// When the database cannot be read.
-pub async fn reviews(pool: &PgPool, before: Option<&ReviewCursor>, limit: i64) -> Result<Vec<ReviewView>, sqlx::Error> {
-    let rows = sqlx::query(
-        "SELECT o.number, a.account_id, r.kind, r.provider, r.payment_id, r.amount_minor, r.amount_currency, r.method,
-                r.at, o.price_minor, o.price_currency
-           FROM read.payment_reviews r
-           JOIN read.orders o ON o.id = r.order_id
-           JOIN ledger.accounts a ON a.log_part = get_byte(uuid_send(o.account), 1)::int2 AND a.account = o.account
-          WHERE $1::timestamptz IS NULL OR (r.at, r.provider, r.payment_id) < ($1, $2, $3)
-          ORDER BY r.at DESC, r.provider DESC, r.payment_id DESC LIMIT $4",
-    )
-    .bind(before.map(|before| before.at))
-    .bind(before.map(|before| before.provider.as_str()))
-    .bind(before.map(|before| before.payment_id.as_str()))
-    .bind(limit.clamp(0, ORDERS_MAX))
-    .fetch_all(pool)
-    .await?;
-    rows.iter()
-        .map(|row| {
-            Ok(ReviewView {
-                order_no: row.try_get("number")?,
-                account: row.try_get("account_id")?,
-                kind: row.try_get("kind")?,
-                provider: row.try_get("provider")?,
-                payment_id: row.try_get("payment_id")?,
-                paid: money(row.try_get("amount_minor")?, row.try_get("amount_currency")?)?.into(),
-                expected: money(row.try_get("price_minor")?, row.try_get("price_currency")?)?.into(),
-                method: row.try_get("method")?,
-                at: row.try_get("at")?,
-            })
-        })
-        .collect()
+pub async fn reviews(
+    pool: &PgPool,
+    state: Option<ReviewState>,
+    before: Option<&ReviewCursor>,
+    limit: i64,
+) -> Result<Vec<ReviewView>, sqlx::Error> {
+    let mut sql = sqlx::QueryBuilder::new(REVIEWS);
+    sql.push(" WHERE true");
+    if let Some(state) = state {
+        sql.push(" AND state = ").push_bind(crate::rows::word(&state).map_err(crate::rows::decode)?);
+    }
+    if let Some(ReviewCursor { at, provider, payment_id }) = before {
+        sql.push(" AND (at, provider, payment_id) < (").push_bind(at);
+        sql.push(", ").push_bind(provider).push(", ").push_bind(payment_id).push(")");
+    }
+    sql.push(" ORDER BY at DESC, provider DESC, payment_id DESC LIMIT ").push_bind(limit.clamp(0, ORDERS_MAX));
+    sql.build().fetch_all(pool).await?.iter().map(review).collect()
+}
+
+/// # Errors
+/// When the database cannot be read.
+pub async fn review_by_id(pool: &PgPool, id: Uuid) -> Result<Option<ReviewView>, sqlx::Error> {
+    let row = sqlx::query(&format!("{REVIEWS} WHERE id = $1")).bind(id).fetch_optional(pool).await?;
+    row.as_ref().map(review).transpose()
+}
+
+fn review(row: &PgRow) -> Result<ReviewView, sqlx::Error> {
+    Ok(ReviewView {
+        id: row.try_get("id")?,
+        order_no: row.try_get("number")?,
+        account: row.try_get("account_id")?,
+        kind: row.try_get("kind")?,
+        state: from_word(row.try_get("state")?)?,
+        provider: row.try_get("provider")?,
+        payment_id: row.try_get("payment_id")?,
+        paid: money(row.try_get("amount_minor")?, row.try_get("amount_currency")?)?.into(),
+        expected: money(row.try_get("price_minor")?, row.try_get("price_currency")?)?.into(),
+        method: row.try_get("method")?,
+        at: row.try_get("at")?,
+        reason: row.try_get("closed_because")?,
+    })
 }
 
 /// Where the next page of reviews goes on: after this one.

@@ -1,7 +1,7 @@
 //! What becomes of an order's row, and writing it. `None`: as it was.
 
 use aggregates::order::Delivered;
-use aggregates::{AccountKey, LogPart, OrderId, Payment};
+use aggregates::{AccountKey, LogPart, OrderId, Payment, RefundId};
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use sqlx::PgConnection;
@@ -116,12 +116,14 @@ pub(super) async fn update(tx: &mut PgConnection, rows: &[Row]) -> Result<(), sq
                 delivered_kind = coalesce(n.delivered_kind, o.delivered_kind),
                 delivered_id = coalesce(n.delivered_id, o.delivered_id),
                 fulfilled_at = coalesce(n.fulfilled_at, o.fulfilled_at),
-                closed_at = coalesce(n.closed_at, o.closed_at), reason = coalesce(n.reason, o.reason)
+                closed_at = coalesce(n.closed_at, o.closed_at), reason = coalesce(n.reason, o.reason),
+                paid_minor = coalesce(n.paid_minor, o.paid_minor),
+                paid_currency = coalesce(n.paid_currency, o.paid_currency)
            FROM unnest($1::uuid[], $2::text[], $3::bool[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
                        $9::timestamptz[], $10::uuid[], $11::timestamptz[], $12::timestamptz[], $13::text[],
-                       $14::text[])
+                       $14::text[], $15::int8[], $16::text[])
                 AS n (id, status, late, checkout_url, checkout_qr, paid_by, payment_id, payment_method, paid_at,
-                      delivered_id, fulfilled_at, closed_at, reason, delivered_kind)
+                      delivered_id, fulfilled_at, closed_at, reason, delivered_kind, paid_minor, paid_currency)
           WHERE o.id = n.id",
     )
     .bind(rows.iter().map(|(id, _)| id.uuid()).collect::<Vec<_>>())
@@ -138,6 +140,8 @@ pub(super) async fn update(tx: &mut PgConnection, rows: &[Row]) -> Result<(), sq
     .bind(rows.iter().map(|(_, order)| order.closed_at).collect::<Vec<_>>())
     .bind(rows.iter().map(|(_, order)| order.reason.as_deref()).collect::<Vec<_>>())
     .bind(rows.iter().map(|(_, order)| order.delivered.map(|(what, _)| delivered(what).0)).collect::<Vec<_>>())
+    .bind(payments.iter().map(|payment| payment.map(|it| it.amount.minor())).collect::<Vec<_>>())
+    .bind(payments.iter().map(|payment| payment.map(|it| currency(&it.amount))).collect::<Vec<_>>())
     .execute(tx)
     .await?;
     Ok(())
@@ -160,9 +164,9 @@ pub(super) async fn insert_reviews(tx: &mut PgConnection, rows: &[Review]) -> Re
     }
     sqlx::query(
         "INSERT INTO payment_reviews (log_part, position, order_id, kind, provider, payment_id, amount_minor,
-                                      amount_currency, method, at)
+                                      amount_currency, method, at, id)
          SELECT * FROM unnest($1::int2[], $2::int8[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::int8[],
-                              $8::text[], $9::text[], $10::timestamptz[])",
+                              $8::text[], $9::text[], $10::timestamptz[], $11::uuid[])",
     )
     .bind(rows.iter().map(|row| i16::from(row.log_part.number())).collect::<Vec<_>>())
     .bind(rows.iter().map(|row| row.position).collect::<Vec<_>>())
@@ -174,7 +178,15 @@ pub(super) async fn insert_reviews(tx: &mut PgConnection, rows: &[Review]) -> Re
     .bind(rows.iter().map(|row| currency(&row.payment.amount)).collect::<Vec<_>>())
     .bind(rows.iter().map(|row| row.payment.method.as_deref().map(text)).collect::<Vec<_>>())
     .bind(rows.iter().map(|row| row.at).collect::<Vec<_>>())
+    .bind(rows.iter().map(Review::id).collect::<Vec<_>>())
     .execute(tx)
     .await?;
     Ok(())
+}
+
+impl Review {
+    /// The refund that would give it back by itself has the same.
+    fn id(&self) -> uuid::Uuid {
+        RefundId::of_payment(self.order, &self.payment.provider, &self.payment.payment_id).uuid()
+    }
 }

@@ -4,19 +4,23 @@
 //! mod.rs       Dispatcher: who asks, the id of the command, one call of the store
 //! ids.rs       ids of commands, and why a repeat has the same one
 //! catalogue.rs products                      usage.rs     charges
+//!                                            holds.rs     reservations, settled or released
 //! sale.rs      place, open, cancel orders    payment.rs   money that arrived
 //! customer.rs  name and e-mail, sealed       metadata.rs  what a client wants kept with a charge
-//! licenses/    keys found, bound, used       error.rs     why it did not work
+//! licenses/    keys found, bound, used       refund.rs    money that goes back
+//! error.rs     why it did not work
 //! ```
 
 mod catalogue;
 mod customer;
 mod erasure;
 mod error;
+mod holds;
 pub mod ids;
 mod licenses;
 mod metadata;
 mod payment;
+mod refund;
 mod sale;
 mod subscriptions;
 mod usage;
@@ -26,12 +30,14 @@ use std::sync::Arc;
 
 pub use customer::Profile;
 pub use error::DispatchError;
+pub use holds::{Held, Reservation};
 pub use licenses::{LicensePlace, LicenseUse, Standing, Taken as TakenUnits, USE_CLAIM, Wanted as WantedUse};
 pub use metadata::{BadMetadata, Metadata};
-pub use payment::{PaymentNotice, Taken};
+pub use payment::{PaymentNotice, ReviewName, Taken};
+pub use refund::{RefundNotice, refund_number};
 pub use sale::{Buyer, Purchase, Sale};
 pub use subscriptions::{PlanChange, Renewal};
-pub use usage::{Charged, ChargedCredits, ChargedPackage, KEY_CLAIM, Use};
+pub use usage::{Charged, ChargedCredits, ChargedPackage, KEY_CLAIM, Owed, Use};
 
 use crate::clock::Clock;
 use crate::providers::Providers;

@@ -3,10 +3,10 @@
 
 use std::sync::Arc;
 
-use aggregates::order::{PaymentDuplicated, PaymentMismatched};
+use aggregates::order::{PaymentDuplicated, PaymentMismatched, Placed};
 use aggregates::{
-    AccountId, AggregateId, Command, Event, LicenseId, OrderCommand, OrderEvent, OrderId, OrderNumber, OrderStatus,
-    Payment, ProductKind, State, TakePayment,
+    AcceptReview, AccountId, AggregateId, Command, CommandId, Event, LicenseId, LicenseKey, OrderCommand, OrderEvent,
+    OrderId, OrderNumber, OrderStatus, Payment, ProductKind, State, TakePayment,
 };
 
 use super::{Actor, Ask, DispatchError, Dispatcher, ids, licenses};
@@ -29,6 +29,24 @@ pub struct Taken {
     pub receipt: Receipt,
     /// It was recorded for somebody to look at, and nothing was delivered for it.
     pub for_review: bool,
+}
+
+/// A payment for review.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReviewName {
+    pub order: OrderNumber,
+    pub provider: String,
+    pub payment_id: String,
+}
+
+/// Who asks for what pays for an order and delivers it.
+struct Delivering {
+    account: AccountId,
+    actor: Actor,
+    id: CommandId,
+    hash: RequestHash,
+    order: OrderId,
+    claims: Vec<Claim>,
 }
 
 impl Dispatcher {
@@ -60,20 +78,60 @@ impl Dispatcher {
         // How it was paid may be told differently from one notice to the next, so it is not part of what is the same.
         let hash = RequestHash::of(id.uuid().as_bytes());
         let paid = Claim { kind: CLAIM, key, aggregate: AggregateId::order(order) };
-        let sells_license = self.sells_license(&account, order, &payment).await?;
+        let fits =
+            |placed: &Placed| (payment.amount, payment.provider.as_str()) == (placed.price, placed.provider.as_str());
+        let sells_license = self.sells_license(&account, order, fits).await?;
+        let take = |license_key| Command::TakePayment(TakePayment { order, payment: payment.clone(), license_key });
+        let asking = Delivering { account, actor: Actor::system("payments"), id, hash, order, claims: vec![paid] };
+        let receipt = self.deliver(asking, sells_license, take).await?;
+        let for_review = receipt.events.iter().any(|recorded| is_for_review(&recorded.event));
+        Ok(Taken { receipt, for_review })
+    }
+
+    /// An admin takes a payment of another amount for its order's, and what was bought is delivered, in one commit.
+    ///
+    /// # Errors
+    /// When there is no such order or payment, it does not wait for a decision, or the store cannot record it.
+    pub async fn accept_review(
+        &self,
+        actor: &Actor,
+        id: CommandId,
+        review: &ReviewName,
+        reason: &str,
+    ) -> Result<Receipt, DispatchError> {
+        let (account, order) = self.find_order(&review.order).await?;
+        let ReviewName { order: number, provider, payment_id } = review;
+        let hash = RequestHash::of(&serde_json::to_vec(&("accept", number.as_str(), provider, payment_id, reason))?);
+        let sells_license = self.sells_license(&account, order, |_| true).await?;
+        let accept = |license_key| {
+            let (provider, payment_id, reason) = (provider.clone(), payment_id.clone(), reason.to_owned());
+            Command::AcceptReview(AcceptReview { order, provider, payment_id, reason, license_key })
+        };
+        let claims = actor.key_claim(&account, id).into_iter().collect();
+        let asking = Delivering { account, actor: actor.clone(), id, hash, order, claims };
+        self.deliver(asking, sells_license, accept).await
+    }
+
+    /// What delivers a license is asked with a new key for it; where that key is taken, with another one.
+    async fn deliver(
+        &self,
+        asking: Delivering,
+        sells_license: bool,
+        command: impl Fn(Option<LicenseKey>) -> Command,
+    ) -> Result<Receipt, DispatchError> {
+        let Delivering { account, actor, id, hash, order, claims } = asking;
         let mut tried = 0;
-        let receipt = loop {
+        loop {
             let license_key = if sells_license { Some(self.new_license_key(&account).await?) } else { None };
             let issued = license_key.as_ref().map(|key| licenses::claim(key, LicenseId::of_order(order)));
-            let command = Command::TakePayment(TakePayment { order, payment: payment.clone(), license_key });
             let asked = self
                 .ask(Ask {
                     account: account.clone(),
-                    actor: Actor::system("payments"),
+                    actor: actor.clone(),
                     id,
                     hash,
-                    decision: Arc::new(vec![command]),
-                    claims: [paid.clone()].into_iter().chain(issued).collect(),
+                    decision: Arc::new(vec![command(license_key)]),
+                    claims: claims.iter().cloned().chain(issued).collect(),
                     about: None,
                 })
                 .await;
@@ -81,11 +139,9 @@ impl Dispatcher {
             match asked {
                 Err(DispatchError::Execute(ExecuteError::KeyTaken { kind: licenses::CLAIM, .. }))
                     if tried < LICENSE_KEYS_TRIED_MAX => {}
-                answer => break answer?,
+                answer => return answer,
             }
-        };
-        let for_review = receipt.events.iter().any(|recorded| is_for_review(&recorded.event));
-        Ok(Taken { receipt, for_review })
+        }
     }
 
     /// Whether this payment may deliver a license: then it needs a key. What was paid before delivers nothing again, nor
@@ -94,7 +150,7 @@ impl Dispatcher {
         &self,
         account: &AccountId,
         order: OrderId,
-        payment: &Payment,
+        fits: impl FnOnce(&Placed) -> bool,
     ) -> Result<bool, DispatchError> {
         let State::Order(state) = self.look(account, AggregateId::order(order)).await? else {
             return Err(DispatchError::NotFound("order"));
@@ -108,8 +164,7 @@ impl Dispatcher {
             | OrderStatus::PartiallyRefunded
             | OrderStatus::Refunded => false,
         };
-        let fits = (payment.amount, payment.provider.as_str()) == (placed.price, placed.provider.as_str());
-        Ok(unpaid && fits && matches!(placed.kind, ProductKind::License(_)))
+        Ok(unpaid && fits(placed) && matches!(placed.kind, ProductKind::License(_)))
     }
 
     /// Ends an order that was not paid in time; its provider has been asked before.

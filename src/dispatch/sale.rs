@@ -98,7 +98,7 @@ impl Dispatcher {
         self.execute(account, actor, id, vec![Command::Order(order, OrderCommand::Cancel)]).await
     }
 
-    fn provider(&self, name: Option<&str>) -> Result<Arc<dyn Provider>, DispatchError> {
+    pub(super) fn provider(&self, name: Option<&str>) -> Result<Arc<dyn Provider>, DispatchError> {
         let found = match name {
             None => self.providers.usual(),
             Some(name) => self.providers.get(name),

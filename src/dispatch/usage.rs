@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use aggregates::{
     AccountId, AggregateId, AggregateKind, Charge, Command, CommandId, CreditAccountEvent, Credits, Event, GrantId,
-    Recorded, UserPackageEvent, UserPackageId,
+    Overdraft, Recorded, UserPackageEvent, UserPackageId,
 };
 use chrono::NaiveDate;
 
@@ -24,6 +24,8 @@ pub struct Use {
     pub meter: Option<String>,
     /// Kept with the events; part of what makes a repeat the same request.
     pub metadata: Option<Metadata>,
+    /// What becomes of it where there is not enough.
+    pub overdraft: Overdraft,
 }
 
 /// What was taken from where.
@@ -33,6 +35,16 @@ pub struct Charged {
     pub receipt: Receipt,
     pub packages: Vec<ChargedPackage>,
     pub credits: Option<ChargedCredits>,
+    /// Where there was not enough and that was allowed.
+    pub owed: Option<Owed>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Owed {
+    /// Of this charge.
+    pub amount: Credits,
+    /// By the account, after this.
+    pub shortfall: Credits,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,13 +80,9 @@ impl Dispatcher {
         key: Option<CommandId>,
         wanted: Use,
     ) -> Result<Charged, DispatchError> {
-        let Use { amount, reference, meter, metadata } = wanted;
-        let id = match &reference {
-            Some(reference) => ids::derived("charge", &[reference]),
-            None => key.unwrap_or_else(ids::fresh),
-        };
-        let commands =
-            vec![Command::Charge(Charge { amount, meter, reference, overdraft: aggregates::Overdraft::Refuse })];
+        let Use { amount, reference, meter, metadata, overdraft } = wanted;
+        let id = use_id(reference.as_deref(), key);
+        let commands = vec![Command::Charge(Charge { amount, meter, reference, overdraft })];
         let mut asked = serde_json::to_string(&commands)?;
         if let Some(metadata) = &metadata {
             asked = format!(r#"[{asked},{{"usage":{}}}]"#, metadata.as_str());
@@ -95,6 +103,14 @@ impl Dispatcher {
     }
 }
 
+/// A reference names one use within its account, be it charged at once or reserved first.
+pub(super) fn use_id(reference: Option<&str>, key: Option<CommandId>) -> CommandId {
+    match reference {
+        Some(reference) => ids::derived("charge", &[reference]),
+        None => key.unwrap_or_else(ids::fresh),
+    }
+}
+
 /// `key` names the command `id` and no other. It is held by the command, which is no aggregate but as good a holder: the
 /// same one may claim it again.
 pub(super) fn key_claim(key: CommandId, id: CommandId) -> Claim {
@@ -106,7 +122,7 @@ impl Charged {
     /// The events of a charge say all of it, the first time and every time after.
     fn read(mut receipt: Receipt) -> Self {
         let events = std::mem::take(&mut receipt.events);
-        let mut charged = Self { receipt, packages: Vec::new(), credits: None };
+        let mut charged = Self { receipt, packages: Vec::new(), credits: None, owed: None };
         for Recorded { aggregate, event, .. } in events {
             match event {
                 Event::UserPackage(UserPackageEvent::Consumed(consumed)) => charged.packages.push(ChargedPackage {
@@ -119,6 +135,9 @@ impl Charged {
                 Event::CreditAccount(CreditAccountEvent::Spent(spent)) => {
                     let grants = spent.from.iter().map(|taken| (taken.grant, taken.amount, taken.left)).collect();
                     charged.credits = Some(ChargedCredits { amount: spent.amount, grants, balance: spent.balance });
+                }
+                Event::CreditAccount(CreditAccountEvent::Overdrawn(overdrawn)) => {
+                    charged.owed = Some(Owed { amount: overdrawn.amount, shortfall: overdrawn.shortfall });
                 }
                 _ => {}
             }

@@ -1,14 +1,20 @@
 //! Process managers: when this happened, then ask for that.
 //!
-//! | when                     | then                                        |                    |
-//! |--------------------------|---------------------------------------------|--------------------|
-//! | `order.placed`           | expire it at its time, unless it was paid   | `expire_order.rs`  |
-//! | `user_package.activated` | record its end when it comes                | `expire_package.rs`|
-//! | `delivery.requested`     | have the API key made                       | `create_api_key.rs`|
-//! | `delivery.key_created`   | send the mail, then forget the key          | `send_mail.rs`     |
-//! | `delivery.retried`       | try that step again now                     | both               |
+//! | when                       | then                                       |                       |
+//! |----------------------------|--------------------------------------------|-----------------------|
+//! | `order.placed`             | expire it at its time, unless it was paid  | `expire_order.rs`     |
+//! | `order.placed`             | ask now and then whether it was paid       | `reconcile.rs`        |
+//! | `order.payment_duplicated` | ask for the second payment back            | `refund_duplicate.rs` |
+//! | `order.refund_requested`   | have the provider give it back             | `refund.rs`           |
+//! | `order.refund_retried`     | try that again now                         | `refund.rs`           |
+//! | `user_package.activated`   | record its end when it comes               | `expire_package.rs`   |
+//! | `credit_account.granted`   | record its end when it comes, if it has one | `expire_grant.rs`     |
+//! | `hold.reserved`            | release it at its time, unless it is over  | `release_hold.rs`     |
+//! | `delivery.requested`       | have the API key made                      | `create_api_key.rs`   |
+//! | `delivery.key_created`     | send the mail, then forget the key         | `send_mail.rs`        |
+//! | `delivery.retried`         | try that step again now                    | both                  |
 //! | `subscription.started`, `renewed`, `past_due` | record the end of the period, or of the grace | `subscription_period.rs` |
-//! | `customer.erased`        | destroy what makes their data readable      | `forget_account.rs`|
+//! | `customer.erased`          | destroy what makes their data readable     | `forget_account.rs`   |
 //!
 //! `asks_of` is that table: pure. `runner.rs` reads the log forward and writes the jobs it asks for together with how far
 //! it has read, so each event is answered once, by however many processes, and rebuilding a read model wakes nobody.
@@ -20,24 +26,38 @@
 
 mod create_api_key;
 mod delivery;
+mod expire_grant;
 mod expire_order;
 mod expire_package;
 mod forget_account;
+mod reconcile;
+mod refund;
+mod refund_duplicate;
+mod release_hold;
 mod runner;
 mod send_mail;
 mod subscription_period;
 
 use std::sync::Arc;
 
-use aggregates::order::Placed;
-use aggregates::{AccountId, CustomerEvent, DeliveryEvent, DeliveryStep, Event, OrderEvent, UserPackageEvent};
+use aggregates::credit_account::Granted;
+use aggregates::order::PaymentDuplicated;
+use aggregates::{
+    AccountId, CreditAccountEvent, CustomerEvent, DeliveryEvent, DeliveryStep, Event, HoldEvent, OrderEvent, OrderId,
+    Payment, RefundId, UserPackageEvent,
+};
 use serde_json::json;
 use uuid::Uuid;
 
 pub use create_api_key::CreateApiKey;
+pub use expire_grant::ExpireGrant;
 pub use expire_order::ExpireOrder;
 pub use expire_package::ExpirePackage;
 pub use forget_account::ForgetAccount;
+pub use reconcile::Reconcile;
+pub use refund::RefundPayment;
+pub use refund_duplicate::RefundDuplicate;
+pub use release_hold::ReleaseHold;
 pub use runner::{Advanced, ProcessError, Stuck, advance, lag};
 pub use send_mail::{MailLinks, SendMail};
 pub use subscription_period::SubscriptionPeriod;
@@ -53,8 +73,13 @@ pub mod kinds {
     pub const SEND_MAIL: &str = "send_mail";
     pub const EXPIRE_ORDER: &str = "expire_order";
     pub const EXPIRE_PACKAGE: &str = "expire_package";
+    pub const RECONCILE: &str = "reconcile";
+    pub const REFUND: &str = "refund";
+    pub const REFUND_DUPLICATE: &str = "refund_duplicate";
     pub const SUBSCRIPTION_PERIOD: &str = "subscription_period";
     pub const FORGET_ACCOUNT: &str = "forget_account";
+    pub const EXPIRE_GRANT: &str = "expire_grant";
+    pub const RELEASE_HOLD: &str = "release_hold";
 }
 
 /// Something that happened, as far as processes care.
@@ -82,8 +107,18 @@ pub fn asks_of(happened: &Happened) -> Vec<Ask> {
         vec![Ask::Do(NewJob { kind, key: key.clone(), account_id, payload: json!({}), when })]
     };
     match &happened.event {
-        Event::Order(OrderEvent::Placed(Placed { expires_at, .. })) => job(kinds::EXPIRE_ORDER, When::At(*expires_at)),
+        Event::Order(OrderEvent::Placed(placed)) => {
+            let expire = job(kinds::EXPIRE_ORDER, When::At(placed.expires_at));
+            [expire, job(kinds::RECONCILE, When::At(reconcile::first(placed)))].concat()
+        }
+        Event::Order(event) => asks_about_money(happened, event).into_iter().collect(),
         Event::UserPackage(UserPackageEvent::Activated(run)) => job(kinds::EXPIRE_PACKAGE, When::At(run.ends_at)),
+        Event::CreditAccount(CreditAccountEvent::Granted(Granted { grant, expires_at: Some(expires_at), .. })) => {
+            let account_id = Some(happened.account.as_str().to_owned());
+            let (key, payload) = (format!("{key}:{grant}"), json!({"grant": grant}));
+            vec![Ask::Do(NewJob { kind: kinds::EXPIRE_GRANT, key, account_id, payload, when: When::At(*expires_at) })]
+        }
+        Event::Hold(HoldEvent::Reserved(reserved)) => job(kinds::RELEASE_HOLD, When::At(reserved.expires_at)),
         Event::Delivery(DeliveryEvent::Requested(_)) => job(kinds::CREATE_API_KEY, When::Now),
         Event::Delivery(DeliveryEvent::KeyCreated(_)) => job(kinds::SEND_MAIL, When::Now),
         Event::Delivery(DeliveryEvent::Retried(retried)) => {
@@ -100,9 +135,31 @@ pub fn asks_of(happened: &Happened) -> Vec<Ask> {
         },
         Event::Customer(CustomerEvent::Erased(_)) => job(kinds::FORGET_ACCOUNT, When::Now),
         // Nobody acts on the rest; the lists of what there is are in the domain.
-        Event::Order(_) | Event::UserPackage(_) | Event::Delivery(_) => vec![],
+        Event::UserPackage(_) | Event::Delivery(_) => vec![],
         Event::CreditAccount(_) | Event::Product(_) | Event::Holdings(_) | Event::Customer(_) => vec![],
         Event::Hold(_) | Event::License(_) => vec![],
+    }
+}
+
+/// Money that goes back, or is to.
+fn asks_about_money(happened: &Happened, event: &OrderEvent) -> Option<Ask> {
+    let order = happened.aggregate;
+    let job = |kind, refund: RefundId, payload| {
+        let account_id = Some(happened.account.as_str().to_owned());
+        Ask::Do(NewJob { kind, key: refund.to_string(), account_id, payload, when: When::Now })
+    };
+    match event {
+        OrderEvent::PaymentDuplicated(PaymentDuplicated { payment, at: _ }) => {
+            let Payment { provider, payment_id, .. } = payment;
+            let refund = RefundId::of_payment(OrderId::from_uuid(order), provider, payment_id);
+            let payload = json!({"order": order, "provider": provider, "payment_id": payment_id});
+            Some(job(kinds::REFUND_DUPLICATE, refund, payload))
+        }
+        OrderEvent::RefundRequested(requested) => Some(job(kinds::REFUND, requested.refund, json!({"order": order}))),
+        OrderEvent::RefundRetried(retried) => {
+            Some(Ask::RetryNow { kind: kinds::REFUND, key: retried.refund.to_string() })
+        }
+        _ => None,
     }
 }
 
@@ -127,15 +184,27 @@ pub fn handlers(
         Arc::new(SendMail::new(dispatcher.clone(), vault.clone(), mailer, links)),
         Arc::new(ExpireOrder::new(dispatcher.clone())),
         Arc::new(ExpirePackage::new(dispatcher.clone())),
+        Arc::new(Reconcile::new(dispatcher.clone())),
+        Arc::new(RefundPayment::new(dispatcher.clone())),
+        Arc::new(RefundDuplicate::new(dispatcher.clone())),
         Arc::new(SubscriptionPeriod::new(dispatcher.clone())),
         Arc::new(ForgetAccount::new(dispatcher.clone())),
+        Arc::new(ExpireGrant::new(dispatcher.clone())),
+        Arc::new(ReleaseHold::new(dispatcher.clone())),
     ]
+}
+
+/// Those of them that an operator's own timer may run as well.
+#[must_use]
+pub fn timers_of_credits(dispatcher: &Dispatcher) -> Vec<Arc<dyn Handler>> {
+    vec![Arc::new(ExpireGrant::new(dispatcher.clone())), Arc::new(ReleaseHold::new(dispatcher.clone()))]
 }
 
 #[cfg(test)]
 mod tests {
     use aggregates::delivery::{AttemptFailed, GivenUp, KeyCreated, MailSent, Requested, Retried};
-    use aggregates::{OrderId, UserPackageId};
+    use aggregates::order::Placed;
+    use aggregates::{Money, OrderId, UserPackageId};
     use chrono::{DateTime, Utc};
 
     use super::*;
@@ -182,6 +251,35 @@ mod tests {
     }
 
     #[test]
+    fn money_that_is_to_go_back_is_asked_for_and_asked_for_again_by_hand() {
+        let (refund, order) = (RefundId::from_uuid(Uuid::from_u128(9)), json!(AGGREGATE));
+        let (provider, payment_id) = ("alipay".to_owned(), "p-2".to_owned());
+        let amount = Money::from_minor(1, "CNY".parse().unwrap());
+        let due = |kind, key: RefundId, payload| {
+            let account_id = Some("alice".to_owned());
+            vec![Ask::Do(NewJob { kind, key: key.to_string(), account_id, payload, when: When::Now })]
+        };
+        let payment = Payment { provider: provider.clone(), payment_id: payment_id.clone(), amount, method: None };
+        let of_payment = RefundId::of_payment(OrderId::from_uuid(AGGREGATE), &provider, &payment_id);
+        let payload = json!({"order": order, "provider": provider, "payment_id": payment_id});
+        let duplicated = OrderEvent::PaymentDuplicated(PaymentDuplicated { payment, at: at() });
+        assert_eq!(asked(duplicated), due(kinds::REFUND_DUPLICATE, of_payment, payload));
+        let requested = aggregates::order::RefundRequested {
+            refund,
+            provider,
+            payment_id,
+            amount,
+            reason: "r".to_owned(),
+            revoke: false,
+            at: at(),
+        };
+        assert_eq!(asked(OrderEvent::RefundRequested(requested)), due(kinds::REFUND, refund, json!({"order": order})));
+        let retried = aggregates::order::RefundRetried { refund, at: at() };
+        let retry = vec![Ask::RetryNow { kind: kinds::REFUND, key: refund.to_string() }];
+        assert_eq!(asked(OrderEvent::RefundRetried(retried)), retry);
+    }
+
+    #[test]
     fn an_erased_customer_is_forgotten_at_once() {
         let erased = aggregates::customer::Erased { reason: "r".to_owned(), at: at() };
         assert_eq!(asked(CustomerEvent::Erased(erased)), job(kinds::FORGET_ACCOUNT, When::Now));
@@ -197,7 +295,10 @@ mod tests {
         });
         let placed: Placed = serde_json::from_value(placed).unwrap();
         let expires_at = placed.expires_at;
-        assert_eq!(asked(OrderEvent::Placed(placed)), job(kinds::EXPIRE_ORDER, When::At(expires_at)));
+        let half_a_minute_later = "2026-01-05T06:00:30Z".parse().unwrap();
+        let expected =
+            [job(kinds::EXPIRE_ORDER, When::At(expires_at)), job(kinds::RECONCILE, When::At(half_a_minute_later))];
+        assert_eq!(asked(OrderEvent::Placed(placed)), expected.concat());
         let expires_at = at();
         let due = aggregates::subscription::PastDue { expires_at, at: at() };
         let key = format!("{AGGREGATE}:2026-01-05T06:00:00+00:00");
@@ -213,5 +314,32 @@ mod tests {
         assert_eq!(asked(aggregates::SubscriptionEvent::CancelWithdrawn(withdrawn)), vec![]);
         let cancelled = aggregates::order::Cancelled { at: at() };
         assert_eq!(asked(OrderEvent::Cancelled(cancelled)), vec![]);
+    }
+
+    #[test]
+    fn a_grant_that_ends_and_a_hold_are_timers() {
+        let granted = |expires_at: Option<DateTime<Utc>>| {
+            let granted = serde_json::json!({
+                "grant": Uuid::from_u128(1), "source": "order", "amount": 1, "balance": 1, "expires_at": expires_at,
+            });
+            CreditAccountEvent::Granted(serde_json::from_value(granted).unwrap())
+        };
+        assert_eq!(asked(granted(None)), vec![], "it never ends");
+        let expected = NewJob {
+            kind: kinds::EXPIRE_GRANT,
+            key: format!("{AGGREGATE}:{}", Uuid::from_u128(1)),
+            account_id: Some("alice".to_owned()),
+            payload: json!({"grant": Uuid::from_u128(1)}),
+            when: When::At(at()),
+        };
+        assert_eq!(asked(granted(Some(at()))), vec![Ask::Do(expected)]);
+
+        let reserved = serde_json::json!({
+            "amount": 1, "packages": [], "credits": [], "expires_at": at(), "at": at(),
+        });
+        let reserved = HoldEvent::Reserved(serde_json::from_value(reserved).unwrap());
+        assert_eq!(asked(reserved), job(kinds::RELEASE_HOLD, When::At(at())));
+        let released = HoldEvent::Released(aggregates::hold::Released { timed_out: false, at: at() });
+        assert_eq!(asked(released), vec![]);
     }
 }

@@ -4,6 +4,7 @@
 //!   order ──► create_payment ──► where the customer pays
 //!   notice ──► verify ──► what it says, or a refusal ──► acknowledge, once that is in the log
 //!   doubt ──► query ──► what the provider knows
+//!   money back ──► refund, under a number that never changes ──► done, refused, or query_refund while nobody knows
 //! ```
 //!
 //! Only plain success is a payment. Everything a provider says that is neither plain success nor plain failure means
@@ -19,7 +20,7 @@ use chrono::{DateTime, Utc};
 
 pub use registry::Providers;
 
-use crate::dispatch::PaymentNotice;
+use crate::dispatch::{PaymentNotice, RefundNotice};
 
 /// What a provider is asked to collect.
 #[derive(Debug, Clone)]
@@ -39,10 +40,39 @@ pub enum PaymentState {
     Paid(PaymentNotice),
 }
 
+/// Money that a provider is to give back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefundRequest {
+    pub order: OrderNumber,
+    /// Of what it gives back.
+    pub payment_id: String,
+    /// The same at every attempt: under one number money goes back once.
+    pub refund: String,
+    pub amount: Money,
+    pub reason: String,
+}
+
+/// What a provider says of a refund.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RefundState {
+    /// It has never heard of it.
+    Unknown,
+    /// It will see to it.
+    Pending,
+    Done {
+        /// Its own name for it.
+        provider_refund: Option<String>,
+    },
+    /// A plain no: no money went back, nor will.
+    Refused(String),
+}
+
 /// What a verified notice is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Notice {
     Paid(PaymentNotice),
+    /// Money went back, asked for here or not.
+    Refunded(RefundNotice),
     /// Nothing to do: an event of no interest, or an attempt that failed and may be made again.
     Ignored,
 }
@@ -76,8 +106,19 @@ pub enum NoticeError {
     },
     #[error("the provider has no payment for this order")]
     UnknownOrder,
+    #[error("{0}")]
+    Declined(Decline),
     #[error("the notice cannot be checked now: {0}")]
     Unavailable(String),
+}
+
+/// Why a card did not pay. The order waits for another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Decline {
+    #[error("the card was declined; the order can be paid otherwise")]
+    Card,
+    #[error("there is not enough money on the card; the order can be paid otherwise")]
+    InsufficientFunds,
 }
 
 #[async_trait]
@@ -95,6 +136,12 @@ pub trait Provider: Send + Sync {
     async fn verify(&self, headers: &HeaderMap, body: &[u8]) -> Result<Notice, NoticeError>;
 
     async fn query(&self, order: &OrderNumber) -> Result<PaymentState, ProviderError>;
+
+    /// Asked again under the same number, it gives back nothing more.
+    async fn refund(&self, request: &RefundRequest) -> Result<RefundState, ProviderError>;
+
+    /// What became of a refund that was asked for.
+    async fn query_refund(&self, request: &RefundRequest) -> Result<RefundState, ProviderError>;
 
     fn acknowledge(&self) -> Acknowledgement;
 }

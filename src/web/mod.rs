@@ -8,7 +8,7 @@
 //! problem.rs      every answer that is not a success, and its code      trouble.rs  what it comes from
 //! json.rs         bodies      query.rs   queries and paths      decimal.rs   amounts      values.rs  times, days, words
 //! idempotency.rs  asking twice, positions      paging.rs   lists, cursors, CSV
-//! rate_limit.rs   how often       client_address.rs  who that is, behind a proxy
+//! rate_limit.rs   how often       client_address.rs  who that is, behind a proxy      windows.rs  over all processes
 //! openapi.rs      the document and its viewer
 //! health.rs       alive, ready, counted        metrics.rs  what is counted
 //! server.rs       sockets
@@ -35,6 +35,7 @@ pub mod rate_limit;
 mod server;
 mod trouble;
 pub mod values;
+pub mod windows;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;

@@ -19,6 +19,8 @@ use super::problem::{self, Content as Problem, FieldError};
 pub(super) const DOCUMENT_PATH: &str = "/api/openapi.json";
 pub(super) const DOCS_PATH: &str = "/api/docs";
 const SCHEME: &str = "bearer";
+/// Of what operators' timers ask.
+const CRON_SCHEME: &str = "cron";
 
 const STATUSES: &[(u16, &str)] = &[
     (400, "The request is malformed"),
@@ -28,6 +30,7 @@ const STATUSES: &[(u16, &str)] = &[
     (404, "Not found"),
     (408, "The body did not arrive in time"),
     (409, "Conflict"),
+    (410, "It was there, and its time has passed"),
     (413, "The body is too large"),
     (415, "The body has another content type"),
     (422, "Well-formed, but refused"),
@@ -57,7 +60,11 @@ impl Modify for Bearer {
     fn modify(&self, document: &mut OpenApi) {
         let mut http = Http::new(HttpAuthScheme::Bearer);
         http.bearer_format = Some("JWT".to_owned());
-        document.components.get_or_insert_with(Components::new).add_security_scheme(SCHEME, SecurityScheme::Http(http));
+        let mut cron = Http::new(HttpAuthScheme::Bearer);
+        cron.description = Some("The setting CRON_SECRET.".to_owned());
+        let components = document.components.get_or_insert_with(Components::new);
+        components.add_security_scheme(SCHEME, SecurityScheme::Http(http));
+        components.add_security_scheme(CRON_SCHEME, SecurityScheme::Http(cron));
     }
 }
 
@@ -85,8 +92,12 @@ const ACCOUNT_CHARS_MAX: usize = 255;
 const BATCH: &str = "/api/v1/usage/batch";
 /// Nothing in the log.
 const CLOCK: &str = "/api/v1/sandbox/clock";
+/// Asked by a machine with a secret of its own, about nothing that it has written.
+const CRON: &str = "/api/cron/";
+/// What was held can time out.
+const HOLDS: &str = "/api/v1/usage/{id}/";
 /// Who asks there acts for nobody's account.
-const FOR_NOBODY: &[&str] = &["/api/admin/", "/api/v1/admin/", "/api/v1/sandbox/"];
+const FOR_NOBODY: &[&str] = &["/api/admin/", "/api/v1/admin/", "/api/v1/sandbox/", CRON];
 
 fn complete_operation(path: &str, method: &HttpMethod, operation: &mut Operation) {
     let open = operation.security.as_ref().is_some_and(|needed| needed.contains(&SecurityRequirement::default()));
@@ -97,7 +108,7 @@ fn complete_operation(path: &str, method: &HttpMethod, operation: &mut Operation
     }
     if !open {
         statuses.extend([401, 403]);
-        if path != CLOCK {
+        if path != CLOCK && !path.starts_with(CRON) {
             add_parameter(operation, if writes { idempotency_key() } else { ledger_position() });
         }
         if !FOR_NOBODY.iter().any(|prefix| path.starts_with(prefix)) {
@@ -121,6 +132,9 @@ fn complete_operation(path: &str, method: &HttpMethod, operation: &mut Operation
     }
     if writes {
         statuses.extend([402, 404, 409, 422]);
+    }
+    if path.starts_with(HOLDS) {
+        statuses.push(410);
     }
     if operation.request_body.is_some() {
         statuses.extend([408, 413, 415]);

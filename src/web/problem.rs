@@ -38,6 +38,8 @@
 //! | E3005 | 409 | the idempotency key was used for another request |
 //! | E3006 | 409 | the name belongs to something else |
 //! | E3007 | 409 | this conflicts with what is |
+//! | E4281 | 402 | the card was declined; the order can be paid otherwise |
+//! | E4282 | 402 | there is not enough money on the card; the order can be paid otherwise |
 //! | E4290 | 429 | too many requests |
 //! | E5100 | 500 | something went wrong; the request id finds it |
 //! | E5101 | 503 | too much work is waiting |
@@ -92,6 +94,8 @@ pub enum Reason {
     KeyReused,
     NameTaken,
     Conflict,
+    CardDeclined,
+    InsufficientFunds,
     TooManyRequests,
     Internal,
     Busy,
@@ -154,6 +158,8 @@ impl Reason {
             Self::KeyReused => ("E3005", S::CONFLICT, "Idempotency key reused"),
             Self::NameTaken => ("E3006", S::CONFLICT, "Name taken"),
             Self::Conflict => ("E3007", S::CONFLICT, "Conflict"),
+            Self::CardDeclined => ("E4281", S::PAYMENT_REQUIRED, "Card declined"),
+            Self::InsufficientFunds => ("E4282", S::PAYMENT_REQUIRED, "Insufficient funds"),
             Self::TooManyRequests => ("E4290", S::TOO_MANY_REQUESTS, "Too many requests"),
             Self::Internal => ("E5100", S::INTERNAL_SERVER_ERROR, "Something went wrong"),
             Self::Busy => ("E5101", S::SERVICE_UNAVAILABLE, "Busy"),
@@ -206,6 +212,10 @@ pub(super) struct Content {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
     errors: Vec<FieldError>,
+    /// Members beside those of RFC 9457, where a route has a shape of its own.
+    #[serde(flatten)]
+    #[schema(ignore)]
+    extra: serde_json::Map<String, serde_json::Value>,
     #[serde(skip)]
     retry_after_seconds: Option<u32>,
     /// For the log alone.
@@ -251,6 +261,13 @@ impl Problem {
     #[must_use]
     pub fn with_error(mut self, error: FieldError) -> Self {
         self.0.errors.push(error);
+        self
+    }
+
+    /// A member beside those that every problem has.
+    #[must_use]
+    pub fn with_member(mut self, name: &str, value: impl Into<serde_json::Value>) -> Self {
+        self.0.extra.insert(name.to_owned(), value.into());
         self
     }
 
@@ -305,6 +322,7 @@ impl Problem {
             code: code.to_owned(),
             request_id: None,
             errors: Vec::new(),
+            extra: serde_json::Map::new(),
             retry_after_seconds: None,
             cause: None,
         }))
@@ -340,11 +358,14 @@ fn status_of(code: &str) -> (StatusCode, &'static str) {
         "E4001" | "E4095" => (StatusCode::PAYMENT_REQUIRED, "Not enough"),
         // A license that is another account's, was revoked, or does not go so far.
         "E4093" | "E4094" | "E4096" => (StatusCode::FORBIDDEN, "Not allowed"),
-        "E4040" | "E4050" | "E4070" | "E4090" | "E4100" => (StatusCode::NOT_FOUND, "Not found"),
-        "E4076" => (StatusCode::GONE, "Gone"),
+        "E4040" | "E4050" | "E4064" | "E4070" | "E4080" | "E4090" | "E4100" => (StatusCode::NOT_FOUND, "Not found"),
+        // An account that was erased, a hold whose time has passed.
+        "E4076" | "E4085" => (StatusCode::GONE, "Gone"),
         // It exists with other content, or is past the point where this was possible.
-        "E4010" | "E4022" | "E4041" | "E4043" | "E4051" | "E4055" | "E4057" | "E4071" | "E4072" | "E4074" | "E4091"
-        | "E4097" | "E4101" => (StatusCode::CONFLICT, "Conflict"),
+        "E4010" | "E4022" | "E4041" | "E4043" | "E4051" | "E4055" | "E4057" | "E4063" | "E4067" | "E4069" | "E4071"
+        | "E4072" | "E4074" | "E4081" | "E4083" | "E4084" | "E4091" | "E4097" | "E4101" => {
+            (StatusCode::CONFLICT, "Conflict")
+        }
         _ => (StatusCode::UNPROCESSABLE_ENTITY, "Refused"),
     }
 }
@@ -390,6 +411,8 @@ mod tests {
         Reason::KeyReused,
         Reason::NameTaken,
         Reason::Conflict,
+        Reason::CardDeclined,
+        Reason::InsufficientFunds,
         Reason::TooManyRequests,
         Reason::Internal,
         Reason::Busy,

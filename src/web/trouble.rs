@@ -2,7 +2,7 @@
 
 use super::problem::{Problem, Reason};
 use crate::dispatch::{DispatchError, KEY_CLAIM};
-use crate::providers::NoticeError;
+use crate::providers::{Decline, NoticeError, ProviderError};
 use crate::store::{ExecuteError, StoreError};
 use crate::vault::VaultError;
 use crate::workers::read_gate::Lagging;
@@ -136,6 +136,17 @@ impl From<Lagging> for Problem {
     }
 }
 
+impl From<ProviderError> for Problem {
+    fn from(error: ProviderError) -> Self {
+        match error {
+            ProviderError::Refused(why) => Self::new(Reason::Conflict, why),
+            ProviderError::Unreachable(cause) => Self::new(Reason::Provider, "the payment provider did not answer")
+                .retry_after(RETRY_PROVIDER_SECONDS)
+                .because(cause),
+        }
+    }
+}
+
 impl From<NoticeError> for Problem {
     fn from(error: NoticeError) -> Self {
         let said = error.to_string();
@@ -144,6 +155,8 @@ impl From<NoticeError> for Problem {
             NoticeError::Malformed { pointer, detail } => {
                 Self::field(Reason::BadValue, pointer.unwrap_or_default(), detail)
             }
+            NoticeError::Declined(Decline::Card) => Self::new(Reason::CardDeclined, said),
+            NoticeError::Declined(Decline::InsufficientFunds) => Self::new(Reason::InsufficientFunds, said),
             NoticeError::UnknownOrder => Self::not_found("order"),
             NoticeError::Unavailable(cause) => {
                 Self::new(Reason::Provider, "the notice cannot be checked at the moment")

@@ -54,6 +54,34 @@ impl Default for JobOptions {
 /// After trouble, so that a database that is down is not hammered.
 const AFTER_TROUBLE: Duration = Duration::from_secs(2);
 
+/// What became of the jobs that were due.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Ran {
+    /// By kind: done, and to be tried again.
+    counts: HashMap<String, (u32, u32)>,
+    /// The bound was reached: there may be more.
+    pub more: bool,
+}
+
+impl Ran {
+    /// Done, and to be tried again.
+    #[must_use]
+    pub fn of(&self, kind: &str) -> (u32, u32) {
+        self.counts.get(kind).copied().unwrap_or_default()
+    }
+
+    fn in_all(&self, kind: &str) -> usize {
+        let (done, again) = self.of(kind);
+        usize::try_from(done.saturating_add(again)).unwrap_or(usize::MAX)
+    }
+
+    fn count(&mut self, kind: String, is_done: bool) {
+        let (done, again) = self.counts.entry(kind).or_default();
+        let counted = if is_done { done } else { again };
+        *counted = counted.saturating_add(1);
+    }
+}
+
 /// Runs the jobs its handlers know. Jobs of other kinds stay for processes that know them.
 pub struct JobRunner {
     pool: PgPool,
@@ -111,6 +139,42 @@ impl JobRunner {
         }
     }
 
+    /// Runs what is due at the moment, to its end and no more than `most` jobs of each kind; for whoever asks for it at
+    /// once. What others are running is theirs.
+    ///
+    /// # Errors
+    /// When jobs cannot be claimed. What was claimed before that is done.
+    pub async fn run_due(self, most: usize) -> Result<Ran, sqlx::Error> {
+        let mut ran = Ran::default();
+        let abandon = CancellationToken::new();
+        loop {
+            let rooms: Vec<Room> = self.handlers.keys().map(|kind| self.room_for(kind, most, &ran)).collect();
+            let (began, now) = (Instant::now(), self.clock.now());
+            let claimed = within(jobs::claim(&self.pool, &rooms, &self.owner, self.options.lease, now)).await?;
+            if claimed.is_empty() {
+                ran.more = rooms.iter().any(|room| room.places == 0);
+                return Ok(ran);
+            }
+            let working = claimed.into_iter().map(|claimed| {
+                let abandon = &abandon;
+                let runner = &self;
+                async move {
+                    let kind = claimed.job.kind.clone();
+                    (kind, runner.work(claimed, began, abandon).await)
+                }
+            });
+            for (kind, done) in futures_util::future::join_all(working).await {
+                ran.count(kind, done);
+            }
+        }
+    }
+
+    /// No more at once than there are places, and no more in all than `most`.
+    fn room_for(&self, kind: &'static str, most: usize, ran: &Ran) -> Room {
+        let left = most.saturating_sub(ran.in_all(kind));
+        Room { kind, places: u32::try_from(left.min(self.options.places)).unwrap_or(u32::MAX) }
+    }
+
     /// Claims as many jobs of each kind as there is room for. There may be more: who ends one wakes us.
     async fn start_some(
         self: &Arc<Self>,
@@ -145,22 +209,25 @@ impl JobRunner {
         Ok(())
     }
 
-    /// One attempt, from claim to settlement. `began` is from before the claim, so its lease is over no earlier.
-    async fn work(&self, claimed: Claimed, began: Instant, abandon: &CancellationToken) {
+    /// One attempt, from claim to settlement: whether the job is done. `began` is from before the claim, so its lease is
+    /// over no earlier.
+    async fn work(&self, claimed: Claimed, began: Instant, abandon: &CancellationToken) -> bool {
         let lease = claimed.lease;
         let settled = tokio::select! {
             settled = self.attempt(&claimed, began) => settled,
             () = self.keep(lease, began) => {
                 tracing::warn!(job = claimed.job.id, kind = claimed.job.kind, "a lease could not be kept; stopped");
-                return;
+                return false;
             }
             () = abandon.cancelled() => Settled::Released,
         };
+        let done = settled == Settled::Done;
         match within(jobs::settle(&self.pool, lease, settled)).await {
-            Ok(true) => {}
+            Ok(true) => return done,
             Ok(false) => tracing::warn!(job = lease.job, "a lease had run out before its job was settled"),
             Err(error) => tracing::warn!(job = lease.job, %error, "a job could not be settled; it will be run again"),
         }
+        false
     }
 
     /// Returns once the lease can no longer be relied on.

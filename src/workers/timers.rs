@@ -1,5 +1,5 @@
 //! What must happen every hour, whoever does it: jobs that were done long ago are removed, and so is what is known of
-//! who missed keys long ago.
+//! who missed keys, or asked often, long ago.
 //!
 //! Orders and packages that end have timers of their own (`processes/`), one job each.
 
@@ -10,6 +10,7 @@ use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
 use super::within;
+use crate::web::windows;
 use crate::{jobs, lockouts};
 
 const EVERY: Duration = Duration::from_secs(3_600);
@@ -36,6 +37,7 @@ pub async fn run(pool: PgPool, shutdown: CancellationToken) {
 async fn prune(pool: &PgPool, shutdown: &CancellationToken) -> Result<(), sqlx::Error> {
     let before = Utc::now() - DONE_KEPT;
     while !shutdown.is_cancelled() && within(jobs::prune_done(pool, before, PRUNED_AT_ONCE)).await? > 0 {}
+    while !shutdown.is_cancelled() && within(windows::tidy(pool)).await? > 0 {}
     Ok(())
 }
 

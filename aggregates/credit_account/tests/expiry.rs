@@ -49,3 +49,11 @@ fn the_end_of_one_grant_leaves_the_others_alone() {
         .when(time(AFTER), spend("1"))
         .then([spent("1", &[(2, "1", "0")], "1")]);
 }
+
+#[test]
+fn a_grant_is_known_by_its_end_until_it_is_used_up() {
+    let events = [granted(1, "5", SOON, "5"), granted(2, "1", None, "6"), granted(3, "1", LATER, "7")];
+    let account = given(events.into_iter().chain([spent("5", &[(1, "5", "0")], "2")])).state();
+    let ends = [1, 2, 3].map(|number| account.expiry(name(number)));
+    assert_eq!(ends, [None, None, LATER.map(time)]);
+}

@@ -365,3 +365,13 @@ fn cqrs_es_knows_the_names_and_versions_of_the_log() {
     assert_eq!(DomainEvent::event_type(&event), "granted");
     assert_eq!(DomainEvent::event_version(&event).parse::<SemanticVersion>().unwrap().to_string(), "1.0.0");
 }
+
+/// The log never holds such a thing; whatever reads it must not fall over it.
+#[test]
+fn an_event_about_a_grant_that_is_not_there_takes_nothing() {
+    let (amount, grant) = (Credits::whole(1), crate::spec::id(99, GrantId::from_uuid));
+    let from = vec![Taken { grant, amount, left: Credits::ZERO }];
+    let spent = Spent { amount, from, balance: Credits::ZERO, meter: None, reference: None };
+    let account = crate::spec::given::<CreditAccount>([CreditAccountEvent::Spent(spent)]).state();
+    assert_eq!(account, CreditAccount::default());
+}

@@ -386,3 +386,10 @@ fn a_status_is_written_as_it_is_said() {
         assert_eq!(serde_json::to_string(&status).unwrap(), format!("\"{status}\""));
     }
 }
+
+/// The log never holds such a thing; whatever reads it must not fall over it.
+#[test]
+fn an_event_out_of_turn_changes_nothing() {
+    assert_eq!(given([cancelled()]).state(), Order::NotPlaced);
+    assert_eq!(given([placed(), cancelled(), placed()]).state().status(), Ok(OrderStatus::Cancelled));
+}

@@ -215,3 +215,23 @@ fn the_order_says_what_else_is_needed_and_that_is_asked_for_together() {
     desk.decide(now(), &[place()]).unwrap();
     assert_eq!(desk.decide_with(now(), &pay(payment("p-1", 3_000))), Err(Halt::Missing(rest.to_vec())));
 }
+
+#[test]
+fn a_payment_of_another_amount_that_is_accepted_delivers() {
+    let mut desk = desk();
+    desk.decide_with(now(), &pay(payment("odd", 2_999))).unwrap();
+    let accept = AcceptReview {
+        order: order(),
+        provider: "alipay".to_owned(),
+        payment_id: "odd".to_owned(),
+        reason: "one fen short is fine".to_owned(),
+        license_key: None,
+    };
+    let recorded = desk.decide_with(now(), &accept).unwrap();
+    assert_eq!(names(&recorded)[0], "order.review_closed");
+    assert_eq!(names(&recorded)[1..], WHOLE);
+    assert_eq!(desk.decide_with(now(), &accept), Ok(vec![]), "said again it delivers nothing again");
+    let other = AcceptReview { payment_id: "other".to_owned(), ..accept };
+    let refused = Err(Halt::Refused(Refusal::Order(OrderError::NoSuchPayment)));
+    assert_eq!(desk.decide_with(now(), &other), refused);
+}

@@ -2,24 +2,36 @@
 //! provider, so that asking it finds a payment whose notice was lost.
 //!
 //! ```text
-//! mod.rs   the provider             wire.rs   what its notices look like
-//! books.rs what was paid there      clock.rs  moves the whole instance forward in time
+//! mod.rs     the provider                        wire.rs    what its notices look like
+//! books.rs   what was paid and given back there  notices.rs on their way to the ledger
+//! card.rs    the test cards                      faults.rs  what goes wrong, as it was set
+//! clock.rs   moves the whole instance forward in time
 //! ```
 
 mod books;
+mod card;
 pub mod clock;
+mod faults;
+mod notices;
 mod wire;
 
 use aggregates::order::Placed;
-use aggregates::{Checkout, Currency, OrderNumber, Payment};
+use aggregates::{Checkout, Currency, Money, OrderNumber, Payment};
 use async_trait::async_trait;
 use axum::http::HeaderMap;
 use sqlx::PgPool;
 
-use super::{Acknowledgement, Notice, NoticeError, PaymentRequest, PaymentState, Provider, ProviderError};
-use crate::dispatch::PaymentNotice;
+use super::{
+    Acknowledgement, Notice, NoticeError, PaymentRequest, PaymentState, Provider, ProviderError, RefundRequest,
+    RefundState,
+};
+use crate::dispatch::{PaymentNotice, RefundNotice};
 
 pub use books::OpenPayment;
+use books::{GivenBack, NoRefund};
+pub(crate) use card::pay_with;
+pub use faults::Faults;
+pub use notices::send;
 
 pub const NAME: &str = "sandbox";
 
@@ -46,7 +58,7 @@ impl Sandbox {
         self.books.open_payment(order).await
     }
 
-    /// The customer pays on the checkout page: it is in the books before anybody hears of it. `None`: no such order.
+    /// The customer pays on the checkout page: it is in the books before its notice is on its way. `None`: no such order.
     ///
     /// # Errors
     /// When the books cannot be written.
@@ -57,16 +69,84 @@ impl Sandbox {
         if let Some(paid) = self.books.paid(order).await?.filter(|paid| paid.payment.amount == open.amount) {
             return Ok(Some(paid));
         }
+        let faults = faults::load(self.books.pool()).await?;
+        let wrong = faults.wrong_amount.map(|minor| Money::from_minor(minor, open.amount.currency()));
+        let wrong = wrong.filter(|wrong| *wrong != open.amount);
         // Of two clicks on the button the first one pays, also where they come at once: they make the same payment.
+        let payment_id = if wrong.is_some() { format!("SBX-{order}-ODD") } else { format!("SBX-{order}") };
         let payment = Payment {
             provider: NAME.to_owned(),
-            payment_id: format!("SBX-{order}"),
-            amount: open.amount,
+            payment_id,
+            amount: wrong.unwrap_or(open.amount),
             method: Some(method.to_owned()),
         };
-        self.books.enter(&PaymentNotice { order: order.clone(), payment }).await?;
-        self.books.paid(order).await
+        let notice = PaymentNotice { order: order.clone(), payment };
+        if self.books.enter(&notice).await? {
+            let body = wire::paid(&notice);
+            notices::queue(self.books.pool(), &body, &faults).await?;
+        }
+        Ok(Some(notice))
     }
+
+    /// As the merchant would in the provider's own console: money goes back, and a notice says so. `None`: all that is
+    /// left of the payment.
+    ///
+    /// # Errors
+    /// When there is no such payment, nothing is left of it, or the books cannot be written.
+    pub async fn give_back(
+        &self,
+        order: &OrderNumber,
+        payment_id: Option<&str>,
+        amount: Option<Money>,
+        reason: Option<&str>,
+    ) -> Result<RefundNotice, ProviderError> {
+        let refused = |why: &str| ProviderError::Refused(why.to_owned());
+        let payment_id = match payment_id {
+            Some(payment_id) => payment_id.to_owned(),
+            None => {
+                let paid = self.books.paid(order).await.map_err(unreachable)?;
+                paid.ok_or_else(|| refused("nothing was paid"))?.payment.payment_id
+            }
+        };
+        let refund_no = format!("SBXRF{}", uuid::Uuid::new_v4().simple());
+        let back = self.books.give_back(&refund_no, order, &payment_id, amount).await.map_err(|error| match error {
+            NoRefund::Refused(why) => refused(why),
+            NoRefund::Database(error) => unreachable(error),
+        })?;
+        let notice = refund_notice(order, refund_no, back, reason.map(str::to_owned));
+        let faults = self.faults().await.map_err(unreachable)?;
+        notices::queue(self.books.pool(), &wire::refunded(&notice), &faults).await.map_err(unreachable)?;
+        Ok(notice)
+    }
+
+    /// What goes wrong here.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    pub async fn faults(&self) -> Result<Faults, sqlx::Error> {
+        faults::load(self.books.pool()).await
+    }
+
+    /// # Errors
+    /// When the database cannot be written.
+    pub async fn set_faults(&self, faults: &Faults) -> Result<(), sqlx::Error> {
+        faults::store(self.books.pool(), faults).await
+    }
+
+    async fn check_answers(&self) -> Result<(), ProviderError> {
+        let silent = self.faults().await.map_err(unreachable)?.silent_query;
+        if silent { Err(ProviderError::Unreachable("the sandbox does not answer".to_owned())) } else { Ok(()) }
+    }
+}
+
+fn unreachable(error: sqlx::Error) -> ProviderError {
+    ProviderError::Unreachable(error.to_string())
+}
+
+fn refund_notice(order: &OrderNumber, refund: String, back: GivenBack, reason: Option<String>) -> RefundNotice {
+    let GivenBack { payment_id, amount } = back;
+    let (provider, order, provider_refund) = (NAME.to_owned(), order.clone(), Some(refund.clone()));
+    RefundNotice { order, provider, payment_id, refund, amount, provider_refund, reason }
 }
 
 impl Sandbox {
@@ -118,6 +198,12 @@ impl Provider for Sandbox {
         let unavailable = |error: sqlx::Error| NoticeError::Unavailable(error.to_string());
         let open = self.books.open_payment(&said.order).await.map_err(unavailable)?;
         let open = open.ok_or(NoticeError::UnknownOrder)?;
+        if let Some(refund_no) = said.refund_no {
+            let back = self.books.given_back(&refund_no).await.map_err(unavailable)?;
+            let back = back.filter(|back| back.payment_id == said.payment_id);
+            let back = back.ok_or_else(|| wire::at("/refund_no", "there is no such refund".to_owned()))?;
+            return Ok(Notice::Refunded(refund_notice(&said.order, refund_no, back, said.reason)));
+        }
         let payment = Payment {
             provider: NAME.to_owned(),
             payment_id: said.payment_id,
@@ -130,8 +216,36 @@ impl Provider for Sandbox {
     }
 
     async fn query(&self, order: &OrderNumber) -> Result<PaymentState, ProviderError> {
-        let paid = self.books.paid(order).await.map_err(|error| ProviderError::Unreachable(error.to_string()))?;
+        self.check_answers().await?;
+        let paid = self.books.paid(order).await.map_err(unreachable)?;
         Ok(paid.map_or(PaymentState::Pending, PaymentState::Paid))
+    }
+
+    /// Under the number that it was asked with, however often.
+    async fn refund(&self, request: &RefundRequest) -> Result<RefundState, ProviderError> {
+        let RefundRequest { order, payment_id, refund, amount, reason: _ } = request;
+        let faults = self.faults().await.map_err(unreachable)?;
+        let times = self.books.asked_for(refund).await.map_err(unreachable)?;
+        if times <= faults.refunds_fail_first {
+            return Err(ProviderError::Unreachable("HTTP 500 from the sandbox".to_owned()));
+        }
+        let provider_refund = Some(refund.clone());
+        let state = match self.books.give_back(refund, order, payment_id, Some(*amount)).await {
+            Ok(_) => RefundState::Done { provider_refund },
+            Err(NoRefund::Refused(why)) => RefundState::Refused(why.to_owned()),
+            Err(NoRefund::Database(error)) => return Err(unreachable(error)),
+        };
+        if faults.refund_outcome_unknown && times == faults.refunds_fail_first.saturating_add(1) {
+            return Err(ProviderError::Unreachable("the answer of the sandbox did not arrive".to_owned()));
+        }
+        Ok(state)
+    }
+
+    async fn query_refund(&self, request: &RefundRequest) -> Result<RefundState, ProviderError> {
+        self.check_answers().await?;
+        let back = self.books.given_back(&request.refund).await.map_err(unreachable)?;
+        let done = RefundState::Done { provider_refund: Some(request.refund.clone()) };
+        Ok(back.map_or(RefundState::Unknown, |_| done))
     }
 
     fn acknowledge(&self) -> Acknowledgement {

@@ -1,11 +1,15 @@
 //! What a notice of the sandbox looks like: `{order_no, transaction_id, payment_method}`, and `amount` where it is to
-//! differ from what was asked for.
+//! differ from what was asked for. With `card_number` it pays as that card does. With `refund_no` it says that money of
+//! that transaction went back.
 
 use aggregates::order::PAYMENT_ID_BYTES_MAX;
-use aggregates::{Currency, Money, OrderNumber};
+use aggregates::{Currency, Money, OrderNumber, Payment};
 use serde::Deserialize;
+use serde_json::json;
 use serde_json::value::RawValue;
 
+use super::card;
+use crate::dispatch::{PaymentNotice, RefundNotice};
 use crate::providers::NoticeError;
 
 #[derive(Deserialize)]
@@ -17,6 +21,9 @@ struct Wire<'a> {
     /// Its text is read as it stands: an amount never passes through a float.
     #[serde(borrow)]
     amount: Option<&'a RawValue>,
+    card_number: Option<String>,
+    refund_no: Option<String>,
+    reason: Option<String>,
 }
 
 pub(super) struct SandboxNotice {
@@ -24,6 +31,9 @@ pub(super) struct SandboxNotice {
     pub(super) payment_id: String,
     pub(super) amount: Option<Money>,
     pub(super) method: Option<String>,
+    /// Under which money went back; nothing was paid then.
+    pub(super) refund_no: Option<String>,
+    pub(super) reason: Option<String>,
 }
 
 pub(super) fn read(body: &[u8], currency: Currency) -> Result<SandboxNotice, NoticeError> {
@@ -33,6 +43,9 @@ pub(super) fn read(body: &[u8], currency: Currency) -> Result<SandboxNotice, Not
     // The books take what they are told, so what the ledger would refuse is refused before it gets there.
     check_text("/transaction_id", &wire.transaction_id)?;
     wire.payment_method.as_deref().map_or(Ok(()), |method| check_text("/payment_method", method))?;
+    wire.refund_no.as_deref().map_or(Ok(()), |refund_no| check_text("/refund_no", refund_no))?;
+    wire.reason.as_deref().map_or(Ok(()), |reason| check_text("/reason", reason))?;
+    wire.card_number.as_deref().map_or(Ok(()), |number| card::pay_with("/card_number", number))?;
     let amount = match wire.amount {
         None => None,
         Some(raw) => {
@@ -44,7 +57,8 @@ pub(super) fn read(body: &[u8], currency: Currency) -> Result<SandboxNotice, Not
             Some(amount)
         }
     };
-    Ok(SandboxNotice { order, payment_id: wire.transaction_id, amount, method: wire.payment_method })
+    let Wire { transaction_id: payment_id, payment_method: method, refund_no, reason, .. } = wire;
+    Ok(SandboxNotice { order, payment_id, amount, method, refund_no, reason })
 }
 
 fn check_text(pointer: &str, text: &str) -> Result<(), NoticeError> {
@@ -54,12 +68,31 @@ fn check_text(pointer: &str, text: &str) -> Result<(), NoticeError> {
     Err(at(pointer, format!("has 1 to {PAYMENT_ID_BYTES_MAX} bytes and no control characters")))
 }
 
-fn at(pointer: &str, detail: String) -> NoticeError {
+pub(super) fn at(pointer: &str, detail: String) -> NoticeError {
     malformed(Some(pointer.to_owned()), detail)
 }
 
 fn malformed(pointer: Option<String>, detail: String) -> NoticeError {
     NoticeError::Malformed { pointer, detail }
+}
+
+/// What the sandbox itself sends when somebody has paid.
+pub(super) fn paid(notice: &PaymentNotice) -> String {
+    let Payment { provider: _, payment_id, amount, method } = &notice.payment;
+    json!({
+        "order_no": notice.order.as_str(), "transaction_id": payment_id, "payment_method": method,
+        "amount": amount.to_string(),
+    })
+    .to_string()
+}
+
+/// What it sends when money went back on its side.
+pub(super) fn refunded(notice: &RefundNotice) -> String {
+    json!({
+        "order_no": notice.order.as_str(), "transaction_id": notice.payment_id, "refund_no": notice.refund,
+        "reason": notice.reason,
+    })
+    .to_string()
 }
 
 #[cfg(test)]
@@ -95,6 +128,9 @@ mod tests {
             (body("").replace("t-1", r"t\u0000"), Some("/transaction_id")),
             (body("").replace("alipay", r"\n"), Some("/payment_method")),
             (body(r#","amount":-1"#), Some("/amount")),
+            (body(r#","card_number":"4242 4242 4242 4241""#), Some("/card_number")),
+            (body(r#","refund_no":"""#), Some("/refund_no")),
+            (body(r#","reason":"\n""#), Some("/reason")),
             (body(r#","extra":1"#), None),
             ("[]".to_owned(), None),
         ] {

@@ -93,11 +93,16 @@ async fn adjust(
 }
 
 fn adjusted(account: String, receipt: &Receipt) -> Option<AdjustedOut> {
+    // What was given may have repaid what was owed, at once.
+    let after_that = receipt.events.iter().find_map(|recorded| match &recorded.event {
+        Event::CreditAccount(CreditAccountEvent::Repaid(repaid)) => Some(repaid.balance),
+        _ => None,
+    });
     receipt.events.iter().find_map(|recorded| match &recorded.event {
         Event::CreditAccount(CreditAccountEvent::Granted(granted)) => Some(AdjustedOut {
             account: account.clone(),
             amount: granted.amount.to_string(),
-            balance: granted.balance.to_string(),
+            balance: after_that.unwrap_or(granted.balance).to_string(),
             grant: Some(granted.grant.uuid()),
             reason: granted.reason.clone().unwrap_or_default(),
         }),

@@ -1,9 +1,9 @@
-//! Every order, and payments that somebody has to look at.
+//! Every order.
 
 use aggregates::OrderStatus;
 use axum::extract::State;
 use axum::response::Response;
-use projections::orders::query::{self as orders, OrderFilter, OrderView, ReviewCursor, ReviewView};
+use projections::orders::query::{OrderFilter, OrderView};
 use serde::Deserialize;
 use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
@@ -13,14 +13,14 @@ use super::super::auth::Auditor;
 use super::super::paging::{Cursor, Limit, Page, Wants};
 use super::super::problem::Problem;
 use super::super::query::Params;
-use super::super::values::{Moment, Word};
+use super::super::values::Moment;
 use super::account_filter;
 use super::fresh::{Api, Fresh};
 use super::orders::{order_status, page_of_orders};
 use crate::app::App;
 
 pub(super) fn routes() -> OpenApiRouter<Api> {
-    OpenApiRouter::new().routes(routes!(list)).routes(routes!(mismatches))
+    OpenApiRouter::new().routes(routes!(list))
 }
 
 /// Which orders.
@@ -29,7 +29,7 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
 #[into_params(parameter_in = Query)]
 struct OrdersQuery {
     account: Option<String>,
-    /// `pending`, `paid`, `fulfilled`, `expired`, `cancelled` or `failed`.
+    /// `pending`, `paid`, `fulfilled`, `expired`, `cancelled`, `failed`, `refunding`, `partially_refunded` or `refunded`.
     #[param(schema_with = order_status)]
     status: Option<OrderStatus>,
     /// Placed at or after this time…
@@ -61,33 +61,4 @@ async fn list(
     let (from, to) = (from.map(|Moment(from)| from), to.map(|Moment(to)| to));
     let filter = OrderFilter { account, status, from, to };
     page_of_orders(&app, &filter, limit, cursor).await.map(|page| page.answer(wants))
-}
-
-#[derive(Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-struct ReviewsQuery {
-    #[serde(default)]
-    #[param(value_type = Option<Limit>)]
-    limit: Limit,
-    cursor: Option<Cursor>,
-}
-
-/// Payments that delivered nothing, because their amount was another or because the order was paid already.
-#[utoipa::path(
-    get, path = "/api/v1/admin/orders/mismatches", tag = "admin", params(ReviewsQuery),
-    responses((status = 200, content((Page<ReviewView> = "application/json"), (String = "text/csv"))))
-)]
-async fn mismatches(
-    _: Auditor,
-    _: Fresh,
-    State(app): State<App>,
-    wants: Wants,
-    Params(query): Params<ReviewsQuery>,
-) -> Result<Response, Problem> {
-    let before: Option<(Moment, Word, Word)> = query.cursor.map(|cursor| cursor.place()).transpose()?;
-    let before = before.map(|(Moment(at), Word(provider), Word(payment_id))| ReviewCursor { at, provider, payment_id });
-    let items = orders::reviews(&app.pool, before.as_ref(), query.limit.and_one()).await?;
-    let page = Page::cut(items, query.limit, |last| (last.at, last.provider.clone(), last.payment_id.clone()))?;
-    Ok(page.answer(wants))
 }

@@ -1,11 +1,12 @@
 //! Where a sandbox order is paid: one page with one button. It stands for the provider's own page, so it is in no
 //! document, and knows nothing but what a provider would.
 
-use aggregates::OrderNumber;
+use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::response::{Html, Redirect};
 use axum::routing::get;
 use minijinja::{Environment, context};
+use serde::Deserialize;
 use utoipa_axum::router::OpenApiRouter;
 
 use super::super::problem::Problem;
@@ -14,7 +15,7 @@ use super::{order_number, whole};
 use crate::app::App;
 use crate::providers::PaymentState;
 use crate::providers::Provider;
-use crate::providers::sandbox::Sandbox;
+use crate::providers::sandbox::{Sandbox, pay_with};
 
 /// The name ends in `.html`, which is what makes the engine escape.
 const PAGE: &str = "checkout.html";
@@ -45,21 +46,25 @@ async fn show(State(app): State<App>, Path(order_no): Path<String>) -> Result<Ht
     Ok(Html(page))
 }
 
-async fn pay(State(app): State<App>, Path(order_no): Path<String>) -> Result<Redirect, Problem> {
+/// What the form holds; nothing, where only the button was pressed.
+#[derive(Default, Deserialize)]
+struct PayForm {
+    #[serde(default)]
+    card_number: String,
+}
+
+/// First in the provider's books, then its notice is on its way: like any provider.
+async fn pay(State(app): State<App>, Path(order_no): Path<String>, body: Bytes) -> Result<Redirect, Problem> {
     let (sandbox, number) = (sandbox(&app)?.clone(), order_number(&order_no)?);
+    let PayForm { card_number } = serde_urlencoded::from_bytes(&body).unwrap_or_default();
+    if !card_number.trim().is_empty() {
+        pay_with("/card_number", card_number.trim())?;
+    }
     let page = format!("/sandbox/checkout/{number}");
-    whole(async move { pay_and_notify(&app, &sandbox, &number).await }).await?;
-    Ok(Redirect::to(&page))
+    let paid = whole(async move { sandbox.pay(&number, "sandbox").await }).await?;
+    paid.map(|_| Redirect::to(&page)).ok_or_else(|| Problem::not_found("order"))
 }
 
-/// First in the provider's books, then its notice: like any provider.
-async fn pay_and_notify(app: &App, sandbox: &Sandbox, number: &OrderNumber) -> Result<(), Problem> {
-    let notice = sandbox.pay(number, "sandbox").await.map_err(Problem::internal)?;
-    let notice = notice.ok_or_else(|| Problem::not_found("order"))?;
-    app.dispatch.take_payment(notice).await?;
-    Ok(())
-}
-
-fn sandbox(app: &App) -> Result<&Sandbox, Problem> {
+pub(super) fn sandbox(app: &App) -> Result<&Sandbox, Problem> {
     app.sandbox.as_ref().ok_or_else(|| Problem::not_found("path"))
 }

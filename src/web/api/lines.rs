@@ -3,10 +3,12 @@
 use aggregates::Period;
 use projections::catalogue::query::ProductView;
 use projections::deliveries::query::DeliveryView;
+use projections::holds::query::HoldView;
 use projections::licenses::query::{LicenseView, UseView};
 use projections::orders::query::{OrderView, ReviewView};
+use projections::orders::refund_query::RefundView;
 use projections::statement::query::LineView;
-use projections::{PlanView, TermsView};
+use projections::{PlanTermsView, TermsView};
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -50,6 +52,41 @@ impl Row for LineView {
             or_empty(&self.meter),
             or_empty(&self.reference),
             or_empty(&self.reason),
+        ]
+    }
+}
+
+impl Row for HoldView {
+    const HEADER: &'static [&'static str] = &[
+        "id",
+        "state",
+        "amount",
+        "charged",
+        "of_packages",
+        "of_credits",
+        "meter",
+        "reference",
+        "reserved_at",
+        "expires_at",
+        "finished_at",
+    ];
+
+    fn cells(&self) -> Vec<String> {
+        let packages: Vec<_> =
+            self.packages.iter().map(|it| format!("{} {} {}", it.package, it.day, it.amount)).collect();
+        let credits: Vec<_> = self.credits.iter().map(|it| format!("{} {}", it.grant, it.amount)).collect();
+        vec![
+            self.id.to_string(),
+            word(&self.state),
+            self.amount.clone(),
+            or_empty(&self.charged),
+            packages.join("; "),
+            credits.join("; "),
+            or_empty(&self.meter),
+            or_empty(&self.reference),
+            time(self.reserved_at),
+            time(self.expires_at),
+            self.finished_at.map(time).unwrap_or_default(),
         ]
     }
 }
@@ -98,7 +135,7 @@ pub(super) fn terms_cells(terms: &TermsView) -> [String; 11] {
     let mut cells: [String; 11] = Default::default();
     let [duration_days, daily_limit, day, again, uses, features, credits, valid_days, period, policy, grace] =
         &mut cells;
-    let mut describe = |plan: &PlanView| {
+    let mut describe = |plan: &PlanTermsView| {
         *credits = plan.credits.clone();
         *valid_days = number(plan.valid_days);
         *period = match plan.period {
@@ -146,6 +183,7 @@ impl Row for OrderView {
         "late",
         "payment_id",
         "payment_method",
+        "refunded",
         "user_package",
         "license",
         "grant",
@@ -172,6 +210,7 @@ impl Row for OrderView {
             self.late.to_string(),
             or_empty(&self.payment_id),
             or_empty(&self.payment_method),
+            self.refunded.as_ref().map(|money| money.amount.clone()).unwrap_or_default(),
             id(self.user_package),
             id(self.license),
             id(self.grant),
@@ -199,6 +238,9 @@ impl Row for ReviewView {
         "expected_currency",
         "method",
         "at",
+        "id",
+        "state",
+        "reason",
     ];
 
     fn cells(&self) -> Vec<String> {
@@ -214,6 +256,51 @@ impl Row for ReviewView {
             self.expected.currency.clone(),
             or_empty(&self.method),
             time(self.at),
+            self.id.to_string(),
+            word(&self.state),
+            or_empty(&self.reason),
+        ]
+    }
+}
+
+impl Row for RefundView {
+    const HEADER: &'static [&'static str] = &[
+        "id",
+        "order_no",
+        "account",
+        "provider",
+        "payment_id",
+        "amount",
+        "currency",
+        "reason",
+        "revoke",
+        "state",
+        "failed_attempts",
+        "last_reason",
+        "provider_refund",
+        "requested_at",
+        "changed_at",
+        "done_at",
+    ];
+
+    fn cells(&self) -> Vec<String> {
+        vec![
+            self.id.to_string(),
+            self.order_no.clone(),
+            self.account.clone(),
+            self.provider.clone(),
+            self.payment_id.clone(),
+            self.amount.amount.clone(),
+            self.amount.currency.clone(),
+            or_empty(&self.reason),
+            self.revoke.to_string(),
+            self.state.as_str().to_owned(),
+            self.attempts.len().to_string(),
+            self.attempts.last().map(|attempt| attempt.reason.clone()).unwrap_or_default(),
+            or_empty(&self.provider_refund),
+            time(self.requested_at),
+            time(self.changed_at),
+            self.done_at.map(time).unwrap_or_default(),
         ]
     }
 }

@@ -3,16 +3,18 @@
 //! ```text
 //! catalogue.rs        what is on sale, and what the caller already has
 //! admin_packages.rs   packages made, changed, taken off sale      admin_products.rs  products of every type
-//! orders.rs           buying: place, look, cancel      admin_orders.rs   every order, and payments to look at
+//! orders.rs           buying: place, look, cancel      admin_orders.rs   every order
+//! confirm.rs          was it paid?                     admin_refunds.rs  money back, and payments to decide about
 //! notices.rs          payments that the sandbox simulates
 //! account.rs          daily usage, credits, statement
-//! usage.rs            charges, one or many
+//! usage.rs            charges, one or many             holds.rs          reservations, settled or released
 //! admin_credits.rs    credits given and taken by hand
 //! licenses/           keys of licenses: shown, activated, used, revoked; addresses verified
 //! deliveries.rs       API keys and mails, and trying again
 //! subscriptions.rs    plans: looked at, canceled, resumed, changed
 //! admin_accounts.rs   one customer, whole; and erasing them      stats.rs   what was sold, in numbers
-//! sandbox.rs          the clock                        checkout.rs       its page with the button
+//! cron.rs             what timers do, at once, for whoever has the secret
+//! sandbox.rs          the clock, faults                checkout.rs       its page with the button
 //! fresh.rs            reads that see what was written before
 //! lines.rs            lists as tables
 //! ```
@@ -26,10 +28,14 @@ mod admin_credits;
 mod admin_orders;
 mod admin_packages;
 mod admin_products;
+mod admin_refunds;
 mod catalogue;
 mod checkout;
+mod confirm;
+mod cron;
 mod deliveries;
 mod fresh;
+mod holds;
 mod licenses;
 mod lines;
 mod notices;
@@ -58,7 +64,11 @@ pub fn routes(app: &App) -> OpenApiRouter {
         admin_products::routes(),
         orders::routes(),
         admin_orders::routes(),
+        admin_refunds::routes(),
+        confirm::routes(),
         account::routes(),
+        holds::routes(),
+        cron::routes(),
         admin_credits::routes(),
         deliveries::routes(),
         subscriptions::routes(),

@@ -35,6 +35,13 @@ struct NoticeIn {
     payment_method: Option<String>,
     /// Where it is to differ from what was asked for.
     amount: Option<PriceIn>,
+    /// One of the test cards: `4242 4242 4242 4242` pays, `4000 0000 0000 0002` is declined, `4000 0000 0000 9995` has
+    /// not enough money. It is never kept.
+    #[schema(example = "4242 4242 4242 4242")]
+    card_number: Option<String>,
+    /// The number of a refund in the sandbox's books: money of that transaction went back, and nothing was paid.
+    refund_no: Option<String>,
+    reason: Option<String>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -59,14 +66,15 @@ async fn notify(State(app): State<App>, request: Request) -> Result<Response, Pr
     let acknowledgement = sandbox.acknowledge();
     let notified = async move {
         match sandbox.verify(&headers, &body).await? {
-            Notice::Paid(notice) => Ok::<_, Problem>(Some(app.dispatch.take_payment(notice).await?)),
+            Notice::Paid(notice) => Ok::<_, Problem>(Some(app.dispatch.take_payment(notice).await?.receipt)),
+            Notice::Refunded(notice) => Ok(Some(app.dispatch.take_refund(notice).await?)),
             Notice::Ignored => Ok(None),
         }
     };
-    let taken = whole(notified).await?;
+    let receipt = whole(notified).await?;
     let mut response = ([(header::CONTENT_TYPE, acknowledgement.content_type)], acknowledgement.body).into_response();
-    if let Some(taken) = taken {
-        LedgerPosition::from(&taken.receipt).put_on(&mut response);
+    if let Some(receipt) = receipt {
+        LedgerPosition::from(&receipt).put_on(&mut response);
     }
     Ok(response)
 }

@@ -169,7 +169,7 @@ async fn buy(app: App, user: User, key: IdempotencyKey, wanted: Purchase) -> Res
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct OrdersQuery {
-    /// `pending`, `paid`, `fulfilled`, `expired`, `cancelled` or `failed`.
+    /// `pending`, `paid`, `fulfilled`, `expired`, `cancelled`, `failed`, `refunding`, `partially_refunded` or `refunded`.
     #[param(schema_with = order_status)]
     status: Option<OrderStatus>,
     /// Placed at or after this time…
@@ -187,7 +187,17 @@ struct OrdersQuery {
 /// The words there are for it.
 pub(super) fn order_status() -> Object {
     use OrderStatus as S;
-    let all = [S::Pending, S::Paid, S::Fulfilled, S::Expired, S::Cancelled, S::Failed];
+    let all = [
+        S::Pending,
+        S::Paid,
+        S::Fulfilled,
+        S::Expired,
+        S::Cancelled,
+        S::Failed,
+        S::Refunding,
+        S::PartiallyRefunded,
+        S::Refunded,
+    ];
     ObjectBuilder::new().schema_type(Type::String).enum_values(Some(all.map(OrderStatus::as_str))).build()
 }
 

@@ -1,6 +1,6 @@
 //! Charges, one or many.
 
-use aggregates::{AccountId, CommandId, Credits};
+use aggregates::{AccountId, CommandId, Credits, Overdraft};
 use axum::Json;
 use axum::extract::State;
 use futures_util::future::join_all;
@@ -49,17 +49,18 @@ struct UseIn {
     metadata: Option<Box<RawValue>>,
     /// What to do when there is not enough.
     #[serde(default)]
-    #[expect(dead_code, reason = "there is one answer so far; others are refused while reading")]
-    overdraft: Overdraft,
+    overdraft: OverdraftIn,
 }
 
 /// What to do when there is not enough.
 #[derive(Clone, Copy, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-enum Overdraft {
+enum OverdraftIn {
     /// Nothing is taken.
     #[default]
     Refuse,
+    /// All there is is taken, and the rest is owed.
+    Allow,
 }
 
 /// What was taken from where, and what is left.
@@ -74,6 +75,9 @@ struct UseOut {
     packages: Vec<FromPackage>,
     /// Credits pay the rest.
     credits: Option<FromCredits>,
+    /// What nothing paid, where that was allowed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    owed: Option<OwedOut>,
     /// Charged before under this reference or key; this is the first answer again.
     replayed: bool,
     /// As in the header: a read that sends it back sees this.
@@ -103,6 +107,14 @@ struct FromCredits {
 }
 
 #[derive(Serialize, ToSchema)]
+struct OwedOut {
+    /// Of this charge.
+    amount: String,
+    /// By the account, after this: repaid first from whatever comes in.
+    shortfall: String,
+}
+
+#[derive(Serialize, ToSchema)]
 struct FromGrant {
     id: Uuid,
     amount: String,
@@ -118,13 +130,17 @@ struct Wanted {
 impl UseIn {
     fn check(self, payer: &Payer) -> Result<Wanted, Problem> {
         let account = payer.account(self.account.as_ref())?;
-        let Self { amount: CreditsIn(amount), reference, meter, metadata, .. } = self;
+        let Self { account: _, amount: CreditsIn(amount), reference, meter, metadata, overdraft } = self;
         let metadata = metadata.as_deref().map(checked).transpose()?;
-        Ok(Wanted { account, using: Use { amount, reference, meter, metadata } })
+        let overdraft = match overdraft {
+            OverdraftIn::Refuse => Overdraft::Refuse,
+            OverdraftIn::Allow => Overdraft::Allow,
+        };
+        Ok(Wanted { account, using: Use { amount, reference, meter, metadata, overdraft } })
     }
 }
 
-fn checked(metadata: &RawValue) -> Result<Metadata, Problem> {
+pub(super) fn checked(metadata: &RawValue) -> Result<Metadata, Problem> {
     let metadata = Metadata::new(metadata)
         .map_err(|error: BadMetadata| Problem::field(Reason::WrongType, "/metadata", error.to_string()))?;
     if metadata.as_str().len() > METADATA_BYTES_MAX {
@@ -146,11 +162,11 @@ impl Wanted {
     }
 }
 
-/// A reference makes the id of its charge, so that is what was used twice.
-fn refused(error: DispatchError, has_reference: bool) -> Problem {
+/// A reference makes the id of its charge or reservation, so that is what was used twice.
+pub(super) fn refused(error: DispatchError, has_reference: bool) -> Problem {
     match error {
         DispatchError::Execute(ExecuteError::CommandReused(_)) if has_reference => {
-            Problem::field(Reason::Conflict, "/reference", "was used before for another charge")
+            Problem::field(Reason::Conflict, "/reference", "was used before for another charge or reservation")
         }
         other => other.into(),
     }
@@ -191,13 +207,17 @@ impl UseOut {
             meter,
             packages: packages.collect(),
             credits,
+            owed: charged
+                .owed
+                .map(|owed| OwedOut { amount: owed.amount.to_string(), shortfall: owed.shortfall.to_string() }),
             replayed: charged.receipt.replayed,
             ledger_position: LedgerPosition::from(&charged.receipt).to_string(),
         }
     }
 }
 
-/// Charges one use: packages first, credits second, or nothing at all.
+/// Charges one use: packages first, credits second, or nothing at all. With `"overdraft": "allow"` it takes what there
+/// is, and the rest is owed.
 ///
 /// A reference names the charge within its account, for ever. An `Idempotency-Key` beside it names the same charge, and no
 /// other: sent again with another reference, with none, or for another account it is refused (409).

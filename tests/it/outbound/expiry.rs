@@ -12,6 +12,7 @@ use billing_ledger::processes::kinds::EXPIRE_ORDER;
 use billing_ledger::providers::sandbox::Sandbox;
 use billing_ledger::providers::{
     Acknowledgement, Notice, NoticeError, PaymentRequest, PaymentState, Provider, ProviderError, Providers,
+    RefundRequest, RefundState,
 };
 use chrono::TimeDelta;
 
@@ -49,6 +50,14 @@ impl Provider for Moody {
             Mood::Unreachable => Err(ProviderError::Unreachable("as told".to_owned())),
             Mood::Says(state) => Ok(state),
         }
+    }
+
+    async fn refund(&self, request: &RefundRequest) -> Result<RefundState, ProviderError> {
+        self.0.refund(request).await
+    }
+
+    async fn query_refund(&self, request: &RefundRequest) -> Result<RefundState, ProviderError> {
+        self.0.query_refund(request).await
     }
 
     fn acknowledge(&self) -> Acknowledgement {

@@ -125,7 +125,8 @@ impl Scene {
         let account = AccountId::try_new(name).expect("an account");
         let amount: Credits = "0.001".parse().expect("an amount");
         for _ in 0..charges {
-            let wanted = Use { amount, reference: None, meter: None, metadata: None };
+            let wanted =
+                Use { amount, reference: None, meter: None, metadata: None, overdraft: aggregates::Overdraft::Refuse };
             let actor = Actor::new(name, "user");
             self.dispatcher.charge(&account, &actor, None, wanted).await.expect("charged");
         }

@@ -48,6 +48,11 @@ impl Instance {
 
     /// With settings over the usual ones.
     pub(crate) async fn with(settings: Env) -> Self {
+        Self::with_servers(1, settings).await
+    }
+
+    /// So many processes, all started at once.
+    pub(crate) async fn with_servers(count: usize, settings: Env) -> Self {
         let database = database().await;
         let pool = plain_pool(database.connect_options()).await;
         let (forward, mail) = (Forward::start().await, MailServer::start().await);
@@ -68,15 +73,27 @@ impl Instance {
         env.extend(settings);
         let (servers, http, tokens) = (Vec::new(), client(), Mutex::default());
         let mut instance = Self { pool, forward, mail, database, servers, env, http, tokens, logs: Vec::new() };
-        instance.add_server().await;
+        instance.add_servers(count).await;
         instance
     }
 
     /// One process more on the same database.
     pub(crate) async fn add_server(&mut self) {
-        let mut program = Program::spawn(&["serve", "--listen", "127.0.0.1:0"], &self.env);
-        let base = program.listening().await;
-        self.servers.push(Server { program, base });
+        self.add_servers(1).await;
+    }
+
+    async fn add_servers(&mut self, count: usize) {
+        let spawn = |_| Program::spawn(&["serve", "--listen", "127.0.0.1:0"], &self.env);
+        let programs: Vec<Program> = (0..count).map(spawn).collect();
+        for mut program in programs {
+            let base = program.listening().await;
+            self.servers.push(Server { program, base });
+        }
+    }
+
+    /// For servers that start from now on.
+    pub(crate) fn set(&mut self, name: &'static str, value: &str) {
+        self.env.push((name, value.to_owned()));
     }
 
     /// `kill -9` for all of them.

@@ -8,7 +8,10 @@
 //! notifications.rs  the same payment fifty times, the wrong amount, too late, twice
 //! bad_input/        what is malformed or not allowed: 4xx with a reason, and nothing recorded
 //! licenses/         keys bought, given away, used up, tried by strangers
+//! shop.rs           the catalogue, and what is bought of it, of every type
 //! profiles.rs       name and address as the token says them
+//! holds.rs          reserved, settled, released; raced for; over by themselves; overdrafts
+//! cron.rs           an operator's own timer
 //! reads.rs          reads see writes, repeats change nothing
 //! dev.rs            `billing-ledger dev`
 //! subscriptions.rs  periods paid, left unpaid, canceled; plans changed
@@ -24,10 +27,12 @@
 mod bad_input;
 mod barrier;
 mod books;
+mod cron;
 mod deliveries;
 mod dev;
 mod erasure;
 mod harness;
+mod holds;
 mod http;
 mod journey;
 mod killed;
@@ -39,6 +44,7 @@ mod profiles;
 mod program;
 mod reads;
 mod secrets;
+mod shop;
 mod stats;
 mod subscriptions;
 

@@ -1,14 +1,17 @@
 //! Whatever is used, every read model says what the log folds to.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
-use aggregates::{AccountKey, DayRule, GrantId, State, UserPackageId};
+use aggregates::{
+    AccountKey, Command, DayRule, GrantId, HoldId, OrderId, Reserve, Settle, State, UserPackageCommand, UserPackageId,
+};
 use billing_ledger::replay::{self, Range};
 use billing_ledger::store::StoreError;
 use chrono::{DateTime, TimeDelta, Utc};
-use projections::{balances, daily_usage};
+use projections::{balances, daily_usage, packages};
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
+use uuid::Uuid;
 
 use super::scene::{Scene, activate, charge, grant, package, time};
 use crate::support::units::{account, micros};
@@ -23,6 +26,7 @@ pub(super) async fn assert_agree(scene: &Scene) {
 
 async fn assert_agree_at(scene: &Scene, now: DateTime<Utc>) {
     let mut packages: HashMap<AccountKey, HashMap<UserPackageId, String>> = HashMap::new();
+    let mut runs_of: HashMap<AccountKey, BTreeMap<Uuid, (DateTime<Utc>, DateTime<Utc>)>> = HashMap::new();
     let mut accounts = Vec::new();
     replay::fold(
         &scene.pool,
@@ -33,9 +37,13 @@ async fn assert_agree_at(scene: &Scene, now: DateTime<Utc>) {
                 match folded.state {
                     State::CreditAccount(state) => accounts.push((account, state)),
                     State::UserPackage(state) => {
-                        let runs = state.run().is_some_and(|(_, starts, ends)| starts <= now && now < ends);
+                        let run = state.run();
+                        let runs =
+                            run.is_some_and(|(_, starts, ends)| starts <= now && now < ends) && !state.is_revoked();
                         let left = runs.then(|| (UserPackageId::from_uuid(id.id), state.left_today(now).to_string()));
                         packages.entry(account).or_default().extend(left);
+                        let run = run.map(|(_, starts_at, ends_at)| (id.id, (starts_at, ends_at)));
+                        runs_of.entry(account).or_default().extend(run);
                     }
                     _ => {}
                 }
@@ -56,6 +64,11 @@ async fn assert_agree_at(scene: &Scene, now: DateTime<Utc>) {
             assert_eq!((grant.remaining, grant.frozen), (left.to_string(), frozen.to_string()), "of {account}");
         }
     }
+    for (account, folded) in runs_of {
+        let listed = packages::query::of_account(&scene.pool, account, now).await.expect("packages");
+        let seen: BTreeMap<_, _> = listed.into_iter().map(|it| (it.id, (it.starts_at, it.ends_at))).collect();
+        assert_eq!(seen, folded, "the packages of {account}");
+    }
     for (account, folded) in packages {
         let view = daily_usage::query::today(&scene.pool, account, now).await.expect("today");
         let seen: HashMap<_, _> =
@@ -64,12 +77,25 @@ async fn assert_agree_at(scene: &Scene, now: DateTime<Utc>) {
     }
 }
 
+/// Of one of the last steps, if it is this account's.
+fn of_a_package(step: u128, what: u8, amount: i64) -> Command {
+    let of = step.saturating_sub(u128::from(amount.unsigned_abs()) % 40);
+    let order = OrderId::from_uuid(Uuid::from_u128(of));
+    let reason = || "given back".to_owned();
+    let command = match what {
+        4 => UserPackageCommand::Extend { order, days: 2 },
+        5 => UserPackageCommand::TakeBack { order, reason: reason() },
+        _ => UserPackageCommand::Revoke { reason: reason() },
+    };
+    Command::UserPackage(package(of), command)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn after_random_charges_read_models_are_what_the_log_folds_to() {
     let scene = Scene::new().await;
     let start = time("2026-01-05T06:00:00Z");
     let mut random = TestRunner::deterministic();
-    let uses = proptest::collection::vec((0..8_u32, 0..9_u8, 1..3_000_000_i64, 0..100_i64), 300);
+    let uses = proptest::collection::vec((0..8_u32, 0..16_u8, 1..3_000_000_i64, 0..100_i64), 500);
     let uses = uses.new_tree(&mut random).expect("values").current();
     for (step, (who, what, amount, minutes)) in (1_u128..).zip(uses) {
         let account = account(&format!("random-{who}"));
@@ -79,6 +105,19 @@ async fn after_random_charges_read_models_are_what_the_log_folds_to() {
             1 => grant(step, "2.00", Some(at + TimeDelta::hours(12))),
             2 => activate(package(step), "1.50", 2, DayRule::Calendar),
             3 => activate(package(step), "2.50", 4, DayRule::Anniversary),
+            4..=6 => of_a_package(step, what, amount),
+            7 | 8 => Command::Reserve(Reserve {
+                hold: HoldId::from_uuid(Uuid::from_u128(step)),
+                amount: micros(amount),
+                expires_at: at + TimeDelta::days(1),
+                meter: None,
+                reference: None,
+            }),
+            // Of a hold of the last few steps, if there is one and it is this account's.
+            9 | 10 => Command::Settle(Settle {
+                hold: HoldId::from_uuid(Uuid::from_u128(step.saturating_sub(u128::from(amount.unsigned_abs()) % 20))),
+                amount: micros(amount / 8),
+            }),
             _ => charge(micros(amount)),
         };
         let unit =
@@ -100,11 +139,23 @@ async fn after_random_charges_read_models_are_what_the_log_folds_to() {
         .await
         .expect("a sum");
     let consumed: i64 = sqlx::query_scalar(
-        "SELECT coalesce(sum((payload->>'amount')::int8), 0)::int8 FROM ledger.events WHERE event_type = 'consumed'",
+        "SELECT coalesce(sum((payload->>'amount')::int8), 0)::int8 FROM ledger.events
+          WHERE aggregate_type = 'user_package' AND event_type IN ('consumed', 'settled')",
     )
     .fetch_one(&scene.pool)
     .await
     .expect("a sum");
     assert!(consumed > 0);
     assert_eq!(used, consumed, "every use is counted once");
+    let held: (i64, i64, i64) = sqlx::query_as(
+        "SELECT (SELECT coalesce(sum(held), 0)::int8 FROM read.daily_usage),
+                (SELECT coalesce(sum(held), 0)::int8 FROM read.packages),
+                (SELECT coalesce(sum(CASE event_type WHEN 'held' THEN (payload->>'amount')::int8
+                                     ELSE -(payload->>'amount')::int8 - (payload->>'returned')::int8 END), 0)::int8
+                   FROM ledger.events WHERE aggregate_type = 'user_package' AND event_type IN ('held', 'settled'))",
+    )
+    .fetch_one(&scene.pool)
+    .await
+    .expect("sums");
+    assert!(held.2 > 0 && held.0 == held.2 && held.1 == held.2, "what is held is held once: {held:?}");
 }

@@ -330,7 +330,7 @@ async fn the_catalogue_is_read_by_the_page_and_as_a_table() {
         let table = table.send().await.unwrap();
         assert!(table.headers().contains_key("next-cursor"), "{list}");
         let table = table.text().await.unwrap();
-        assert!(table.starts_with("id,name,description,") && table.contains("\n1,basic,"), "{list}: {table}");
+        assert!(table.starts_with("id,code,name,") && table.contains("\n1,,basic,"), "{list}: {table}");
     }
     instance.stop().await;
 }

@@ -1,6 +1,6 @@
 //! All licenses, revoked by hand; and who is locked out for trying keys.
 
-use aggregates::{LicenseId, LicenseStatus, OrderId};
+use aggregates::{LicenseId, LicenseStatus, OrderId, OrderNumber};
 use axum::extract::State;
 use axum::response::Response;
 use projections::licenses::query::{self as licenses, LicenseFilter, LicenseView};
@@ -14,11 +14,11 @@ use super::super::super::auth::{Admin, Auditor};
 use super::super::super::idempotency::{IdempotencyKey, Written};
 use super::super::super::json::Body;
 use super::super::super::paging::{Cursor, Limit, Page, Wants};
-use super::super::super::problem::Problem;
+use super::super::super::problem::{Problem, Reason};
 use super::super::super::query::{Named, Params};
 use super::super::super::values::{Moment, Word};
 use super::super::fresh::{Api, Fresh};
-use super::super::{account_filter, actor, order_number, whole};
+use super::super::{account_filter, actor, whole};
 use crate::app::App;
 use crate::dispatch::LicensePlace;
 use crate::lockouts::{self, LockoutView};
@@ -59,7 +59,8 @@ async fn list(
 ) -> Result<Response, Problem> {
     let before: Option<(Moment, Uuid)> = query.cursor.map(|cursor| cursor.place()).transpose()?;
     let before = before.map(|(Moment(at), id)| (at, LicenseId::from_uuid(id)));
-    let order = query.order.as_deref().map(order_number).transpose()?;
+    let order = query.order.as_deref().map(str::parse::<OrderNumber>).transpose();
+    let order = order.map_err(|error| Problem::parameter(Reason::BadQuery, "order", error.to_string()))?;
     let filter = LicenseFilter {
         account: account_filter(query.account.as_deref())?,
         order: order.as_ref().map(OrderId::of_number),

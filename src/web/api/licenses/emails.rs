@@ -16,11 +16,10 @@ use super::super::super::json::Body;
 use super::super::super::problem::{Problem, Reason};
 use super::super::fresh::Api;
 use super::super::{actor, whole};
-use super::entitlements::take;
 use super::{EmailVerify, Licensed};
 use crate::addresses::{self, Method, Verdict};
 use crate::app::App;
-use crate::dispatch::{LicenseUse, WantedUse};
+use crate::dispatch::LicenseUse;
 
 const ADDRESSES_MAX: usize = 1_000;
 const KEY_BYTES_MAX: usize = 512;
@@ -96,10 +95,7 @@ async fn verify(
     let caller = licensed.user.caller.clone();
     let using = LicenseUse::by_command(&licensed.user.account, key.command_id(caller.account.as_str()));
     let units = u32::try_from(list.len()).map_err(Problem::internal)?;
-    // A repeat goes on with the license that it began with.
-    let place = app.dispatch.find_use(&using).await?.unwrap_or(licensed.place);
-    let wants = WantedUse { units, feature: Some(Licensed::<EmailVerify>::FEATURE) };
-    let taken = take(&app, &place, &caller, &using, wants).await?;
+    let taken = licensed.take(&app, &using, units).await?;
     let replayed = taken.receipt.replayed;
 
     // In one task with giving back: a client that goes away leaves no use taken for nothing.

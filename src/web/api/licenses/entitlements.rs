@@ -21,7 +21,7 @@ use super::super::fresh::Api;
 use super::super::{actor, whole};
 use super::{Origin, adopt, by_key, named_or_current, refused};
 use crate::app::App;
-use crate::dispatch::{DispatchError, LicensePlace, LicenseUse, TakenUnits, WantedUse};
+use crate::dispatch::{DispatchError, LicenseUse, TakenUnits, WantedUse};
 use crate::store::ExecuteError;
 use crate::vault::LicenseCode;
 
@@ -184,8 +184,8 @@ async fn consume(
             (place, held.owner.is_none())
         }
     };
-    let (dispatch, by, at, name) = (app.dispatch.clone(), actor(&payer.caller), place.clone(), using.clone());
     let wants = WantedUse { units: wanted.units, feature: wanted.feature };
+    let (dispatch, by, at, name) = (app.dispatch.clone(), actor(&payer.caller), place.clone(), using.clone());
     let taken =
         whole(async move { dispatch.consume_license(&at, &by, &name, &wants).await.map_err(not_taken) }).await?;
     if is_new {
@@ -248,16 +248,4 @@ async fn give_back(
     let (dispatch, by, keep) = (app.dispatch.clone(), actor(&caller), wanted.keep);
     let taken = whole(async move { dispatch.give_back(&by, &using, keep).await }).await?;
     Ok(Written::ok(&taken.receipt, UnitsOut::new(&account, wanted.reference, &taken)))
-}
-
-/// Where a use's license is, for whoever consumes under a name of their own.
-pub(super) async fn take(
-    app: &App,
-    place: &LicensePlace,
-    caller: &super::Caller,
-    using: &LicenseUse,
-    wants: WantedUse,
-) -> Result<TakenUnits, Problem> {
-    let (dispatch, by, at, name) = (app.dispatch.clone(), actor(caller), place.clone(), using.clone());
-    whole(async move { dispatch.consume_license(&at, &by, &name, &wants).await.map_err(refused) }).await
 }

@@ -31,7 +31,7 @@ use super::super::{client_address, rate_limit};
 use super::fresh::Api;
 use super::{actor, whole};
 use crate::app::App;
-use crate::dispatch::{DispatchError, LicensePlace, Standing};
+use crate::dispatch::{DispatchError, LicensePlace, LicenseUse, Standing, TakenUnits, WantedUse};
 use crate::lockouts::{self, Client};
 use crate::store::ExecuteError;
 use crate::vault::LicenseCode;
@@ -127,10 +127,12 @@ impl Names for EmailVerify {
 }
 
 /// In the signature of a handler that needs a feature: by the time it runs, the account has a license with it and with
-/// uses left, named in `X-License-Key` or the account's current one, and bound to it.
+/// uses left, named in `X-License-Key` or the account's current one. It is nobody else's, and the account's own with
+/// [`Licensed::take`] or [`Licensed::bind`]: whoever is refused for something else has bound nothing.
 pub(super) struct Licensed<F> {
     pub(super) user: User,
-    pub(super) place: LicensePlace,
+    place: LicensePlace,
+    is_free: bool,
     feature: PhantomData<F>,
 }
 
@@ -144,15 +146,42 @@ impl<F: Names> FromRequestParts<Api> for Licensed<F> {
         let client = origin.client(&user.caller, &user.account);
         let (place, held) = named_or_current(&api.app, code.as_ref(), &client).await?;
         held.allows(Some(F::FEATURE), 1).map_err(|error| Problem::from(Refusal::from(error)))?;
-        if held.owner.is_none() {
-            adopt(&api.app, &user.caller, &user.account, &place).await?;
-        }
-        Ok(Self { user, place, feature: PhantomData })
+        Ok(Self { user, place, is_free: held.owner.is_none(), feature: PhantomData })
     }
 }
 
 impl<F: Names> Licensed<F> {
-    pub(super) const FEATURE: Feature = F::FEATURE;
+    /// Takes uses under a name of ours, all or none, once. A repeat goes on with the license that it began with.
+    pub(super) async fn take(&self, app: &App, using: &LicenseUse, units: u32) -> Result<TakenUnits, Problem> {
+        let place = app.dispatch.find_use(using).await?.unwrap_or_else(|| self.place.clone());
+        let wants = WantedUse { units, feature: Some(F::FEATURE) };
+        let taken = take(app, &self.user.caller, &place, using, wants).await?;
+        if self.is_free {
+            adopt(app, &self.user.caller, &self.user.account, &place).await?;
+        }
+        Ok(taken)
+    }
+
+    /// For what takes no uses: the license is this account's from now on.
+    #[allow(dead_code, reason = "for routes that need a feature and take nothing")]
+    pub(super) async fn bind(&self, app: &App) -> Result<(), Problem> {
+        match self.is_free {
+            true => adopt(app, &self.user.caller, &self.user.account, &self.place).await,
+            false => Ok(()),
+        }
+    }
+}
+
+/// In a task of its own: a client that goes away does not cut it off half-way.
+async fn take(
+    app: &App,
+    caller: &Caller,
+    place: &LicensePlace,
+    using: &LicenseUse,
+    wants: WantedUse,
+) -> Result<TakenUnits, Problem> {
+    let (dispatch, by, at, name) = (app.dispatch.clone(), actor(caller), place.clone(), using.clone());
+    whole(async move { dispatch.consume_license(&at, &by, &name, &wants).await.map_err(refused) }).await
 }
 
 async fn adopt(app: &App, caller: &Caller, account: &AccountId, place: &LicensePlace) -> Result<(), Problem> {

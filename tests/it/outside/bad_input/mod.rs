@@ -4,17 +4,19 @@
 //! ```text
 //! usage.rs      charges: amounts, fields, bodies, encodings
 //! shop.rs       packages, orders, payments
+//! licenses.rs   keys, entitlements, addresses verified
 //! admin.rs      credits by hand, deliveries, the clock
 //! subscriptions.rs  plans paid by the period
 //! addresses.rs  paths, queries, headers
 //! tokens.rs     who asks
 //! ```
 //!
-//! Whoever is refused here could do the same thing well: Alice has quota and credits, the package is on sale, Bob's order
+//! Whoever is refused here could do the same thing well: Alice has quota, credits and a license, the package is on sale, Bob's order
 //! waits. So nothing is refused for want of something else.
 
 mod addresses;
 mod admin;
+mod licenses;
 mod shop;
 mod subscriptions;
 mod tokens;
@@ -86,6 +88,8 @@ struct Scene {
     order: String,
     /// Alice's, and done.
     delivery: String,
+    /// Alice's, and her current one.
+    license: String,
 }
 
 #[tokio::test]
@@ -95,6 +99,7 @@ async fn whatever_is_wrong_with_a_request_is_said_and_nothing_is_recorded() {
     let cases: Vec<Case> = [
         usage::cases(),
         shop::cases(&scene),
+        licenses::cases(&scene),
         admin::cases(&scene),
         addresses::cases(&scene),
         tokens::cases(),
@@ -130,14 +135,15 @@ async fn set_up(ledger: &Instance) -> Scene {
     let credits = json!({"amount": "100", "reason": "to have some"});
     ledger.admin().await.post("/api/v1/admin/accounts/alice/credits/adjust", credits).await.ok();
     let order = ledger.ordered("bob").await;
-    // Alice's order and package have timers, her key and mail are done; Bob's order has a timer.
+    let license = super::licenses::bought(ledger, "alice").await;
+    // Alice's orders and package have timers, her key and mail are done; Bob's order has a timer.
     eventually("the processes to have asked for everything", async || {
         let jobs: i64 =
             sqlx::query_scalar("SELECT count(*) FROM jobs.jobs").fetch_one(&ledger.pool).await.expect("jobs");
-        (jobs == 5).then_some(())
+        (jobs == 6).then_some(())
     })
     .await;
-    Scene { order, delivery: delivery["id"].as_str().expect("an id").to_owned() }
+    Scene { order, delivery: delivery["id"].as_str().expect("an id").to_owned(), license }
 }
 
 /// Events, names and jobs there are, and what the sandbox's provider has been told.

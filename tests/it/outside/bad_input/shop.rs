@@ -6,12 +6,14 @@ use serde_json::{Value, json};
 use super::{Case, Scene, Who, case};
 
 const PACKAGES: &str = "/api/admin/packages";
+const PRODUCTS: &str = "/api/v1/admin/products";
 const BUY: &str = "/api/packages/1/purchase";
 const ORDERS: &str = "/api/v1/payments/orders";
 const NOTIFY: &str = "/api/v1/payments/notify";
 
 pub(super) fn cases(scene: &Scene) -> Vec<Case> {
     let mut cases = packages();
+    cases.extend(products());
     cases.extend(orders());
     cases.extend(payments(scene));
     cases
@@ -65,6 +67,10 @@ fn packages() -> Vec<Case> {
         package("a quota of a ten millionth", (422, "E1005"), "daily_limit", json!("0.0000001")),
         package("an order beyond counting", (422, "E1004"), "sort_order", json!(2_147_483_648_i64)),
         package("a day of another kind", (422, "E1004"), "day", json!("weekly")),
+        package("a package again and again", (422, "E1004"), "again", json!("forever")),
+        package("a package with a code in capitals", (422, "E1005"), "code", json!("GOLD")),
+        package("a package with a code of nothing", (422, "E1005"), "code", json!("")),
+        package("a package with a code of 7", (422, "E1004"), "code", json!(7)),
         package("a package born off sale", (422, "E1005"), "on_sale", json!(false)),
         package("a package with a field nobody knows", (422, "E1002"), "discount", json!(1)),
         by("a package by a customer", Who::Alice),
@@ -79,6 +85,69 @@ fn packages() -> Vec<Case> {
         case("the end of package -1", Who::Admin, Method::DELETE, format!("{PACKAGES}/-1"), (400, "E1011")),
         case("the end of package 2^32", Who::Admin, Method::DELETE, format!("{PACKAGES}/4294967296"), (400, "E1011")),
         case("a look at no package", Who::Admin, Method::GET, format!("{PACKAGES}/999"), (404, "E3003")),
+    ]
+}
+
+/// A good product of a type, with one field replaced; `null` leaves it out.
+fn product(name: &str, refused: (u16, &'static str), kind: &str, field: &str, value: Value) -> Case {
+    let mut body = match kind {
+        "license" => json!({"uses": 1, "features": ["email_verify"]}),
+        "credit_pack" => json!({"credits": "1"}),
+        "subscription" => json!({"credits": "1", "period": {"months": 1}}),
+        _ => json!({"duration_days": 30, "daily_limit": "5.00"}),
+    };
+    body["type"] = json!(kind);
+    body["name"] = json!("n");
+    body["price"] = json!("30.00");
+    match value {
+        Value::Null => drop(body.as_object_mut().expect("an object").remove(field)),
+        value => body[field] = value,
+    }
+    case(name, Who::Admin, Method::POST, PRODUCTS, refused).body(body.to_string())
+}
+
+fn products() -> Vec<Case> {
+    let good = json!({"type": "credit_pack", "name": "n", "price": "30.00", "credits": "1"}).to_string();
+    let by = |name: &str, who| case(name, who, Method::POST, PRODUCTS, (403, "E2005")).body(good.clone());
+    let change = |name: &str, number: &str, refused| {
+        case(name, Who::Admin, Method::PUT, format!("{PRODUCTS}/{number}"), refused).body(good.clone())
+    };
+    vec![
+        product("a product of no type", (422, "E1003"), "license", "type", Value::Null),
+        product("a product of another type", (422, "E1004"), "license", "type", json!("plan_change")),
+        product("a product with a code in capitals", (422, "E1005"), "license", "code", json!("GOLD")),
+        product("a product with an endless code", (422, "E1005"), "license", "code", json!("g".repeat(33))),
+        product("a product without a price", (422, "E1003"), "license", "price", Value::Null),
+        product("a product born off sale", (422, "E1005"), "license", "on_sale", json!(false)),
+        product("a product with a field nobody knows", (422, "E1002"), "license", "discount", json!(1)),
+        product("a package without days", (422, "E1003"), "package", "duration_days", Value::Null),
+        product("a package without a quota", (422, "E1003"), "package", "daily_limit", Value::Null),
+        product("a package with uses", (422, "E1002"), "package", "uses", json!(1)),
+        product("a license without uses", (422, "E1003"), "license", "uses", Value::Null),
+        product("a license of no use", (422, "E4048"), "license", "uses", json!(0)),
+        product("a license without features", (422, "E1003"), "license", "features", Value::Null),
+        product("a license of no feature", (422, "E4048"), "license", "features", json!([])),
+        product("a license of an unknown feature", (422, "E1004"), "license", "features", json!(["fly"])),
+        product("a license with credits", (422, "E1002"), "license", "credits", json!("1")),
+        product("a pack without credits", (422, "E1003"), "credit_pack", "credits", Value::Null),
+        product("a pack of no credits", (422, "E4049"), "credit_pack", "credits", json!(0)),
+        product("a pack of a ten millionth", (422, "E1005"), "credit_pack", "credits", json!("0.0000001")),
+        product("a pack for no days", (422, "E4049"), "credit_pack", "valid_days", json!(0)),
+        product("a pack with a period", (422, "E1002"), "credit_pack", "period", json!({"months": 1})),
+        product("a plan without a period", (422, "E1003"), "subscription", "period", Value::Null),
+        product("a plan by the week", (422, "E1004"), "subscription", "period", json!({"weeks": 1})),
+        product("a plan of no months", (422, "E4049"), "subscription", "period", json!({"months": 0})),
+        product("a plan with a year of grace too many", (422, "E4049"), "subscription", "grace_days", json!(366)),
+        product("a plan with another policy", (422, "E1004"), "subscription", "upgrade_policy", json!("never")),
+        by("a product by a customer", Who::Alice),
+        by("a product by a service", Who::Service),
+        by("a product by an auditor", Who::Auditor),
+        change("a change of no product", "999", (404, "E4040")),
+        change("a change of product x", "x", (400, "E1011")),
+        change("a package made into credits", "1", (422, "E4042")),
+        case("the end of no product", Who::Admin, Method::DELETE, format!("{PRODUCTS}/999"), (404, "E4040")),
+        case("a look at no product", Who::Admin, Method::GET, format!("{PRODUCTS}/999"), (404, "E3003")),
+        case("a look at products by a customer", Who::Alice, Method::GET, PRODUCTS, (403, "E2005")),
     ]
 }
 
@@ -97,6 +166,13 @@ fn orders() -> Vec<Case> {
         case("a purchase of a NUL", Who::Alice, Method::POST, "/api/packages/%00/purchase", (400, "E1011")),
         case("a purchase by an auditor", Who::Auditor, Method::POST, BUY, (403, "E2005")),
         order("an order of nothing", (422, "E1003"), "{}"),
+        order("an order of two things", (422, "E1005"), r#"{"product_id": 1, "product_type": "basic"}"#),
+        order("an order of no code", (404, "E3003"), r#"{"product_type": "gold"}"#),
+        order("an order of what is no code", (404, "E3003"), r#"{"product_type": "Not a code"}"#),
+        order("an order of a NUL", (404, "E3003"), r#"{"product_type": "\u0000"}"#),
+        order("an order of 7 as a code", (422, "E1004"), r#"{"product_type": 7}"#),
+        order("an order with a coupon", (422, "E1005"), r#"{"product_id": 1, "coupon": "HALF"}"#),
+        order("an order with an empty coupon", (422, "E1005"), r#"{"product_id": 1, "coupon": ""}"#),
         order("an order of minus one", (422, "E1004"), r#"{"product_id": -1}"#),
         order("an order of one as text", (422, "E1004"), r#"{"product_id": "1"}"#),
         order("an order of what is not there", (404, "E3003"), r#"{"product_id": 4294967295}"#),

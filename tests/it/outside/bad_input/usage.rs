@@ -6,6 +6,8 @@ use serde_json::json;
 use super::{Case, Who, case};
 
 const PATH: &str = "/api/v1/usage";
+const RESERVE: &str = "/api/v1/usage/reserve";
+const NO_HOLD: &str = "/api/v1/usage/00000000-0000-0000-0000-000000000001";
 const BATCH: &str = "/api/v1/usage/batch";
 const MEBIBYTE: usize = 1 << 20;
 
@@ -55,7 +57,14 @@ pub(super) fn cases() -> Vec<Case> {
             charge(format!("amount {amount}"), (status, code), format!(r#"{{"account": "alice", "amount": {amount}}}"#))
         })
         .collect();
+    cases.extend(AMOUNTS.into_iter().map(|(amount, status, code)| {
+        let body = format!(r#"{{"account": "alice", "amount": {amount}}}"#);
+        reserve(format!("reserved amount {amount}"), (status, code), body)
+    }));
     cases.extend(fields());
+    cases.extend(reservations());
+    cases.extend(ends_of_holds());
+    cases.extend(lists_of_holds());
     cases.extend(bodies());
     cases.extend(batches());
     cases
@@ -63,6 +72,10 @@ pub(super) fn cases() -> Vec<Case> {
 
 fn charge(name: impl Into<String>, refused: (u16, &'static str), body: impl Into<Vec<u8>>) -> Case {
     case(name, Who::Service, Method::POST, PATH, refused).body(body)
+}
+
+fn reserve(name: impl Into<String>, refused: (u16, &'static str), body: impl Into<Vec<u8>>) -> Case {
+    case(name, Who::Service, Method::POST, RESERVE, refused).body(body)
 }
 
 /// One field of a good charge replaced or added.
@@ -101,6 +114,75 @@ fn fields() -> Vec<Case> {
         field("metadata too large", (422, "E1005"), "metadata", json!({"a": "m".repeat(5_000)})),
         field("overdraft maybe", (422, "E1004"), "overdraft", json!("maybe")),
         field("overdraft true", (422, "E1004"), "overdraft", json!(true)),
+    ]
+}
+
+fn reservations() -> Vec<Case> {
+    let field = |name: &str, refused, field: &str, value: serde_json::Value| {
+        let mut body = json!({"account": "alice", "amount": "0.25"});
+        body[field] = value;
+        reserve(format!("reserved: {name}"), refused, body.to_string())
+    };
+    vec![
+        reserve("reserved: no amount", (422, "E1003"), r#"{"account": "alice"}"#),
+        reserve("reserved: a service that names nobody", (422, "E1003"), r#"{"amount": 1}"#),
+        reserve("reserved: cut off", (400, "E1001"), r#"{"account": "al"#),
+        field("an overdraft", (422, "E1002"), "overdraft", json!("allow")),
+        field("a moment", (422, "E1002"), "expires_at", json!("2030-01-01T00:00:00Z")),
+        field("for no time", (422, "E1005"), "expires_in_seconds", json!(0)),
+        field("for more than a year", (422, "E1005"), "expires_in_seconds", json!(31_536_001)),
+        field("for less than no time", (422, "E1004"), "expires_in_seconds", json!(-1)),
+        field("for a time beyond counting", (422, "E1004"), "expires_in_seconds", json!(4_294_967_296_i64)),
+        field("for half a second", (422, "E1004"), "expires_in_seconds", json!(0.5)),
+        field("for a word", (422, "E1004"), "expires_in_seconds", json!("3600")),
+        field("reference empty", (422, "E4004"), "reference", json!("")),
+        field("reference with NUL", (422, "E4004"), "reference", json!("r\0")),
+        field("meter too long", (422, "E4004"), "meter", json!("m".repeat(129))),
+        field("metadata a text", (422, "E1004"), "metadata", json!("m")),
+        field("metadata too large", (422, "E1005"), "metadata", json!({"a": "m".repeat(5_000)})),
+        field("account system", (422, "E1005"), "account", json!("system")),
+        case("reserved by an auditor", Who::Auditor, Method::POST, RESERVE, (403, "E2005")).body(r#"{"amount": 1}"#),
+        case("reserved by nobody", Who::Nobody, Method::POST, RESERVE, (401, "E2001")).body(r#"{"amount": 1}"#),
+        case("reserved from somebody else", Who::Alice, Method::POST, RESERVE, (403, "E2006"))
+            .body(r#"{"account": "bob", "amount": 1}"#),
+    ]
+}
+
+fn ends_of_holds() -> Vec<Case> {
+    let alice = |name: &str, path: String, refused, body: &str| {
+        case(name, Who::Alice, Method::POST, path, refused).body(body.as_bytes().to_vec())
+    };
+    let settle = || format!("{NO_HOLD}/settle");
+    let release = || format!("{NO_HOLD}/release");
+    vec![
+        alice("settling no hold", settle(), (404, "E4080"), r#"{"amount": 1}"#),
+        alice("settling what is no id", "/api/v1/usage/one/settle".to_owned(), (404, "E3003"), r#"{"amount": 1}"#),
+        alice("settling the list", "/api/v1/usage/holds/settle".to_owned(), (405, "E3002"), r#"{"amount": 1}"#),
+        alice("settling without an amount", settle(), (422, "E1003"), "{}"),
+        alice("settling less than nothing", settle(), (422, "E1005"), r#"{"amount": -1}"#),
+        alice("settling a seventh decimal", settle(), (422, "E1005"), r#"{"amount": 0.0000001}"#),
+        alice("settling with a field nobody knows", settle(), (422, "E1002"), r#"{"amount": 1, "final": true}"#),
+        alice("settling somebody else's", settle(), (403, "E2006"), r#"{"account": "bob", "amount": 1}"#),
+        alice("settling without a body", settle(), (400, "E1001"), ""),
+        alice("releasing no hold", release(), (404, "E4080"), ""),
+        alice("releasing with an amount", release(), (422, "E1002"), r#"{"amount": 1}"#),
+        alice("releasing what is no id", "/api/v1/usage/%00/release".to_owned(), (404, "E3003"), ""),
+        case("releasing for nobody", Who::Service, Method::POST, release(), (422, "E1003")),
+        case("releasing as an auditor", Who::Auditor, Method::POST, release(), (403, "E2005")),
+    ]
+}
+
+fn lists_of_holds() -> Vec<Case> {
+    let look = |name: &str, query: &str, refused| {
+        case(name, Who::Alice, Method::GET, format!("/api/v1/usage/holds{query}"), refused)
+    };
+    vec![
+        look("holds in no state", "?state=frozen", (400, "E1012")),
+        look("holds of a page of none", "?limit=0", (400, "E1012")),
+        look("holds after no cursor", "?cursor=none", (400, "E1012")),
+        look("holds by a word nobody knows", "?meter=video", (400, "E1012")),
+        look("a hold that is none", "/00000000-0000-0000-0000-000000000001", (404, "E3003")),
+        look("a hold that is no id", "/one", (404, "E3003")),
     ]
 }
 

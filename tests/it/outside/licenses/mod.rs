@@ -48,6 +48,11 @@ const IMPORT: OnSale = OnSale { number: 9_004, uses: 10, features: &[Feature::Em
 /// With all of these on sale.
 async fn shop() -> Instance {
     let ledger = Instance::start().await;
+    put_on_sale(&ledger).await;
+    ledger
+}
+
+async fn put_on_sale(ledger: &Instance) {
     let store = open_store(ledger.database.connect_options()).await;
     let create = [BASIC, SINGLE, THREE, IMPORT].map(|OnSale { number, uses, features }| {
         let content = ProductContent {
@@ -62,7 +67,12 @@ async fn shop() -> Instance {
     });
     insist(&store, &unit(&AccountId::system(), create.to_vec())).await.expect("on sale");
     store.close().await;
-    ledger
+}
+
+/// A license of a customer's, with uses to verify addresses, where none is on sale yet: its id.
+pub(super) async fn bought(ledger: &Instance, sub: &str) -> String {
+    put_on_sale(ledger).await;
+    buy(ledger, sub, BASIC).await.id
 }
 
 /// A key, and what it was bought with.

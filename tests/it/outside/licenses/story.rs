@@ -137,12 +137,12 @@ async fn the_newest_license_is_current_until_its_owner_chooses_another() {
         let keys = keys_of(&alice.after(after)).await;
         keys.iter().filter(|key| key["current"] == true).map(|key| text(key, "id")).collect::<Vec<_>>()
     };
-    assert_eq!(current(&second.paid).await, [second.id.clone()]);
+    assert_eq!(current(&second.paid).await, [second.id.as_str()]);
     // It is for something else.
     alice.post(VERIFY, one_address()).await.refused(403, "E4096");
 
     let chosen = alice.put(&format!("/api/v1/keys/{}/current", first.id), json!({})).await.expect(200);
-    assert_eq!(current(&chosen).await, [first.id.clone()]);
+    assert_eq!(current(&chosen).await, [first.id.as_str()]);
     let verified = alice.post(VERIFY, one_address()).await.expect(200).json();
     assert_eq!(verified["license"], json!(first.id));
 
