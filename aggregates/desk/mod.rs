@@ -323,9 +323,3 @@ impl Halt {
         Self::Missing(vec![id])
     }
 }
-
-impl From<Refusal> for Halt {
-    fn from(refusal: Refusal) -> Self {
-        Self::Refused(refusal)
-    }
-}

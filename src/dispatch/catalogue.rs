@@ -26,7 +26,7 @@ impl Decide for CreateProducts {
             let id = AggregateId::product(*product);
             // Somebody else's product of the same content is not this one.
             if *view.read::<Product>(id)? != Product::default() {
-                return Err(Refusal::from(ProductError::Exists).into());
+                return Err(ProductError::Exists.into());
             }
             view.ask::<Product>(id, &ProductCommand::Create(content.clone()))?;
         }
