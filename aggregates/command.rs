@@ -161,7 +161,10 @@ pub(crate) fn ask_subscription(
 mod tests {
     use super::*;
     use crate::credits::Credits;
-    use crate::spec::id;
+    use crate::delivery::DeliveryError;
+    use crate::desk::{Desk, Slot};
+    use crate::spec::{ACCOUNT, id, time};
+    use crate::state::State;
 
     #[test]
     fn a_command_survives_json() {
@@ -172,6 +175,21 @@ mod tests {
         );
         let json = serde_json::to_string(&command).unwrap();
         assert_eq!(serde_json::from_str::<Command>(&json).unwrap(), command);
+    }
+
+    #[test]
+    fn customers_and_deliveries_are_asked_by_their_commands() {
+        let delivery = id(4, DeliveryId::from_uuid);
+        let mut desk = Desk::new(ACCOUNT);
+        for id in [AggregateId::customer(ACCOUNT), AggregateId::delivery(delivery)] {
+            desk.put(id, Slot { version: 0, state: State::empty(id.kind) });
+        }
+        let at = time("2026-01-05T06:00:00Z");
+        let erase = Command::Customer(CustomerCommand::Erase { reason: "asked for".to_owned() });
+        let recorded = desk.decide(at, &[erase]).unwrap();
+        assert_eq!(recorded.iter().map(|recorded| recorded.event.event_type()).collect::<Vec<_>>(), ["erased"]);
+        let refused = desk.decide(at, &[Command::Delivery(delivery, DeliveryCommand::Retry)]);
+        assert_eq!(refused, Err(DeliveryError::NotRequested.into()));
     }
 
     #[test]

@@ -237,6 +237,13 @@ fn unpaid_it_is_past_due_and_after_the_grace_it_expires() {
     assert_eq!((waiting.status(), waiting.expires_at()), (Some(SubscriptionStatus::PastDue), Some(time(LAPSE))));
 }
 
+/// A plan that came later has a longer one.
+#[test]
+fn a_grace_that_was_recorded_stays_what_it_was() {
+    let patient = Plan { terms: PlanTerms { grace_days: 30, ..pro().terms }, ..pro() };
+    given([started(), past_due(), changed(patient, Some(order(9)), None)]).when(time(LAPSE), OVER).then([expired()]);
+}
+
 #[test]
 fn without_a_grace_it_expires_with_its_period() {
     let strict = Plan { terms: PlanTerms { grace_days: 0, ..basic().terms }, ..basic() };

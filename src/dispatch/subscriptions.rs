@@ -38,7 +38,7 @@ pub enum PlanChange {
     /// Now.
     Immediate(Receipt),
     /// Once the difference is paid.
-    Unpaid(Sale),
+    Unpaid(Box<Sale>),
 }
 
 /// A provider collected what a further period costs.
@@ -239,7 +239,10 @@ impl Dispatcher {
     async fn plan_change(&self, buyer: &Buyer, receipt: Receipt) -> Result<PlanChange, DispatchError> {
         if placed_in(&receipt).is_some() {
             let (order, placed) = self.placed(&buyer.account, &receipt).await?;
-            return self.checkout_of(buyer, receipt, order, placed).await.map(PlanChange::Unpaid);
+            return self
+                .checkout_of(buyer, receipt, order, placed)
+                .await
+                .map(|sale| PlanChange::Unpaid(Box::new(sale)));
         }
         let changed = |event: &Event| matches!(event, Event::Subscription(SubscriptionEvent::PlanChanged(_)));
         Ok(match receipt.events.iter().any(|recorded| changed(&recorded.event)) {

@@ -236,7 +236,7 @@ async fn change_plan(
     let (receipt, when, order) = match whole(changed).await? {
         PlanChange::NextCycle(receipt) => (receipt, "next_cycle", None),
         PlanChange::Immediate(receipt) => (receipt, "immediate", None),
-        PlanChange::Unpaid(sale) => (sale.receipt.clone(), "unpaid", Some(PlacedOut::from(&sale))),
+        PlanChange::Unpaid(sale) => (sale.receipt.clone(), "unpaid", Some(PlacedOut::from(&*sale))),
     };
     let subscription = after(&app, &user, id, &receipt).await?;
     Ok(Written::ok(&receipt, PlanChangeOut { subscription, when, order }))

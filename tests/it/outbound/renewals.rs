@@ -1,0 +1,107 @@
+//! Renewals that a provider announces: each payment is one order and one period, however often and through however many
+//! processes it is told.
+
+use aggregates::{
+    AccountId, AggregateId, Credits, Currency, Money, OrderStatus, Period, PlanTerms, ProductContent, ProductId,
+    ProductKind, State, SubscriptionId, UpgradePolicy,
+};
+use billing_ledger::dispatch::{Actor, Buyer, Profile, Purchase, Renewal, ids};
+use futures_util::future::join_all;
+
+use super::scene::{EMAIL, NAME, Scene};
+
+const PLAN: u32 = 2;
+const AT_ONCE: usize = 10;
+
+fn yuan(text: &str) -> Money {
+    Money::parse(text, Currency::iso("CNY").expect("a currency")).expect("a price")
+}
+
+fn alice() -> AccountId {
+    AccountId::try_new("alice").expect("an account")
+}
+
+/// Alice pays for the first period.
+async fn subscribed(scene: &Scene) -> SubscriptionId {
+    let (period, credits) = (Period::Months(1), Credits::whole(100));
+    let upgrade_policy = UpgradePolicy::NextCycle;
+    let terms = PlanTerms { period, credits, valid_days: None, upgrade_policy, grace_days: 3 };
+    let content = ProductContent {
+        code: None,
+        name: "by the month".to_owned(),
+        description: String::new(),
+        prices: vec![yuan("20.00")],
+        sort_order: 2,
+        kind: ProductKind::Subscription(terms),
+    };
+    let admin = Actor::new("admin", "admin");
+    scene.dispatcher.create_product(&admin, ids::fresh(), PLAN, content).await.expect("a product");
+    let locale = aggregates::Locale::ZhCn;
+    let profile = Profile { name: Some(NAME.to_owned()), email: Some(EMAIL.to_owned()), locale };
+    let buyer = Buyer { account: alice(), actor: Actor::new("alice", "user"), profile };
+    let wanted = Purchase { product: ProductId::numbered(PLAN), package: false, provider: None };
+    let sale = scene.dispatcher.purchase(&buyer, ids::fresh(), wanted).await.expect("an order");
+    let notice = scene.sandbox.pay(&sale.placed.number, "alipay").await.expect("books").expect("an order");
+    scene.dispatcher.take_payment(notice).await.expect("taken");
+    SubscriptionId::of_order(aggregates::OrderId::of_number(&sale.placed.number))
+}
+
+fn renewal(payment_id: &str) -> Renewal {
+    Renewal { provider: "sandbox".to_owned(), payment_id: payment_id.to_owned() }
+}
+
+async fn periods(scene: &Scene, subscription: SubscriptionId) -> u32 {
+    match scene.dispatcher.look(&alice(), AggregateId::subscription(subscription)).await {
+        Ok(State::Subscription(state)) => state.period().expect("a period").number,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_payment_renews_once_however_often_and_at_once_it_is_told() {
+    let scene = Scene::set().await;
+    let subscription = subscribed(&scene).await;
+    let tell = async |payment_id: &str| {
+        scene.dispatcher.renew(&alice(), subscription, &renewal(payment_id), None).await.expect("renewed")
+    };
+    let told = join_all((0..AT_ONCE).map(|_| tell("p-2"))).await;
+    assert!(told.iter().all(|taken| !taken.for_review && taken.receipt.position == told[0].receipt.position));
+    assert_eq!(periods(&scene, subscription).await, 2);
+    tell("p-3").await;
+    tell("p-2").await;
+    assert_eq!(periods(&scene, subscription).await, 3);
+    let orders: i64 = sqlx::query_scalar("SELECT count(*) FROM ledger.events WHERE event_type = 'placed'")
+        .fetch_one(&scene.pool)
+        .await
+        .expect("the log");
+    assert_eq!(orders, 3, "one order for each payment");
+    scene.end().await;
+}
+
+#[tokio::test]
+async fn a_renewal_of_another_amount_waits_for_an_admin_and_renews_nothing() {
+    let scene = Scene::set().await;
+    let subscription = subscribed(&scene).await;
+    let (account, renewal) = (alice(), renewal("too-little"));
+    let taken = scene.dispatcher.renew(&account, subscription, &renewal, Some(yuan("19.99"))).await.expect("taken");
+    assert!(taken.for_review);
+    assert_eq!(periods(&scene, subscription).await, 1);
+    let placed = scene.dispatcher.place_renewal(&account, subscription, &renewal).await.expect("the same order");
+    let order = AggregateId::order(aggregates::OrderId::of_number(&placed.number));
+    let Ok(State::Order(state)) = scene.dispatcher.look(&account, order).await else { panic!("no order") };
+    assert_eq!(state.status(), Ok(OrderStatus::Pending));
+    scene.end().await;
+}
+
+#[tokio::test]
+async fn a_renewal_of_nothing_is_refused_and_a_payment_renews_one_subscription() {
+    let scene = Scene::set().await;
+    let subscription = subscribed(&scene).await;
+    let bob = AccountId::try_new("bob").expect("an account");
+    let refused = scene.dispatcher.renew(&bob, subscription, &renewal("p"), None).await.expect_err("not bob's");
+    assert!(refused.to_string().contains("no such subscription"), "{refused}");
+    scene.dispatcher.renew(&alice(), subscription, &renewal("p"), None).await.expect("renewed");
+    let other = SubscriptionId::from_uuid(uuid::Uuid::from_u128(7));
+    assert!(scene.dispatcher.renew(&alice(), other, &renewal("p"), None).await.is_err(), "it is another's");
+    scene.end().await;
+}
