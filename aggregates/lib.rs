@@ -7,9 +7,10 @@
 //!   kinds.rs     the list of aggregates              take_payment/    paid and delivered in one decision
 //!   event/       what has happened, as it is stored  user_package/    days of a daily quota
 //!   state.rs     what that makes, and snapshots      holdings/        which packages an account has
-//!   refusal.rs   why not                             credit_account/  prepaid credits
+//!   refusal.rs   why not                             credit_account/  prepaid credits, and what is owed
 //!   upcast/      old shapes of events                charge/          one use, paid from packages and credits
-//!   spec.rs      given / when / then                 delivery/        API key and mail after a purchase
+//!   spec.rs      given / when / then                 hold/            one use set aside, then charged or given back
+//!                                                    delivery/        API key and mail after a purchase
 //!                                                    customer/        name and e-mail, sealed
 //!                                                    license/         a key with uses and features
 //!                                                    subscription/    a plan, paid for period by period

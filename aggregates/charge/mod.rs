@@ -20,7 +20,6 @@ use crate::credits::Credits;
 use crate::desk::{Decide, Halt, View};
 use crate::ids::{AggregateId, UserPackageId};
 use crate::label::Labels;
-use crate::refusal::Refusal;
 use crate::user_package::{Quota, UserPackageEvent};
 
 /// Of an account with many packages, so many are looked at before the next ones are loaded: the soonest to end may
@@ -69,7 +68,7 @@ impl Decide for Charge {
         };
 
         for Share { package, quota, amount } in paying {
-            let consumed = quota.consume(amount, labels).map_err(Refusal::from)?;
+            let consumed = quota.consume(amount, labels)?;
             view.record(AggregateId::user_package(package), UserPackageEvent::Consumed(consumed).into())?;
         }
         let credits = AggregateId::credit_account(view.account());

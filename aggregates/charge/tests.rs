@@ -6,6 +6,7 @@ use crate::holdings::{HoldingsEvent, PackageAdded};
 use crate::ids::{GrantId, ProductId};
 use crate::kinds::AggregateKind;
 use crate::label::BadLabel;
+use crate::refusal::Refusal;
 use crate::spec::{ACCOUNT, id, time};
 use crate::state::State;
 use crate::user_package::{Activated, DEFAULT_TIME_ZONE, DayRule};

@@ -372,23 +372,3 @@ fn an_aggregate_of_any_kind_can_be_looked_at_once_it_is_there() {
     let missing = Halt::Missing(vec![AggregateId::customer(ACCOUNT)]);
     assert_eq!(desk().decide_with(now(), &Look), Err(missing));
 }
-
-#[test]
-fn every_aggregate_answers_what_is_asked_of_it() {
-    use crate::customer::{CustomerCommand, CustomerError};
-    use crate::delivery::{DeliveryCommand, DeliveryError};
-    use crate::ids::DeliveryId;
-
-    let delivery = id(9, DeliveryId::from_uuid);
-    let ids = [AggregateId::delivery(delivery), AggregateId::customer(ACCOUNT)];
-    let mut desk = Desk::new(ACCOUNT);
-    for id in ids {
-        desk.put(id, empty(id.kind));
-    }
-    let mut refused = |command| desk.decide(now(), &[command]).unwrap_err();
-    let not_requested = Refusal::from(DeliveryError::NotRequested);
-    assert_eq!(refused(Command::Delivery(delivery, DeliveryCommand::Retry)), Halt::from(not_requested));
-    let erase = CustomerCommand::Erase { reason: String::new() };
-    let bad_reason = CustomerError::BadReason(crate::reason::BadReason);
-    assert_eq!(refused(Command::Customer(erase)), bad_reason.into());
-}

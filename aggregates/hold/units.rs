@@ -10,7 +10,6 @@ use crate::credits::Credits;
 use crate::desk::{Decide, Halt, View};
 use crate::ids::{AggregateId, HoldId};
 use crate::label::Labels;
-use crate::refusal::Refusal;
 use crate::user_package::UserPackageEvent;
 
 /// Work that takes longer than this is not one use.
@@ -40,7 +39,7 @@ impl Decide for Reserve {
 
         let mut packages = Vec::with_capacity(paying.len());
         for Share { package, quota, amount } in paying {
-            let held = quota.hold(self.hold, amount).map_err(Refusal::from)?;
+            let held = quota.hold(self.hold, amount)?;
             packages.push(HeldQuota { package, day: held.day, amount });
             view.record(AggregateId::user_package(package), UserPackageEvent::Held(held).into())?;
         }
@@ -125,7 +124,7 @@ fn spend(view: &mut View<'_>, hold: HoldId, reserved: &Reserved, amount: Credits
     for HeldQuota { package, day, amount: held } in reserved.packages.iter().copied() {
         let spent = unspent.min(held);
         unspent = unspent.checked_sub(spent).unwrap_or_default();
-        let settled = view.user_package(package)?.settle(hold, day, held, spent, labels).map_err(Refusal::from)?;
+        let settled = view.user_package(package)?.settle(hold, day, held, spent, labels)?;
         view.record(AggregateId::user_package(package), UserPackageEvent::Settled(settled).into())?;
     }
     if reserved.credits.is_empty() {

@@ -23,8 +23,11 @@ pub struct LicenseView {
     /// Who used it first.
     pub owner: Option<String>,
     pub order_no: Option<String>,
-    /// The number of its product in the catalogue.
+    /// The number of its product in the catalogue…
     pub product: Option<u32>,
+    /// …and what integrators call it.
+    #[schema(example = "basic")]
+    pub product_type: Option<String>,
     #[schema(value_type = String, example = "active")]
     pub status: LicenseStatus,
     pub uses: u32,
@@ -75,12 +78,13 @@ pub struct LicenseFilter {
 
 const SELECT: &str = "
 SELECT l.id, l.account, l.owner, l.product, l.uses, l.used, l.features, l.status, l.key_sealed, l.note_sealed, l.note_by,
-       l.issued_at, l.bound_at, l.revoked_at, l.revoked_reason, o.number AS order_no, a.account_id AS bought_by,
-       b.account_id AS used_by
+       l.issued_at, l.bound_at, l.revoked_at, l.revoked_reason, o.number AS order_no, p.code AS product_type,
+       a.account_id AS bought_by, b.account_id AS used_by
   FROM read.licenses l
   JOIN ledger.accounts a ON a.log_part = get_byte(uuid_send(l.account), 1)::int2 AND a.account = l.account
   LEFT JOIN ledger.accounts b ON b.log_part = get_byte(uuid_send(l.owner), 1)::int2 AND b.account = l.owner
-  LEFT JOIN read.orders o ON o.id = l.order_id";
+  LEFT JOIN read.orders o ON o.id = l.order_id
+  LEFT JOIN read.products p ON p.product = l.product";
 
 /// # Errors
 /// When the database cannot be read.
@@ -132,6 +136,7 @@ fn view(row: &PgRow) -> Result<SealedLicense, sqlx::Error> {
         owner: row.try_get("used_by")?,
         order_no: row.try_get("order_no")?,
         product: ProductId::from_uuid(row.try_get("product")?).number(),
+        product_type: row.try_get("product_type")?,
         status: from_word(row.try_get("status")?)?,
         uses,
         used,

@@ -26,7 +26,8 @@ impl ExpireGrant {
 
     async fn expire(&self, job: &Job) -> anyhow::Result<Outcome> {
         let account = AccountId::try_new(job.account_id.as_deref().context("a grant is somebody's")?)?;
-        let grant: GrantId = job.payload["grant"].as_str().context("a job that names its grant")?.parse()?;
+        let named = job.payload.get("grant").and_then(serde_json::Value::as_str);
+        let grant: GrantId = named.context("a job that names its grant")?.parse()?;
         let aggregate = AggregateId::credit_account(account.key());
         let State::CreditAccount(state) = self.dispatcher.look(&account, aggregate).await? else {
             return Ok(Outcome::Done);

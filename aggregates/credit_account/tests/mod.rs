@@ -271,6 +271,14 @@ fn grants_are_found_in_whatever_order_an_event_names_them() {
     );
 }
 
+/// No such event is ever decided; were it in a log, the rest of the state would still be right.
+#[test]
+fn an_event_that_names_a_grant_nobody_knows_changes_only_what_it_says_of_the_account() {
+    let account = given([granted(1, "2", None, "2"), spent("1", &[(7, "1", "0")], "1")]).state();
+    assert_eq!(account.left_and_frozen(name(1)), Some((credits("2"), credits("0"))));
+    assert_eq!(account.balance(), credits("1"));
+}
+
 fn granted_by_admin(reason: Option<&str>) -> CreditAccountCommand {
     CreditAccountCommand::Grant {
         grant: name(1),

@@ -376,6 +376,20 @@ fn what_a_hold_was_set_aside_from_is_asked_for_together() {
 }
 
 #[test]
+fn all_three_are_commands_of_an_account() {
+    let mut account = Account::new().granted(1, "9", None);
+    let commands = vec![
+        Command::Reserve(reserve(1, "1")),
+        Command::Reserve(reserve(2, "1")),
+        Command::Settle(Settle { hold: hold(1), amount: credits("1") }),
+        Command::Release(Release { hold: hold(2), why: ReleaseReason::Asked }),
+    ];
+    let json = serde_json::to_string(&commands).unwrap();
+    assert_eq!(serde_json::from_str::<Vec<Command>>(&json).unwrap(), commands);
+    assert_eq!((account.says(&commands), account.credits()), ("done", ["8.00", "0.00", "0.00"].map(str::to_owned)));
+}
+
+#[test]
 fn events_out_of_turn_leave_a_hold_as_it_is() {
     let at = time(NOON);
     for event in [

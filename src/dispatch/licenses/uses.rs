@@ -9,6 +9,7 @@ use aggregates::{
 };
 
 use super::LicensePlace;
+use crate::dispatch::usage::key_claim;
 use crate::dispatch::{Actor, Ask, DispatchError, Dispatcher, ids};
 use crate::store::{Claim, ExecuteError, Receipt, RequestHash};
 
@@ -72,6 +73,7 @@ impl Dispatcher {
     }
 
     /// Takes units, all or none, once. `place` is where from; what was taken before under this name stays where it was.
+    /// `key` is the client's own word for the request, where it sent one: it names this use and no other.
     ///
     /// # Errors
     /// When there are not enough, the license does not allow it, or the name was used for something else.
@@ -79,14 +81,15 @@ impl Dispatcher {
         &self,
         place: &LicensePlace,
         actor: &Actor,
+        key: Option<CommandId>,
         named: &LicenseUse,
         wanted: &Wanted,
     ) -> Result<Taken, DispatchError> {
-        match self.consume_at(place, actor, named, wanted).await {
+        match self.consume_at(place, actor, key, named, wanted).await {
             // Another request of this name was faster, and took from another license.
             Err(DispatchError::Execute(ExecuteError::KeyTaken { kind: USE_CLAIM, .. })) => {
                 let first = self.find_use(named).await?.ok_or(DispatchError::NotFound("use"))?;
-                self.consume_at(&first, actor, named, wanted).await
+                self.consume_at(&first, actor, key, named, wanted).await
             }
             answer => answer,
         }
@@ -96,6 +99,7 @@ impl Dispatcher {
         &self,
         place: &LicensePlace,
         actor: &Actor,
+        key: Option<CommandId>,
         named: &LicenseUse,
         wanted: &Wanted,
     ) -> Result<Taken, DispatchError> {
@@ -109,25 +113,19 @@ impl Dispatcher {
         };
         let commands = vec![Command::License(place.license, consume)];
         let claim = Claim { kind: USE_CLAIM, key: named.name.clone(), aggregate: AggregateId::license(place.license) };
+        let id = ids::derived("consume_license", &[&named.name]);
         let receipt = self
             .ask(Ask {
                 account: place.home.clone(),
                 actor: actor.clone(),
-                id: ids::derived("consume_license", &[&named.name]),
+                id,
                 hash: RequestHash::of(&serde_json::to_vec(&commands)?),
                 decision: Arc::new(commands),
-                claims: vec![claim],
+                claims: [claim].into_iter().chain(key.map(|key| key_claim(key, id))).collect(),
                 about: None,
             })
             .await?;
-        let left = receipt.events.iter().find_map(|recorded| match &recorded.event {
-            Event::License(LicenseEvent::Consumed(consumed)) => Some(consumed.left),
-            _ => None,
-        });
-        let left = match left {
-            Some(left) => left,
-            None => self.left_at(place).await?,
-        };
+        let left = self.left_after(place, &receipt).await?;
         Ok(Taken { receipt, license: place.license, units, left })
     }
 
@@ -135,17 +133,30 @@ impl Dispatcher {
     ///
     /// # Errors
     /// When there is no such use, it is too long ago, or has fewer units.
-    pub async fn give_back(&self, actor: &Actor, named: &LicenseUse, keep: u32) -> Result<Taken, DispatchError> {
+    pub async fn give_back(
+        &self,
+        actor: &Actor,
+        id: CommandId,
+        named: &LicenseUse,
+        keep: u32,
+    ) -> Result<Taken, DispatchError> {
         let place = self.find_use(named).await?.ok_or(DispatchError::NotFound("use"))?;
         let give_back = LicenseCommand::GiveBack { use_id: named.id(), keep };
-        let commands = vec![Command::License(place.license, give_back)];
-        // The state tells what was said before, better than an id that would say an old answer again.
-        let receipt = self.execute(&place.home, actor, ids::fresh(), commands).await?;
-        let left = self.left_at(&place).await?;
+        let receipt = self.execute(&place.home, actor, id, vec![Command::License(place.license, give_back)]).await?;
+        let left = self.left_after(&place, &receipt).await?;
         Ok(Taken { receipt, license: place.license, units: keep, left })
     }
 
-    async fn left_at(&self, place: &LicensePlace) -> Result<u32, DispatchError> {
-        Ok(self.license_at(place).await?.held().map_or(0, |held| held.left))
+    /// As the first answer said it, however much has happened since; as it is now, where nothing was recorded.
+    async fn left_after(&self, place: &LicensePlace, receipt: &Receipt) -> Result<u32, DispatchError> {
+        let said = receipt.events.iter().find_map(|recorded| match &recorded.event {
+            Event::License(LicenseEvent::Consumed(consumed)) => Some(consumed.left),
+            Event::License(LicenseEvent::GivenBack(back)) => Some(back.left),
+            _ => None,
+        });
+        match said {
+            Some(left) => Ok(left),
+            None => Ok(self.license_at(place).await?.held().map_or(0, |held| held.left)),
+        }
     }
 }

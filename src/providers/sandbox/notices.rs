@@ -36,7 +36,7 @@ pub(super) async fn queue(pool: &PgPool, body: &str, faults: &Faults) -> Result<
     // The one that is held goes right behind this one; where none is, this one is held.
     sqlx::query(
         "WITH overtaken AS (
-             UPDATE sandbox.notices SET held = false, send_at = clock_timestamp() + interval '0.5 seconds'
+             UPDATE sandbox.notices SET held = false, send_at = clock_timestamp() + ($3 + 0.5) * interval '1 second'
               WHERE held AND $4 RETURNING id)
          INSERT INTO sandbox.notices (body, copies, held, send_at)
          SELECT $1, $2, h.held, clock_timestamp() + $3 * interval '1 second'

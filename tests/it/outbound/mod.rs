@@ -9,6 +9,7 @@
 //! mail.rs       SMTP and the folder
 //! expiry.rs     a provider in trouble, and an order whose time is over
 //! delivery.rs   bought, paid, key created, mailed: whatever happens on the way
+//! timers.rs     grants and holds end by themselves
 //! renewals.rs   a provider collects what a further period costs
 //! apart.rs      a process of workers alone, and a master key that is another one
 //! scene.rs      a ledger with its workers, a forward service and a mail server
@@ -24,4 +25,5 @@ mod mail;
 mod processes;
 mod renewals;
 mod scene;
+mod timers;
 mod vault;

@@ -6,6 +6,9 @@
 //! deliveries.rs     the forward service and the mail server misbehave
 //! killed.rs         kill -9 between any two steps
 //! notifications.rs  the same payment fifty times, the wrong amount, too late, twice
+//! refunds.rs        money goes back, and what it bought with it
+//! bad_days.rs       a payment provider with a bad day
+//! confirm.rs        was it paid?
 //! bad_input/        what is malformed or not allowed: 4xx with a reason, and nothing recorded
 //! licenses/         keys bought, given away, used up, tried by strangers
 //! shop.rs           the catalogue, and what is bought of it, of every type
@@ -24,9 +27,11 @@
 //! barrier.rs        stops a server at a chosen write
 //! ```
 
+mod bad_days;
 mod bad_input;
 mod barrier;
 mod books;
+mod confirm;
 mod cron;
 mod deliveries;
 mod dev;
@@ -43,6 +48,7 @@ mod plans;
 mod profiles;
 mod program;
 mod reads;
+mod refunds;
 mod secrets;
 mod shop;
 mod stats;

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 
 use aggregates::{
-    AccountKey, Command, DayRule, GrantId, HoldId, OrderId, Reserve, Settle, State, UserPackageCommand, UserPackageId,
+    AccountKey, Charge, Command, DayRule, GrantId, HoldId, OrderId, Overdraft, Release, ReleaseReason, Reserve, Settle,
+    State, UserPackageCommand, UserPackageId,
 };
 use billing_ledger::replay::{self, Range};
 use billing_ledger::store::StoreError;
@@ -90,6 +91,11 @@ fn of_a_package(step: u128, what: u8, amount: i64) -> Command {
     Command::UserPackage(package(of), command)
 }
 
+/// One of the last few steps, whatever it was.
+fn lately(step: u128, chance: i64) -> HoldId {
+    HoldId::from_uuid(Uuid::from_u128(step.saturating_sub(u128::from(chance.unsigned_abs()) % 20)))
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn after_random_charges_read_models_are_what_the_log_folds_to() {
     let scene = Scene::new().await;
@@ -114,10 +120,12 @@ async fn after_random_charges_read_models_are_what_the_log_folds_to() {
                 reference: None,
             }),
             // Of a hold of the last few steps, if there is one and it is this account's.
-            9 | 10 => Command::Settle(Settle {
-                hold: HoldId::from_uuid(Uuid::from_u128(step.saturating_sub(u128::from(amount.unsigned_abs()) % 20))),
-                amount: micros(amount / 8),
-            }),
+            9 | 10 => Command::Settle(Settle { hold: lately(step, amount), amount: micros(amount / 8) }),
+            11 => Command::Release(Release { hold: lately(step, amount), why: ReleaseReason::Asked }),
+            12 => {
+                let (amount, overdraft) = (micros(amount), Overdraft::Allow);
+                Command::Charge(Charge { amount, meter: None, reference: None, overdraft })
+            }
             _ => charge(micros(amount)),
         };
         let unit =

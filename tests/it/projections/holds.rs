@@ -163,6 +163,7 @@ async fn a_hold_is_listed_with_its_parts_and_its_end() {
     {
         assert_eq!(list(Some(state), None, 10).await, [expected]);
     }
+    assert_agree(&scene).await;
 }
 
 #[tokio::test]

@@ -19,7 +19,7 @@ use super::super::{actor, whole};
 use super::{EmailVerify, Licensed};
 use crate::addresses::{self, Method, Verdict};
 use crate::app::App;
-use crate::dispatch::LicenseUse;
+use crate::dispatch::{LicenseUse, ids};
 
 const ADDRESSES_MAX: usize = 1_000;
 const KEY_BYTES_MAX: usize = 512;
@@ -103,7 +103,7 @@ async fn verify(
         let verdicts = app.verifier.verify(&list, &method).await;
         let charged = verdicts.iter().filter(|verdict| verdict.is_charged()).count();
         let keep = u32::try_from(charged).map_err(Problem::internal)?;
-        let back = app.dispatch.give_back(&actor(&caller), &using, keep).await?;
+        let back = app.dispatch.give_back(&actor(&caller), ids::fresh(), &using, keep).await?;
         Ok::<_, Problem>((list, verdicts, back))
     };
     let (list, verdicts, mut back) = whole(told).await?;

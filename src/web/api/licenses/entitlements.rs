@@ -14,7 +14,7 @@ use utoipa_axum::routes;
 use uuid::Uuid;
 
 use super::super::super::auth::{Payer, Service};
-use super::super::super::idempotency::Written;
+use super::super::super::idempotency::{IdempotencyKey, Written};
 use super::super::super::json::Body;
 use super::super::super::problem::{Problem, Reason};
 use super::super::fresh::Api;
@@ -159,6 +159,8 @@ impl UnitsOut {
 }
 
 /// Takes uses of a license, all of them or none, once for each reference. The first use binds the license.
+///
+/// An `Idempotency-Key` beside the reference names the same use, and no other.
 #[utoipa::path(
     post, path = "/api/v1/entitlements/consume", tag = "licenses",
     request_body = ConsumeIn, responses((status = 200, body = UnitsOut))
@@ -166,6 +168,7 @@ impl UnitsOut {
 async fn consume(
     payer: Payer,
     origin: Origin,
+    key: IdempotencyKey,
     State(app): State<App>,
     Body(wanted): Body<ConsumeIn>,
 ) -> Result<Written<UnitsOut>, Problem> {
@@ -186,8 +189,9 @@ async fn consume(
     };
     let wants = WantedUse { units: wanted.units, feature: wanted.feature };
     let (dispatch, by, at, name) = (app.dispatch.clone(), actor(&payer.caller), place.clone(), using.clone());
-    let taken =
-        whole(async move { dispatch.consume_license(&at, &by, &name, &wants).await.map_err(not_taken) }).await?;
+    let key = key.given(payer.caller.account.as_str());
+    let taken = async move { dispatch.consume_license(&at, &by, key, &name, &wants).await.map_err(not_taken) };
+    let taken = whole(taken).await?;
     if is_new {
         adopt(&app, &payer.caller, &account, &place).await?;
     }
@@ -239,6 +243,7 @@ struct GiveBackIn {
 async fn give_back(
     Service(caller): Service,
     payer: Payer,
+    key: IdempotencyKey,
     State(app): State<App>,
     Body(wanted): Body<GiveBackIn>,
 ) -> Result<Written<UnitsOut>, Problem> {
@@ -246,6 +251,7 @@ async fn give_back(
     named(&wanted.reference)?;
     let using = LicenseUse::by_reference(&account, &wanted.reference);
     let (dispatch, by, keep) = (app.dispatch.clone(), actor(&caller), wanted.keep);
-    let taken = whole(async move { dispatch.give_back(&by, &using, keep).await }).await?;
+    let id = key.command_id(caller.account.as_str());
+    let taken = whole(async move { dispatch.give_back(&by, id, &using, keep).await }).await?;
     Ok(Written::ok(&taken.receipt, UnitsOut::new(&account, wanted.reference, &taken)))
 }

@@ -49,8 +49,11 @@ pub(in super::super) struct KeyOut {
     pub(in super::super) key_code: Option<String>,
     #[schema(value_type = String, example = "active")]
     pub(in super::super) status: LicenseStatus,
-    /// The number of its product in the catalogue.
+    /// The number of its product in the catalogue…
     pub(in super::super) product: Option<u32>,
+    /// …and what integrators call it.
+    #[schema(example = "basic")]
+    pub(in super::super) product_type: Option<String>,
     /// Of the caller's own order.
     pub(in super::super) order_no: Option<String>,
     pub(in super::super) quota_total: u32,
@@ -140,6 +143,7 @@ async fn opened(
         key_code: key_code.map(|key| key.expose_secret().to_owned()),
         status: view.status,
         product: view.product,
+        product_type: view.product_type.clone(),
         order_no: view.order_no.clone().filter(|_| license.home == account),
         quota_total: view.uses,
         quota_used: view.used,

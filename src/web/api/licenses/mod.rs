@@ -181,7 +181,7 @@ async fn take(
     wants: WantedUse,
 ) -> Result<TakenUnits, Problem> {
     let (dispatch, by, at, name) = (app.dispatch.clone(), actor(caller), place.clone(), using.clone());
-    whole(async move { dispatch.consume_license(&at, &by, &name, &wants).await.map_err(refused) }).await
+    whole(async move { dispatch.consume_license(&at, &by, None, &name, &wants).await.map_err(refused) }).await
 }
 
 async fn adopt(app: &App, caller: &Caller, account: &AccountId, place: &LicensePlace) -> Result<(), Problem> {

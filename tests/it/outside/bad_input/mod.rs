@@ -7,6 +7,7 @@
 //! licenses.rs   keys, entitlements, addresses verified
 //! admin.rs      credits by hand, deliveries, the clock
 //! subscriptions.rs  plans paid by the period
+//! refunds.rs    money back, confirmation, the sandbox
 //! addresses.rs  paths, queries, headers
 //! tokens.rs     who asks
 //! ```
@@ -17,6 +18,7 @@
 mod addresses;
 mod admin;
 mod licenses;
+mod refunds;
 mod shop;
 mod subscriptions;
 mod tokens;
@@ -48,6 +50,7 @@ enum Who {
 }
 
 /// One request, and why it is refused.
+#[derive(Clone)]
 struct Case {
     name: String,
     who: Who,
@@ -88,6 +91,8 @@ struct Scene {
     order: String,
     /// Alice's, and done.
     delivery: String,
+    /// Alice's, with that delivery.
+    paid: String,
     /// Alice's, and her current one.
     license: String,
 }
@@ -104,6 +109,7 @@ async fn whatever_is_wrong_with_a_request_is_said_and_nothing_is_recorded() {
         addresses::cases(&scene),
         tokens::cases(),
         subscriptions::cases(),
+        refunds::cases(&scene),
     ]
     .into_iter()
     .flatten()
@@ -136,14 +142,14 @@ async fn set_up(ledger: &Instance) -> Scene {
     ledger.admin().await.post("/api/v1/admin/accounts/alice/credits/adjust", credits).await.ok();
     let order = ledger.ordered("bob").await;
     let license = super::licenses::bought(ledger, "alice").await;
-    // Alice's orders and package have timers, her key and mail are done; Bob's order has a timer.
+    // Alice's package has a timer and each of three orders two, her key and mail are done.
     eventually("the processes to have asked for everything", async || {
         let jobs: i64 =
             sqlx::query_scalar("SELECT count(*) FROM jobs.jobs").fetch_one(&ledger.pool).await.expect("jobs");
-        (jobs == 6).then_some(())
+        (jobs == 9).then_some(())
     })
     .await;
-    Scene { order, delivery: delivery["id"].as_str().expect("an id").to_owned(), license }
+    Scene { order, delivery: delivery["id"].as_str().expect("an id").to_owned(), paid, license }
 }
 
 /// Events, names and jobs there are, and what the sandbox's provider has been told.

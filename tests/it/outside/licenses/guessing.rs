@@ -103,3 +103,18 @@ async fn customers_of_one_back_end_are_not_locked_out_for_each_other() {
     service.post(CONSUME, wants("mallory", &bought.key)).await.refused(429, "E4290");
     service.post(CONSUME, wants("bob", &bought.key)).await.expect(200);
 }
+
+#[tokio::test]
+async fn who_has_been_quiet_for_long_is_forgotten() {
+    let ledger = shop().await;
+    let left = async || -> i64 {
+        billing_ledger::lockouts::prune(&ledger.pool, 1_000).await.expect("pruned");
+        sqlx::query_scalar("SELECT count(*) FROM guard.misses").fetch_one(&ledger.pool).await.expect("a count")
+    };
+    guess_until_locked(&[ledger.user("mallory").await]).await;
+    assert_eq!(left().await, 2, "the account and the address");
+    let_time_pass(&ledger, 24 * 60 + 16).await;
+    assert_eq!(left().await, 2, "the next lock-out would still be longer");
+    let_time_pass(&ledger, 24 * 60).await;
+    assert_eq!(left().await, 0);
+}

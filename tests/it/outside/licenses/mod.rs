@@ -5,23 +5,20 @@
 //! races.rs     two processes and the last use, a hundred accounts and the first one, one payment many times
 //! emails.rs    addresses verified, one use each
 //! guessing.rs  keys that are tried: locked out, on all servers
+//! seed.rs      every curl of seed 002, as it stands there
 //! ```
 
 mod emails;
 mod guessing;
 mod races;
+mod seed;
 mod story;
 
-use aggregates::{
-    AccountId, Command, Feature, LicenseTerms, Money, ProductCommand, ProductContent, ProductId, ProductKind,
-};
 use serde_json::{Value, json};
 
 use super::harness::{Instance, order_no};
 use super::http::{Answer, Caller};
 use super::journey::items;
-use crate::support::open_store;
-use crate::support::units::{insist, unit};
 
 const CHECK: &str = "/api/v1/keys/check";
 const ACTIVATE: &str = "/api/v1/keys/activate";
@@ -35,43 +32,35 @@ const NO_KEY: &str = "0000-0000-0000-0000";
 /// A license on sale.
 #[derive(Clone, Copy)]
 struct OnSale {
-    number: u32,
+    code: &'static str,
     uses: u32,
-    features: &'static [Feature],
+    features: &'static [&'static str],
 }
 
-const BASIC: OnSale = OnSale { number: 9_001, uses: 100, features: &[Feature::EmailVerify] };
-const SINGLE: OnSale = OnSale { number: 9_002, uses: 1, features: &[Feature::EmailVerify] };
-const THREE: OnSale = OnSale { number: 9_003, uses: 3, features: &[Feature::EmailVerify, Feature::ApiAccess] };
-const IMPORT: OnSale = OnSale { number: 9_004, uses: 10, features: &[Feature::EmailImport] };
+const BASIC: OnSale = OnSale { code: "license_basic", uses: 100, features: &["email_verify"] };
+const SINGLE: OnSale = OnSale { code: "license_single", uses: 1, features: &["email_verify"] };
+const THREE: OnSale = OnSale { code: "license_three", uses: 3, features: &["email_verify", "api_access"] };
+const IMPORT: OnSale = OnSale { code: "license_import", uses: 10, features: &["email_import"] };
 
 /// With all of these on sale.
 async fn shop() -> Instance {
     let ledger = Instance::start().await;
-    put_on_sale(&ledger).await;
+    for license in [BASIC, SINGLE, THREE, IMPORT] {
+        put_on_sale(&ledger, license).await;
+    }
     ledger
 }
 
-async fn put_on_sale(ledger: &Instance) {
-    let store = open_store(ledger.database.connect_options()).await;
-    let create = [BASIC, SINGLE, THREE, IMPORT].map(|OnSale { number, uses, features }| {
-        let content = ProductContent {
-            code: None,
-            name: format!("license of {uses}"),
-            description: String::new(),
-            prices: vec![Money::from_minor(1_000, "CNY".parse().expect("a currency"))],
-            sort_order: 1,
-            kind: ProductKind::License(LicenseTerms { uses, features: features.iter().copied().collect() }),
-        };
-        Command::Product(ProductId::numbered(number), ProductCommand::Create(content))
+async fn put_on_sale(ledger: &Instance, OnSale { code, uses, features }: OnSale) {
+    let license = json!({
+        "type": "license", "code": code, "name": code, "price": "10.00", "uses": uses, "features": features,
     });
-    insist(&store, &unit(&AccountId::system(), create.to_vec())).await.expect("on sale");
-    store.close().await;
+    ledger.admin().await.post("/api/v1/admin/products", license).await.expect(201);
 }
 
 /// A license of a customer's, with uses to verify addresses, where none is on sale yet: its id.
 pub(super) async fn bought(ledger: &Instance, sub: &str) -> String {
-    put_on_sale(ledger).await;
+    put_on_sale(ledger, BASIC).await;
     buy(ledger, sub, BASIC).await.id
 }
 
@@ -86,7 +75,7 @@ struct Bought {
 
 async fn buy(ledger: &Instance, sub: &str, license: OnSale) -> Bought {
     let buyer = ledger.user(sub).await;
-    let ordered = buyer.post("/api/v1/payments/orders", json!({"product_id": license.number})).await.expect(201);
+    let ordered = buyer.post("/api/v1/payments/orders", json!({"product_type": license.code})).await.expect(201);
     let order = order_no(&ordered);
     let paid = ledger.pay(&order, &format!("txn-{order}")).await.ok();
     let newest = keys_of(&buyer.after(&paid)).await.into_iter().find(|key| key["order_no"] == order.as_str());

@@ -83,7 +83,7 @@ async fn one_reference_on_two_servers_at_once_is_one_use() {
 async fn one_payment_however_often_it_is_told_issues_one_license_with_one_key() {
     let ledger = two().await;
     let alice = ledger.user("alice").await;
-    let ordered = alice.post("/api/v1/payments/orders", json!({"product_id": BASIC.number})).await.expect(201);
+    let ordered = alice.post("/api/v1/payments/orders", json!({"product_type": BASIC.code})).await.expect(201);
     let order = order_no(&ordered);
     let servers = [ledger.caller_at(0, None), ledger.caller_at(1, None)];
     let told = (0..PAYMENTS).map(|n| {

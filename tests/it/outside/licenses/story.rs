@@ -17,7 +17,7 @@ async fn a_license_is_bought_given_to_a_friend_used_up_given_back_and_revoked() 
     assert!(groups.len() == 4 && groups.iter().all(|it| it.len() == 4 && hex::decode(it).is_ok()), "{key}");
     assert_eq!(bought.key, bought.key.to_ascii_uppercase());
     let shown = json!({
-        "id": bought.id, "key_code": bought.key, "status": "active", "product": THREE.number, "order_no": bought.order,
+        "id": bought.id, "key_code": bought.key, "status": "active", "product": key["product"], "product_type": THREE.code, "order_no": bought.order,
         "quota_total": 3, "quota_used": 0, "remaining": 3, "features": ["email_verify", "api_access"],
         "current": true, "bound_to": "nobody", "note": null, "issued_at": key["issued_at"], "activated_at": null,
         "revoked_at": null,
@@ -85,11 +85,14 @@ async fn used_up_and_given_back(ledger: &Instance, bought: &Bought) {
     let again = service.post(CONSUME, wants(2, "a")).await.expect(200);
     assert_eq!((again.json()["remaining"].as_u64(), again.is_replay()), (Some(1), true));
     service.post(CONSUME, wants(1, "a")).await.refused(409, "E3007");
-    service.post(CONSUME, wants(2, "b")).await.refused(402, "E4095");
+    let named = service.with("idempotency-key", "k-1");
+    named.post(CONSUME, wants(2, "b")).await.refused(402, "E4095");
     let mut missing = wants(1, "c");
     missing["feature"] = json!("task_management");
     service.post(CONSUME, missing).await.refused(403, "E4096");
-    service.post(CONSUME, wants(1, "d")).await.expect(200);
+    named.post(CONSUME, wants(1, "d")).await.expect(200);
+    named.post(CONSUME, wants(1, "e")).await.refused(409, "E3005");
+    assert!(named.post(CONSUME, wants(1, "d")).await.expect(200).is_replay());
 
     let exhausted = bob.post(CHECK, key_code(&bought.key)).await.expect(200).json();
     assert_eq!((&exhausted["status"], &exhausted["remaining"]), (&json!("exhausted"), &json!(0)));
@@ -178,4 +181,42 @@ async fn a_note_is_for_its_author_alone_and_nowhere_in_clear() {
     assert_eq!(keys_of(&bob.after(&gone)).await[0]["note"], Value::Null);
     ledger.stop().await;
     secrets::assert_nowhere(&ledger, &[note.to_owned(), "from alice".to_owned()]).await;
+}
+
+/// What was sold to somebody else stays theirs to use; what only the buyer's key opens is gone.
+#[tokio::test]
+async fn an_erased_buyer_takes_the_sight_of_a_key_along_and_not_its_use() {
+    let ledger = shop().await;
+    let bob = ledger.user("bob").await;
+    let bought = buy(&ledger, "alice", BASIC).await;
+    let activated = activate(&bob, &bought).await;
+    let path = "/api/v1/admin/accounts/alice/erase";
+    ledger.admin().await.post(path, json!({"reason": "asked for it"})).await.ok();
+    crate::support::eventually("the key to be gone", async || {
+        let keys = keys_of(&bob.after(&activated)).await;
+        (keys[0]["key_code"] == Value::Null).then_some(())
+    })
+    .await;
+    assert_eq!(bob.post(CHECK, key_code(&bought.key)).await.expect(200).json()["status"], "active");
+    bob.with("x-license-key", &bought.key).post(VERIFY, one_address()).await.expect(200);
+}
+
+/// Seed 002: 退款后密钥状态会变为 revoked.
+#[tokio::test]
+async fn a_refund_revokes_the_license_whoever_uses_it() {
+    let ledger = shop().await;
+    let bob = ledger.user("bob").await;
+    let bought = buy(&ledger, "alice", BASIC).await;
+    activate(&bob, &bought).await;
+    let path = format!("/api/v1/admin/orders/{}/refund", bought.order);
+    ledger.admin().await.post(&path, json!({"reason": "bought by mistake"})).await.ok();
+    crate::support::eventually("the license to be revoked", async || {
+        ledger.hurry().await;
+        let checked = bob.post(CHECK, key_code(&bought.key)).await.expect(200).json();
+        (checked["status"] == "revoked").then_some(())
+    })
+    .await;
+    bob.post(VERIFY, one_address()).await.refused(403, "E2008");
+    bob.with("x-license-key", &bought.key).post(VERIFY, one_address()).await.refused(403, "E4094");
+    ledger.service().await.post(CONSUME, json!({"account": "bob", "reference": "r"})).await.refused(403, "E2008");
 }
