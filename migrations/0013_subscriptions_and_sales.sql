@@ -71,7 +71,7 @@ CREATE TABLE read.sales (
 
 CREATE TABLE read.keys_sold (
     license uuid PRIMARY KEY,
-    uses    int8 NOT NULL CHECK (uses > 0),
+    uses    int8 NOT NULL,
     unused  int8 NOT NULL,
     revoked bool NOT NULL
 ) WITH (fillfactor = 70);

@@ -183,7 +183,8 @@ impl Bought {
         let known =
             self.refund(*refund).ok().or_else(|| self.refund_named(provider.as_deref(), provider_refund.as_deref()?));
         if let Some(known) = known {
-            if (&known.payment_id, known.amount) != (payment_id, *amount) {
+            let elsewhere = provider.as_ref().is_some_and(|provider| *provider != known.provider);
+            if elsewhere || (&known.payment_id, known.amount) != (payment_id, *amount) {
                 return Err(OrderError::RefundDiffers);
             }
             if known.stage == RefundStage::Done {
@@ -192,7 +193,8 @@ impl Bought {
         } else {
             self.check_room()?;
         }
-        let payment = self.known_payment(provider.as_deref(), payment_id).ok_or(OrderError::NoSuchPayment)?;
+        let provider = known.map(|known| known.provider.as_str()).or(provider.as_deref());
+        let payment = self.known_payment(provider, payment_id).ok_or(OrderError::NoSuchPayment)?;
         let left = self.left_of(payment, |stage| stage == RefundStage::Done);
         check_amount(*amount, left)?;
         let is_own = self.payment.as_ref() == Some(payment);

@@ -8,6 +8,7 @@
 mod books;
 mod credits;
 mod holds;
+mod refunds;
 mod subscriptions;
 
 use std::collections::BTreeMap;

@@ -316,7 +316,7 @@ async fn keys(pool: &PgPool) -> Result<KeysView, sqlx::Error> {
         "SELECT count(*) AS issued, count(*) FILTER (WHERE revoked) AS revoked,
                 count(*) FILTER (WHERE NOT revoked AND unused > 0) AS active,
                 count(*) FILTER (WHERE NOT revoked AND unused = 0) AS exhausted,
-                coalesce(round(avg((uses - unused)::numeric / uses) FILTER (WHERE NOT revoked), 4), 0.0000)::text AS mean
+                coalesce(round(avg((uses - unused)::numeric / nullif(uses, 0)) FILTER (WHERE NOT revoked), 4), 0.0000)::text AS mean
            FROM read.keys_sold",
     )
     .fetch_one(pool)

@@ -261,13 +261,29 @@ fn a_mismatch_goes_back_from_an_order_that_was_never_paid() {
     assert_eq!((order.status(), order.owed_back()), (Ok(OrderStatus::Expired), OwedBack::default()));
 }
 
+fn refunded_by_other() -> OrderEvent {
+    match refunded(1, 1, false) {
+        OrderEvent::Refunded(refunded) => OrderEvent::Refunded(Refunded { provider: "wechat".to_owned(), ..refunded }),
+        other => panic!("{other:?} is no refund"),
+    }
+}
+
 #[test]
 fn two_providers_may_use_the_same_name_for_a_payment() {
     let other = Payment { provider: "wechat".to_owned(), ..payment("p-1", 1) };
     let ask = RequestRefund { provider: Some("wechat".to_owned()), ..of("p-1", ask(1)) };
     let OrderEvent::RefundRequested(of_other) = requested(1, 1, false) else { panic!("not a request") };
     let of_other = RefundRequested { provider: "wechat".to_owned(), ..of_other };
-    after([duplicated(other)]).when(late(), request(ask)).then([OrderEvent::RefundRequested(of_other)]);
+    after([duplicated(other.clone())]).when(late(), request(ask)).then([OrderEvent::RefundRequested(of_other.clone())]);
+    // Money of the one is not money of the other, whatever they call it.
+    let (at_other, at_own) = (Some("wechat".to_owned()), Some("alipay".to_owned()));
+    after([duplicated(other), OrderEvent::RefundRequested(of_other)])
+        .when_asked(go(TakeRefund { provider: at_own, ..gone(1, 1) }))
+        .then_refused(OrderError::RefundDiffers)
+        .when_asked(go(TakeRefund { provider: at_other, ..gone(1, 1) }))
+        .then([refunded_by_other()])
+        .when_asked(go(gone(1, 1)))
+        .then_nothing();
 }
 
 #[test]

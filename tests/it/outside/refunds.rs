@@ -51,6 +51,12 @@ async fn refund_is(ledger: &Instance, id: &Value, state: &str) -> Value {
     .await
 }
 
+/// The log is whole, and the read models are what it makes of them however it is read.
+async fn books_are_right(ledger: &Instance) {
+    assert_verifies(&ledger.database.url()).await;
+    ledger.command(&["rebuild", "--check"]).await;
+}
+
 /// What the sandbox's books say went back of a customer's order: how often, and how much in all.
 pub(super) async fn given_back(ledger: &Instance, order: &str) -> (i64, i64) {
     sqlx::query_as(
@@ -91,7 +97,7 @@ async fn fifty_refunds_of_one_order_at_once_on_two_servers_give_the_money_back_o
     for (aggregate, event) in [("order", "refund_requested"), ("order", "refunded"), ("user_package", "revoked")] {
         assert_eq!(ledger.events_of("fifty", aggregate, event).await, 1, "{aggregate}.{event}");
     }
-    assert_verifies(&ledger.database.url()).await;
+    books_are_right(&ledger).await;
 }
 
 async fn caller_posts(caller: super::http::Caller, path: &str, body: &Value) -> Answer {
@@ -141,7 +147,7 @@ async fn a_part_takes_back_its_part_of_the_credits_and_the_rest_takes_the_rest()
     refund(&ledger, &order, json!({"reason": "more"})).await.refused(422, "E4065");
     let listed = ledger.admin().await.get(&format!("/api/v1/admin/refunds?order_no={order}")).await.expect(200).json();
     assert_eq!(items(&listed).len(), 2, "{listed}");
-    assert_verifies(&ledger.database.url()).await;
+    books_are_right(&ledger).await;
 }
 
 #[tokio::test]
@@ -160,7 +166,7 @@ async fn what_each_kind_of_product_delivered_goes_back_with_the_money() {
         assert_eq!(ledger.events_of(kind, gone.0, gone.1).await, 1, "{}.{}", gone.0, gone.1);
         assert_eq!(credits(&ledger, kind).await, ("0.00".to_owned(), "0.00".to_owned()), "{kind}");
     }
-    assert_verifies(&ledger.database.url()).await;
+    books_are_right(&ledger).await;
 }
 
 #[tokio::test]
@@ -211,6 +217,7 @@ async fn a_refund_that_was_given_up_is_tried_again_by_hand() {
     refund_is(&ledger, &asked["id"], "done").await;
     assert_eq!(given_back(&ledger, &order).await, (1, 3_000));
     ledger.admin().await.post_nothing(&format!("/api/v1/admin/refunds/{id}/retry")).await.refused(409, "E4069");
+    books_are_right(&ledger).await;
 }
 
 #[tokio::test]
@@ -223,6 +230,7 @@ async fn a_plain_no_of_the_provider_frees_the_amount() {
     let asked = refund(&ledger, &order, json!({"reason": "误购"})).await.expect(201).json();
     refund_is(&ledger, &asked["id"], "refused").await;
     ledger.order_is("no", &order, "fulfilled").await;
+    books_are_right(&ledger).await;
     assert_eq!(given_back(&ledger, &order).await, (1, 3_000));
 }
 
@@ -292,6 +300,7 @@ async fn an_admin_accepts_dismisses_or_gives_back_a_payment_of_another_amount() 
     }
     assert_eq!(ledger.events_of("accept", "user_package", "activated").await, 1);
     assert_eq!(ledger.events_of("dismiss", "user_package", "activated").await, 0);
+    books_are_right(&ledger).await;
 }
 
 /// A kill before anything of it is written, and one after the provider has done it and before the ledger knows.
@@ -324,7 +333,7 @@ async fn killed_around_a_refund_the_money_goes_back_once() {
         assert_eq!(ledger.events_of(&customer, "order", "refunded").await, 1, "{moment}");
         assert_eq!(ledger.events_of(&customer, "user_package", "revoked").await, 1, "{moment}");
     }
-    assert_verifies(&ledger.database.url()).await;
+    books_are_right(&ledger).await;
 }
 
 const fn update(rows: &'static str) -> Write {
