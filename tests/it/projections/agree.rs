@@ -25,9 +25,12 @@ pub(super) async fn assert_agree(scene: &Scene) {
     }
 }
 
+/// From when to when.
+type Run = (DateTime<Utc>, DateTime<Utc>);
+
 async fn assert_agree_at(scene: &Scene, now: DateTime<Utc>) {
     let mut packages: HashMap<AccountKey, HashMap<UserPackageId, String>> = HashMap::new();
-    let mut runs_of: HashMap<AccountKey, BTreeMap<Uuid, (DateTime<Utc>, DateTime<Utc>)>> = HashMap::new();
+    let mut runs_of: HashMap<AccountKey, BTreeMap<Uuid, Run>> = HashMap::new();
     let mut accounts = Vec::new();
     replay::fold(
         &scene.pool,
