@@ -79,6 +79,7 @@ readonly edge_tests=(
     outside::bad_days
     outside::confirm
     outside::holds
+    outside::licenses::taken
     outside::notifications
     outside::refunds
     outbound::

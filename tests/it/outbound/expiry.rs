@@ -105,12 +105,12 @@ impl Late {
         self.asker.run(&Job { key: self.bought.order.to_string(), ..job }).await
     }
 
-    /// When the provider is asked next, in minutes after the order was placed.
+    /// When the provider is asked next, in minutes after the order's time was over.
     async fn asks_again_after(&self) -> i64 {
         let Outcome::NotBefore(next) = self.asks().await else { panic!("not asked again") };
         let placed = self.scene.events(self.bought.order.uuid()).await;
         let (_, placed) = placed.first().expect("it was placed");
-        (next - placed["placed_at"].as_str().unwrap().parse::<DateTime<Utc>>().unwrap()).num_minutes()
+        (next - placed["expires_at"].as_str().unwrap().parse::<DateTime<Utc>>().unwrap()).num_minutes()
     }
 
     fn becomes(&self, mood: Mood) {
@@ -183,14 +183,14 @@ const DAY: i64 = 24 * HOUR;
 async fn a_provider_is_asked_three_times_after_the_end_and_its_last_silence_is_a_failure() {
     let late = Late::set().await;
     // Whether it says that nothing was paid or says nothing at all.
-    assert_eq!(late.asks_again_after().await, 15 + 5);
+    assert_eq!(late.asks_again_after().await, 5);
     late.becomes(Mood::Says(PaymentState::Pending));
-    assert_eq!(late.asks_again_after().await, 15 + 5);
+    assert_eq!(late.asks_again_after().await, 5);
     late.scene.clock.advance(TimeDelta::minutes(5));
-    assert_eq!(late.asks_again_after().await, 15 + HOUR);
+    assert_eq!(late.asks_again_after().await, HOUR);
     late.scene.clock.advance(TimeDelta::minutes(HOUR));
     late.becomes(Mood::Unreachable);
-    assert_eq!(late.asks_again_after().await, 15 + DAY);
+    assert_eq!(late.asks_again_after().await, DAY);
 
     // The last time a silence is not taken for an answer, and the job shows it until somebody has looked.
     late.scene.clock.advance(TimeDelta::minutes(DAY));
@@ -218,7 +218,7 @@ async fn a_provider_is_asked_three_times_after_the_end_and_its_last_silence_is_a
 #[tokio::test]
 async fn a_provider_is_not_asked_before_its_time_nor_about_what_is_no_order() {
     let late = Late::placed().await;
-    assert_eq!(late.asks_again_after().await, 0, "half a minute");
+    assert_eq!(late.asks_again_after().await, -14, "half a minute after the order was placed");
     let job = late.bought.job(RECONCILE, 1);
     let of = |key: &str| Job { key: key.to_owned(), ..job.clone() };
     assert_eq!(late.asker.run(&of(&uuid::Uuid::nil().to_string())).await, Outcome::Done);
