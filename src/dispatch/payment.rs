@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use aggregates::order::{PaymentDuplicated, PaymentMismatched, Placed};
 use aggregates::{
-    AcceptReview, AccountId, AggregateId, Command, CommandId, Event, LicenseId, LicenseKey, OrderCommand, OrderEvent,
-    OrderId, OrderNumber, OrderStatus, Payment, ProductKind, State, TakePayment,
+    AcceptReview, AccountId, AggregateId, Command, CommandId, Event, LicenseId, LicenseKey, Order, OrderCommand,
+    OrderEvent, OrderId, OrderNumber, OrderStatus, Payment, ProductKind, State, TakePayment,
 };
 
+use super::usage::key_claim;
 use super::{Actor, Ask, DispatchError, Dispatcher, ids, licenses};
 use crate::store::{Claim, ExecuteError, Receipt, RequestHash};
 
@@ -61,12 +62,31 @@ impl Dispatcher {
         Ok((account, OrderId::from_uuid(order)))
     }
 
+    /// An order as a decision would see it now.
+    ///
+    /// # Errors
+    /// When the store cannot say.
+    pub async fn order(&self, account: &AccountId, order: OrderId) -> Result<Order, DispatchError> {
+        let state = self.look(account, AggregateId::order(order)).await?;
+        let State::Order(order) = state else { return Err(DispatchError::NotFound("order")) };
+        Ok(order)
+    }
+
     /// Takes a payment and delivers what was bought, in one commit. An answer without an error means that it is in the
     /// log.
     ///
     /// # Errors
     /// When there is no such order, this payment belongs to another one, or the store cannot record it.
     pub async fn take_payment(&self, notice: PaymentNotice) -> Result<Taken, DispatchError> {
+        self.take_payment_by(notice, None).await
+    }
+
+    /// `key` is the word of who asked whether it was paid, where they sent one: it names this payment and no other.
+    pub(super) async fn take_payment_by(
+        &self,
+        notice: PaymentNotice,
+        key: Option<CommandId>,
+    ) -> Result<Taken, DispatchError> {
         let (account, order) = self.find_order(&notice.order).await?;
         let PaymentNotice { payment, .. } = notice;
         let amount = payment.amount.minor().to_string();
@@ -74,15 +94,16 @@ impl Dispatcher {
             "payment",
             &[&payment.provider, &payment.payment_id, notice.order.as_str(), &amount, payment.amount.currency().code()],
         );
-        let key = format!("{}:{}", payment.provider, payment.payment_id);
+        let name = format!("{}:{}", payment.provider, payment.payment_id);
         // How it was paid may be told differently from one notice to the next, so it is not part of what is the same.
         let hash = RequestHash::of(id.uuid().as_bytes());
-        let paid = Claim { kind: CLAIM, key, aggregate: AggregateId::order(order) };
+        let paid = Claim { kind: CLAIM, key: name, aggregate: AggregateId::order(order) };
         let fits =
             |placed: &Placed| (payment.amount, payment.provider.as_str()) == (placed.price, placed.provider.as_str());
         let sells_license = self.sells_license(&account, order, fits).await?;
         let take = |license_key| Command::TakePayment(TakePayment { order, payment: payment.clone(), license_key });
-        let asking = Delivering { account, actor: Actor::system("payments"), id, hash, order, claims: vec![paid] };
+        let claims = [paid].into_iter().chain(key.map(|key| key_claim(key, id))).collect();
+        let asking = Delivering { account, actor: Actor::system("payments"), id, hash, order, claims };
         let receipt = self.deliver(asking, sells_license, take).await?;
         let for_review = receipt.events.iter().any(|recorded| is_for_review(&recorded.event));
         Ok(Taken { receipt, for_review })
@@ -152,9 +173,7 @@ impl Dispatcher {
         order: OrderId,
         fits: impl FnOnce(&Placed) -> bool,
     ) -> Result<bool, DispatchError> {
-        let State::Order(state) = self.look(account, AggregateId::order(order)).await? else {
-            return Err(DispatchError::NotFound("order"));
-        };
+        let state = self.order(account, order).await?;
         let placed = state.placed()?;
         let unpaid = match state.status()? {
             OrderStatus::Pending | OrderStatus::Expired | OrderStatus::Cancelled | OrderStatus::Failed => true,
