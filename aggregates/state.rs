@@ -47,8 +47,8 @@ mod tests {
                 ),
                 AggregateKind::Customer => (2, r#"{"described":null,"erased":true}"#),
                 AggregateKind::Hold => (
-                    1,
-                    r#"{"settled":[{"amount":3000000,"packages":[],"credits":[],"expires_at":"2026-01-05T07:00:00Z","meter":"tokens","reference":"call-7","at":"2026-01-05T06:00:00Z"},{"amount":1000000,"at":"2026-01-05T06:00:00Z"}]}"#,
+                    2,
+                    r#"{"settled":[{"amount":3000000,"reserved_by":"back_end","packages":[],"credits":[],"expires_at":"2026-01-05T07:00:00Z","meter":"tokens","reference":"call-7","at":"2026-01-05T06:00:00Z"},{"amount":1000000,"at":"2026-01-05T06:00:00Z"}]}"#,
                 ),
                 AggregateKind::License => (
                     1,

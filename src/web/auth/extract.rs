@@ -3,14 +3,14 @@
 //! | extractor | who passes | acts for |
 //! |---|---|---|
 //! | `User` | every role; an auditor only to read | itself; a service for the account in `X-Account-Id` |
-//! | `Payer` | as `User` | itself; a service for the account in the body or in `X-Account-Id` |
+//! | `Payer` | as `User` | itself; a service or an admin for the account in the body or in `X-Account-Id` |
 //! | `Service` | services | whoever it names |
 //! | `Auditor` | auditors and admins, to read | nobody |
 //! | `Admin` | admins | nobody |
 
 use std::sync::Arc;
 
-use aggregates::AccountId;
+use aggregates::{AccountId, Party};
 use axum::extract::FromRequestParts;
 use axum::http::Method;
 use axum::http::request::Parts;
@@ -64,12 +64,21 @@ impl Payer {
             (None, None) => None,
         };
         match (self.caller.role, named) {
-            (Role::Service, Some(named)) => Ok(named.clone()),
+            (Role::Service | Role::Admin, Some(named)) => Ok(named.clone()),
             (Role::Service, None) => {
                 Err(Problem::field(Reason::MissingField, "/account", "a service says whose account it acts for"))
             }
             (_, Some(named)) if *named != self.caller.account => Err(others_account()),
             _ => Ok(self.caller.account.clone()),
+        }
+    }
+
+    /// On whose word: a customer's own, or that of whoever does the work.
+    #[must_use]
+    pub fn party(&self) -> Party {
+        match self.caller.role {
+            Role::Service | Role::Admin => Party::BackEnd,
+            Role::User | Role::Auditor => Party::Account,
         }
     }
 }
