@@ -13,7 +13,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
-use super::super::auth::{Payer, User};
+use super::super::auth::{Payer, Reader};
 use super::super::decimal::CreditsIn;
 use super::super::idempotency::{IdempotencyKey, Written};
 use super::super::json::{Body, OptionalBody};
@@ -177,13 +177,13 @@ struct HoldsQuery {
     cursor: Option<Cursor>,
 }
 
-/// The caller's reservations, newest first.
+/// The caller's reservations, newest first; a customer's, for an admin or an auditor who names them.
 #[utoipa::path(
     get, path = "/api/v1/usage/holds", tag = "usage", params(HoldsQuery),
     responses((status = 200, content((Page<HoldView> = "application/json"), (String = "text/csv"))))
 )]
 async fn list(
-    user: User,
+    reader: Reader,
     _: Fresh,
     State(app): State<App>,
     wants: Wants,
@@ -192,7 +192,7 @@ async fn list(
     let before: Option<(DateTime<Utc>, Uuid)> = cursor.map(|cursor| cursor.place()).transpose()?;
     let before = before.map(|(at, id)| (at, HoldId::from_uuid(id)));
     let now = app.clock.now();
-    let items = holds::list(&app.pool, user.account.key(), state, now, before, limit.and_one()).await?;
+    let items = holds::list(&app.pool, reader.account.key(), state, now, before, limit.and_one()).await?;
     Ok(Page::cut(items, limit, |last| (last.reserved_at, last.id))?.answer(wants))
 }
 
@@ -202,12 +202,12 @@ async fn list(
     responses((status = 200, body = HoldView))
 )]
 async fn one(
-    user: User,
+    reader: Reader,
     _: Fresh,
     State(app): State<App>,
     Named(id): Named<String>,
 ) -> Result<Json<HoldView>, Problem> {
-    let found = holds::by_id(&app.pool, user.account.key(), hold_id(&id)?, app.clock.now()).await?;
+    let found = holds::by_id(&app.pool, reader.account.key(), hold_id(&id)?, app.clock.now()).await?;
     found.map(Json).ok_or_else(|| Problem::not_found("hold"))
 }
 

@@ -3,6 +3,7 @@
 //! | extractor | who passes | acts for |
 //! |---|---|---|
 //! | `User` | every role; an auditor only to read | itself; a service for the account in `X-Account-Id` |
+//! | `Reader` | every role, to read | itself; a service, an admin or an auditor for the account in `X-Account-Id` |
 //! | `Payer` | as `User` | itself; a service or an admin for the account in the body or in `X-Account-Id` |
 //! | `Service` | services | whoever it names |
 //! | `Auditor` | auditors and admins, to read | nobody |
@@ -28,6 +29,13 @@ pub struct User {
     pub caller: Arc<Caller>,
 }
 
+/// Whose things are looked at.
+#[derive(Clone, Debug)]
+pub struct Reader {
+    pub account: AccountId,
+    pub caller: Arc<Caller>,
+}
+
 /// Whose quota and credits a use is paid from.
 #[derive(Clone, Debug)]
 pub struct Payer {
@@ -46,6 +54,14 @@ pub struct Auditor(pub Arc<Caller>);
 /// Somebody who may change everything.
 #[derive(Clone, Debug)]
 pub struct Admin(pub Arc<Caller>);
+
+impl Reader {
+    /// Somebody else looks, who may see everything but what is its owner's alone: keys in clear, and notes.
+    #[must_use]
+    pub fn oversees(&self) -> bool {
+        matches!(self.caller.role, Role::Admin | Role::Auditor) && self.account != self.caller.account
+    }
+}
 
 impl Payer {
     /// The account, given what the body says about it.
@@ -93,6 +109,24 @@ impl<S: Send + Sync> FromRequestParts<S> for User {
             (Some(named), Role::Service) => named,
             (Some(named), _) if named == caller.account => named,
             (Some(_), _) => return Err(others_account()),
+        };
+        Ok(Self { account, caller })
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Reader {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let caller = caller(parts)?;
+        if !reads(parts) {
+            return Err(wrong_role());
+        }
+        let account = match (account_header(parts)?, caller.role) {
+            (None, _) => caller.account.clone(),
+            (Some(named), Role::Service | Role::Admin | Role::Auditor) => named,
+            (Some(named), Role::User) if named == caller.account => named,
+            (Some(_), Role::User) => return Err(others_account()),
         };
         Ok(Self { account, caller })
     }
