@@ -7,7 +7,8 @@
 //!                                   ▼      │
 //!                                 frozen in its grant
 //!
-//!   shortfall: what a charge was allowed to overdraw and what a claw-back did not find. All that comes in repays it first.
+//!   shortfall: what a charge was allowed to overdraw and what a claw-back did not find. All that comes in and can be
+//!   spent repays it first.
 //! ```
 //!
 //! There is one per account and it has no end. Spending takes the earliest expiry first, then the oldest grant; a
