@@ -26,12 +26,12 @@ mod tests {
                     r#"{"grants":[{"id":"00000000-0000-0000-0000-000000000001","source":"order","amount":10000000,"left":1000000,"frozen":3000000,"expires_at":null,"number":0},{"id":"00000000-0000-0000-0000-000000000001","source":"admin","amount":10000000,"left":10000000,"frozen":0,"expires_at":null,"number":2},{"id":"00000000-0000-0000-0000-000000000001","source":"promotion","amount":10000000,"left":10000000,"frozen":0,"expires_at":null,"number":3}],"balance":0,"frozen":3000000,"shortfall":3000000,"granted":4}"#,
                 ),
                 AggregateKind::UserPackage => (
-                    4,
+                    5,
                     r#"{"activated":{"terms":{"product":"00000000-0000-0000-0000-000000000002","daily_limit":5000000,"duration_days":30,"time_zone":"Asia/Shanghai","day":"anniversary"},"starts_at":"2026-01-04T06:00:00Z","ends_at":"2026-02-03T06:00:00Z","newest":{"date":"2026-01-06","left":3000000,"held":0},"older":[],"left":147000000,"owed":0,"extensions":[{"order":"00000000-0000-0000-0000-000000000005","days":30,"taken_back":true}],"first_taken_back":false,"expired":true,"revoked":true}}"#,
                 ),
                 AggregateKind::Holdings => (
-                    2,
-                    r#"{"packages":[{"package":"00000000-0000-0000-0000-000000000003","product":"00000000-0000-0000-0000-000000000004","starts_at":"2026-01-04T06:00:00Z","ends_at":"2026-02-03T06:00:00Z"}],"current_license":{"license":"00000000-0000-0000-0000-000000000009","home":"00000000-0000-0000-0000-00000000acc0"},"subscriptions":["00000000-0000-0000-0000-000000000008"]}"#,
+                    3,
+                    r#"{"packages":[{"package":"00000000-0000-0000-0000-000000000003","product":"00000000-0000-0000-0000-000000000004","starts_at":"2026-01-04T06:00:00Z","ends_at":"2026-02-03T06:00:00Z"}],"licenses":[{"license":"00000000-0000-0000-0000-000000000009","home":"00000000-0000-0000-0000-00000000acc0"}],"subscriptions":["00000000-0000-0000-0000-000000000008"]}"#,
                 ),
                 AggregateKind::Product => (
                     2,

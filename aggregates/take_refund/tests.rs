@@ -7,7 +7,9 @@ use crate::credits::Credits;
 use crate::desk::{Desk, Recorded, Slot};
 use crate::event::Event;
 use crate::feature::{Feature, Features};
+use crate::holdings::Holdings;
 use crate::ids::{LicenseId, ProductId, SubscriptionId, UserPackageId};
+use crate::kinds::InState;
 use crate::license::LicenseKey;
 use crate::money::Currency;
 use crate::order::{OrderCommand, OrderError, OrderStatus, Payment, PlaceOrder, RequestRefund};
@@ -200,6 +202,17 @@ fn a_license_is_revoked_with_the_money_and_is_not_the_current_one_any_more() {
     assert_eq!(taken, ["order.refunded", "license.revoked", "holdings.license_removed"]);
     let license = AggregateId::license(LicenseId::of_order(order));
     assert!(scene.desk.has(&license));
+}
+
+#[test]
+fn the_license_bought_before_is_the_current_one_when_the_newest_is_given_back() {
+    let mut scene = Scene::new();
+    let features = [Feature::EmailVerify].into_iter().collect::<Features>();
+    let [first, second] = [100, 500].map(|uses| scene.buy(ProductKind::License(LicenseTerms { uses, features })));
+    scene.take(second, 1, 3_000).unwrap();
+    let holdings = &scene.desk.slot(&AggregateId::holdings(ACCOUNT)).unwrap().state;
+    let current = Holdings::of(holdings).unwrap().current_license().map(|chosen| chosen.license);
+    assert_eq!(current, Some(LicenseId::of_order(first)));
 }
 
 #[test]
