@@ -22,8 +22,8 @@ mod tests {
         for kind in AggregateKind::ALL.iter().copied() {
             let (schema, json) = match kind {
                 AggregateKind::CreditAccount => (
-                    2,
-                    r#"{"grants":[{"id":"00000000-0000-0000-0000-000000000001","source":"order","amount":10000000,"left":1000000,"frozen":3000000,"expires_at":null,"number":0},{"id":"00000000-0000-0000-0000-000000000001","source":"admin","amount":10000000,"left":10000000,"frozen":0,"expires_at":null,"number":2},{"id":"00000000-0000-0000-0000-000000000001","source":"promotion","amount":10000000,"left":10000000,"frozen":0,"expires_at":null,"number":3}],"balance":0,"frozen":3000000,"shortfall":3000000,"granted":4}"#,
+                    3,
+                    r#"{"grants":[{"id":"00000000-0000-0000-0000-000000000001","source":"order","amount":10000000,"left":1000000,"frozen":3000000,"expires_at":null,"number":0},{"id":"00000000-0000-0000-0000-000000000001","source":"admin","amount":10000000,"left":10000000,"frozen":0,"expires_at":null,"number":2},{"id":"00000000-0000-0000-0000-000000000001","source":"promotion","amount":10000000,"left":10000000,"frozen":0,"expires_at":null,"number":3}],"balance":0,"frozen":3000000,"shortfall":3000000,"granted":4,"lapsed":[{"grant":"053bd9ba-c5d1-839c-84de-b9f349773783","expired":0,"spared":1000000},{"grant":"00000000-0000-0000-0000-000000000001","expired":2000000,"spared":0}]}"#,
                 ),
                 AggregateKind::UserPackage => (
                     5,

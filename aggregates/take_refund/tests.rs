@@ -8,7 +8,7 @@ use crate::desk::{Desk, Recorded, Slot};
 use crate::event::Event;
 use crate::feature::{Feature, Features};
 use crate::holdings::Holdings;
-use crate::ids::{LicenseId, ProductId, SubscriptionId, UserPackageId};
+use crate::ids::{GrantId, LicenseId, ProductId, SubscriptionId, UserPackageId};
 use crate::kinds::InState;
 use crate::license::LicenseKey;
 use crate::money::Currency;
@@ -221,6 +221,20 @@ fn credits_are_clawed_back_with_the_money() {
     let order = scene.buy(pack(Credits::whole(10)));
     let clawed_back = scene.clawed_back(order, 1, 3_000).unwrap();
     assert_eq!((clawed_back.amount, clawed_back.missing), (Credits::whole(10), Credits::ZERO));
+}
+
+/// ¥30.00 for ten credits that are valid for a day: four are spent, six expire.
+#[test]
+fn what_expired_of_them_is_not_owed() {
+    let mut scene = Scene::new();
+    let credits = Credits::whole(10);
+    let order = scene.buy(ProductKind::CreditPack(CreditPackTerms { credits, valid_days: Some(1) }));
+    let (amount, meter, reference) = (Credits::whole(4), None, None);
+    scene.ask(Command::CreditAccount(CreditAccountCommand::Spend { amount, meter, reference })).unwrap();
+    let expire = CreditAccountCommand::Expire { grant: GrantId::of_order(order) };
+    scene.ask_at(time("2026-01-06T06:05:00Z"), Command::CreditAccount(expire)).unwrap();
+    let clawed_back = scene.clawed_back(order, 1, 3_000).unwrap();
+    assert_eq!((clawed_back.amount, clawed_back.missing, clawed_back.expired), (micros(0), amount, Credits::whole(6)));
 }
 
 #[test]

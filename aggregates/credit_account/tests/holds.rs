@@ -70,6 +70,7 @@ fn clawed_back_before(missing: &str, balance: &str) -> CreditAccountEvent {
         amount: credits("0"),
         from: vec![],
         missing: credits(missing),
+        expired: credits("0"),
         balance: credits(balance),
         shortfall: credits(missing),
     })
