@@ -51,7 +51,7 @@ struct RefundIn {
     amount: Option<PriceIn>,
     #[schema(example = "bought by mistake")]
     reason: String,
-    /// Whether what was delivered goes back whole. Unless said: when nothing of the payment is left.
+    /// Whether what was delivered goes back whole. Unless said: when nothing of the payment is left once it is done.
     revoke: Option<bool>,
 }
 
@@ -64,7 +64,8 @@ struct RefundOut {
     #[schema(example = "requested")]
     state: &'static str,
     amount: MoneyView,
-    revoke: bool,
+    /// Whether what was delivered goes back whole. Null: that is decided when it is done.
+    revoke: Option<bool>,
     /// Of the order.
     #[schema(example = "refunding")]
     order_status: &'static str,
