@@ -81,6 +81,7 @@ readonly edge_tests=(
     outside::holds
     outside::licenses::taken
     outside::notifications
+    outside::reads
     outside::refunds
     outbound::
     web::
