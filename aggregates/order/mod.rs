@@ -136,7 +136,7 @@ impl Order {
 
 impl Decider for Order {
     const KIND: AggregateKind = AggregateKind::Order;
-    const SCHEMA: i32 = 2;
+    const SCHEMA: i32 = 3;
 
     type Command = OrderCommand;
     type Event = OrderEvent;
@@ -222,7 +222,7 @@ impl Bought {
                     self.refunds.push(refunded.into());
                 }
                 self.apply_refund(refunded.refund, |known| {
-                    (known.stage, known.revoke) = (RefundStage::Done, refunded.revoke);
+                    (known.stage, known.revoke) = (RefundStage::Done, Some(refunded.revoke));
                     known.provider_refund.clone_from(&refunded.provider_refund);
                 });
             }

@@ -7,7 +7,9 @@ use crate::credits::Credits;
 use crate::desk::{Desk, Recorded, Slot};
 use crate::event::Event;
 use crate::feature::{Feature, Features};
-use crate::ids::{LicenseId, ProductId, SubscriptionId, UserPackageId};
+use crate::holdings::Holdings;
+use crate::ids::{GrantId, LicenseId, ProductId, SubscriptionId, UserPackageId};
+use crate::kinds::InState;
 use crate::license::LicenseKey;
 use crate::money::Currency;
 use crate::order::{OrderCommand, OrderError, OrderStatus, Payment, PlaceOrder, RequestRefund};
@@ -203,11 +205,36 @@ fn a_license_is_revoked_with_the_money_and_is_not_the_current_one_any_more() {
 }
 
 #[test]
+fn the_license_bought_before_is_the_current_one_when_the_newest_is_given_back() {
+    let mut scene = Scene::new();
+    let features = [Feature::EmailVerify].into_iter().collect::<Features>();
+    let [first, second] = [100, 500].map(|uses| scene.buy(ProductKind::License(LicenseTerms { uses, features })));
+    scene.take(second, 1, 3_000).unwrap();
+    let holdings = &scene.desk.slot(&AggregateId::holdings(ACCOUNT)).unwrap().state;
+    let current = Holdings::of(holdings).unwrap().current_license().map(|chosen| chosen.license);
+    assert_eq!(current, Some(LicenseId::of_order(first)));
+}
+
+#[test]
 fn credits_are_clawed_back_with_the_money() {
     let mut scene = Scene::new();
     let order = scene.buy(pack(Credits::whole(10)));
     let clawed_back = scene.clawed_back(order, 1, 3_000).unwrap();
     assert_eq!((clawed_back.amount, clawed_back.missing), (Credits::whole(10), Credits::ZERO));
+}
+
+/// ¥30.00 for ten credits that are valid for a day: four are spent, six expire.
+#[test]
+fn what_expired_of_them_is_not_owed() {
+    let mut scene = Scene::new();
+    let credits = Credits::whole(10);
+    let order = scene.buy(ProductKind::CreditPack(CreditPackTerms { credits, valid_days: Some(1) }));
+    let (amount, meter, reference) = (Credits::whole(4), None, None);
+    scene.ask(Command::CreditAccount(CreditAccountCommand::Spend { amount, meter, reference })).unwrap();
+    let expire = CreditAccountCommand::Expire { grant: GrantId::of_order(order) };
+    scene.ask_at(time("2026-01-06T06:05:00Z"), Command::CreditAccount(expire)).unwrap();
+    let clawed_back = scene.clawed_back(order, 1, 3_000).unwrap();
+    assert_eq!((clawed_back.amount, clawed_back.missing, clawed_back.expired), (micros(0), amount, Credits::whole(6)));
 }
 
 #[test]
@@ -290,6 +317,24 @@ fn a_part_of_a_subscriptions_money_takes_credits_alone() {
 }
 
 #[test]
+fn of_two_changes_that_were_both_paid_each_takes_back_its_own_difference() {
+    for refunded_first in [0, 1] {
+        let mut scene = Scene::new();
+        let subscription = SubscriptionId::of_order(scene.buy(ProductKind::Subscription(plan(10))));
+        let changes = [25, 40].map(|credits| {
+            let (from, sold) = (ProductId::numbered(4), Credits::whole(credits - 10));
+            let change = PlanChangeTerms { subscription, plan: plan(credits), price: yuan(6_000), from, credits: sold };
+            (scene.buy(ProductKind::PlanChange(change)), sold)
+        });
+        for (refund, which) in [(1, refunded_first), (2, 1 - refunded_first)] {
+            let (order, sold) = changes[which];
+            let clawed_back = scene.clawed_back(order, refund, 3_000).unwrap();
+            assert_eq!((clawed_back.order, clawed_back.amount, clawed_back.missing), (order, sold, Credits::ZERO));
+        }
+    }
+}
+
+#[test]
 fn a_change_of_plan_is_undone_and_only_the_difference_goes_back() {
     let mut scene = Scene::new();
     let first = scene.buy(ProductKind::Subscription(plan(10)));
@@ -298,6 +343,7 @@ fn a_change_of_plan_is_undone_and_only_the_difference_goes_back() {
         plan: plan(25),
         price: yuan(6_000),
         from: ProductId::numbered(4),
+        credits: Credits::whole(15),
     };
     let order = scene.buy(ProductKind::PlanChange(change));
     let taken = scene.take(order, 1, 3_000).unwrap();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use aggregates::order::{PaymentDuplicated, PaymentMismatched, Placed};
 use aggregates::{
     AcceptReview, AccountId, AggregateId, Command, CommandId, Event, LicenseId, LicenseKey, Order, OrderCommand,
-    OrderEvent, OrderId, OrderNumber, OrderStatus, Payment, ProductKind, State, TakePayment,
+    OrderEvent, OrderId, OrderNumber, OrderStatus, Payment, ProductKind, RefundId, RequestRefund, State, TakePayment,
 };
 
 use super::usage::key_claim;
@@ -16,6 +16,8 @@ use crate::store::{Claim, ExecuteError, Receipt, RequestHash};
 const CLAIM: &str = "payment";
 /// Two license keys are the same once in eighteen million million million.
 const LICENSE_KEYS_TRIED_MAX: usize = 3;
+/// Why money goes back that came for a license of somebody who was forgotten.
+const FORGOTTEN: &str = "the account was erased before it was paid";
 
 /// A provider says that this was paid for that order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,6 +49,8 @@ struct Delivering {
     id: CommandId,
     hash: RequestHash,
     order: OrderId,
+    /// What pays: its provider, and the name that it has there.
+    paid_with: (String, String),
     claims: Vec<Claim>,
 }
 
@@ -103,7 +107,8 @@ impl Dispatcher {
         let sells_license = self.sells_license(&account, order, fits).await?;
         let take = |license_key| Command::TakePayment(TakePayment { order, payment: payment.clone(), license_key });
         let claims = [paid].into_iter().chain(key.map(|key| key_claim(key, id))).collect();
-        let asking = Delivering { account, actor: Actor::system("payments"), id, hash, order, claims };
+        let paid_with = (payment.provider.clone(), payment.payment_id.clone());
+        let asking = Delivering { account, actor: Actor::system("payments"), id, hash, order, paid_with, claims };
         let receipt = self.deliver(asking, sells_license, take).await?;
         let for_review = receipt.events.iter().any(|recorded| is_for_review(&recorded.event));
         Ok(Taken { receipt, for_review })
@@ -129,29 +134,33 @@ impl Dispatcher {
             Command::AcceptReview(AcceptReview { order, provider, payment_id, reason, license_key })
         };
         let claims = actor.key_claim(&account, id).into_iter().collect();
-        let asking = Delivering { account, actor: actor.clone(), id, hash, order, claims };
+        let paid_with = (provider.clone(), payment_id.clone());
+        let asking = Delivering { account, actor: actor.clone(), id, hash, order, paid_with, claims };
         self.deliver(asking, sells_license, accept).await
     }
 
-    /// What delivers a license is asked with a new key for it; where that key is taken, with another one.
+    /// What delivers a license is asked with a new key for it; where that key is taken, with another one. Who was
+    /// forgotten could never be shown a key: the money is recorded, and asked back in the same commit.
     async fn deliver(
         &self,
         asking: Delivering,
         sells_license: bool,
         command: impl Fn(Option<LicenseKey>) -> Command,
     ) -> Result<Receipt, DispatchError> {
-        let Delivering { account, actor, id, hash, order, claims } = asking;
+        let Delivering { account, actor, id, hash, order, paid_with, claims } = asking;
         let mut tried = 0;
         loop {
-            let license_key = if sells_license { Some(self.new_license_key(&account).await?) } else { None };
+            let new_key = if sells_license { Some(self.new_license_key(&account).await?) } else { None };
+            let license_key = new_key.as_ref().map(|new| new.key.clone());
             let issued = license_key.as_ref().map(|key| licenses::claim(key, LicenseId::of_order(order)));
+            let give_back = new_key.filter(|new| new.opens_for_nobody).map(|_| all_of(order, &paid_with));
             let asked = self
                 .ask(Ask {
                     account: account.clone(),
                     actor: actor.clone(),
                     id,
                     hash,
-                    decision: Arc::new(vec![command(license_key)]),
+                    decision: Arc::new([command(license_key)].into_iter().chain(give_back).collect::<Vec<_>>()),
                     claims: claims.iter().cloned().chain(issued).collect(),
                     about: None,
                 })
@@ -195,6 +204,19 @@ impl Dispatcher {
         let command = Command::Order(order, OrderCommand::Expire);
         self.execute(account, &Actor::system("order_expiry"), id, vec![command]).await
     }
+}
+
+/// All of a payment is to go back; a second payment of the order would be asked back under the same id.
+fn all_of(order: OrderId, (provider, payment_id): &(String, String)) -> Command {
+    let ask = RequestRefund {
+        refund: RefundId::of_payment(order, provider, payment_id),
+        provider: Some(provider.clone()),
+        payment_id: Some(payment_id.clone()),
+        amount: None,
+        reason: FORGOTTEN.to_owned(),
+        revoke: None,
+    };
+    Command::Order(order, OrderCommand::RequestRefund(ask))
 }
 
 fn is_for_review(event: &Event) -> bool {

@@ -8,7 +8,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use projections::MoneyView;
-use projections::orders::query::{self as orders, ReviewCursor, ReviewState, ReviewView};
+use projections::orders::query::{self as orders, ReviewCursor, ReviewFilter, ReviewState, ReviewView};
 use projections::orders::refund_query::{self as refunds, RefundFilter, RefundView};
 use serde::{Deserialize, Serialize};
 use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
@@ -26,7 +26,7 @@ use super::super::problem::Problem;
 use super::super::query::{Named, Params};
 use super::super::values::{Moment, Word};
 use super::fresh::{Api, Fresh};
-use super::{account_filter, account_id, actor, order_number, whole};
+use super::{account_filter, account_id, actor, order_filter, order_number, whole};
 use crate::app::App;
 use crate::dispatch::{Actor, DispatchError, Dispatcher, ReviewName};
 use crate::store::Receipt;
@@ -51,7 +51,7 @@ struct RefundIn {
     amount: Option<PriceIn>,
     #[schema(example = "bought by mistake")]
     reason: String,
-    /// Whether what was delivered goes back whole. Unless said: when nothing of the payment is left.
+    /// Whether what was delivered goes back whole. Unless said: when nothing of the payment is left once it is done.
     revoke: Option<bool>,
 }
 
@@ -64,7 +64,8 @@ struct RefundOut {
     #[schema(example = "requested")]
     state: &'static str,
     amount: MoneyView,
-    revoke: bool,
+    /// Whether what was delivered goes back whole. Null: that is decided when it is done.
+    revoke: Option<bool>,
     /// Of the order.
     #[schema(example = "refunding")]
     order_status: &'static str,
@@ -225,7 +226,7 @@ async fn list(
     Params(query): Params<RefundsQuery>,
 ) -> Result<Response, Problem> {
     let account = account_filter(query.account.as_deref())?;
-    let order = query.order_no.as_deref().map(order_number).transpose()?;
+    let order = order_filter(query.order_no.as_deref())?;
     let filter = RefundFilter { account, state: query.state, order };
     let before: Option<(Moment, Uuid)> = query.cursor.map(|cursor| cursor.place()).transpose()?;
     let before = before.map(|(Moment(at), id)| (at, RefundId::from_uuid(id)));
@@ -284,6 +285,8 @@ async fn retry(
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct ReviewsQuery {
+    account: Option<String>,
+    order_no: Option<String>,
     state: Option<ReviewState>,
     #[serde(default)]
     #[param(value_type = Option<Limit>)]
@@ -294,7 +297,10 @@ struct ReviewsQuery {
 async fn page_of_reviews(app: &App, wants: Wants, query: ReviewsQuery) -> Result<Response, Problem> {
     let before: Option<(Moment, Word, Word)> = query.cursor.map(|cursor| cursor.place()).transpose()?;
     let before = before.map(|(Moment(at), Word(provider), Word(payment_id))| ReviewCursor { at, provider, payment_id });
-    let items = orders::reviews(&app.pool, query.state, before.as_ref(), query.limit.and_one()).await?;
+    let account = account_filter(query.account.as_deref())?;
+    let order = order_filter(query.order_no.as_deref())?;
+    let filter = ReviewFilter { account, order, state: query.state };
+    let items = orders::reviews(&app.pool, &filter, before.as_ref(), query.limit.and_one()).await?;
     let page = Page::cut(items, query.limit, |last| (last.at, last.provider.clone(), last.payment_id.clone()))?;
     Ok(page.answer(wants))
 }

@@ -129,6 +129,12 @@ fn account_filter(text: Option<&str>) -> Result<Option<AccountKey>, Problem> {
     Ok(named.map(|account| account.key()))
 }
 
+/// The order that a query asks for.
+fn order_filter(text: Option<&str>) -> Result<Option<OrderNumber>, Problem> {
+    let named = text.map(str::parse).transpose();
+    named.map_err(|_| Problem::parameter(Reason::BadQuery, "order_no", "is no number of an order"))
+}
+
 /// What is no number names no order.
 fn order_number(text: &str) -> Result<OrderNumber, Problem> {
     text.parse().map_err(|_| Problem::not_found("order"))
