@@ -78,6 +78,7 @@ readonly edge_files=(
 readonly edge_tests=(
     outside::bad_days
     outside::confirm
+    outside::erasure::a_license
     outside::holds
     outside::licenses::taken
     outside::notifications
