@@ -78,9 +78,11 @@ readonly edge_files=(
 readonly edge_tests=(
     outside::bad_days
     outside::confirm
+    outside::erasure::a_license
     outside::holds
     outside::licenses::taken
     outside::notifications
+    outside::reads
     outside::refunds
     outbound::
     web::

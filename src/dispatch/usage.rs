@@ -123,23 +123,21 @@ impl Charged {
     fn read(mut receipt: Receipt) -> Self {
         let events = std::mem::take(&mut receipt.events);
         let mut charged = Self { receipt, packages: Vec::new(), credits: None, owed: None };
-        for Recorded { aggregate, event, .. } in events {
-            match event {
-                Event::UserPackage(UserPackageEvent::Consumed(consumed)) => charged.packages.push(ChargedPackage {
+        // A charge records nothing but these.
+        for Recorded { aggregate, event, .. } in &events {
+            if let Event::UserPackage(UserPackageEvent::Consumed(consumed)) = event {
+                charged.packages.push(ChargedPackage {
                     package: UserPackageId::from_uuid(aggregate.id),
                     amount: consumed.amount,
                     day: consumed.day,
                     day_left: consumed.day_left,
                     left: consumed.left,
-                }),
-                Event::CreditAccount(CreditAccountEvent::Spent(spent)) => {
-                    let grants = spent.from.iter().map(|taken| (taken.grant, taken.amount, taken.left)).collect();
-                    charged.credits = Some(ChargedCredits { amount: spent.amount, grants, balance: spent.balance });
-                }
-                Event::CreditAccount(CreditAccountEvent::Overdrawn(overdrawn)) => {
-                    charged.owed = Some(Owed { amount: overdrawn.amount, shortfall: overdrawn.shortfall });
-                }
-                _ => {}
+                });
+            } else if let Event::CreditAccount(CreditAccountEvent::Spent(spent)) = event {
+                let grants = spent.from.iter().map(|taken| (taken.grant, taken.amount, taken.left)).collect();
+                charged.credits = Some(ChargedCredits { amount: spent.amount, grants, balance: spent.balance });
+            } else if let Event::CreditAccount(CreditAccountEvent::Overdrawn(overdrawn)) = event {
+                charged.owed = Some(Owed { amount: overdrawn.amount, shortfall: overdrawn.shortfall });
             }
         }
         charged

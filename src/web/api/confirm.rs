@@ -63,11 +63,9 @@ struct ConfirmOut {
     message: &'static str,
     /// Why nothing will come of it; there where `code` is.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(example = json!(null))]
     error: Option<&'static str>,
     /// `ORDER_EXPIRED`, `ORDER_CANCELLED` or `ORDER_FAILED`; left out of every other answer.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(example = json!(null))]
     code: Option<&'static str>,
 }
 

@@ -115,6 +115,18 @@ async fn a_customer_asks_ten_times_a_minute_on_however_many_servers() {
 }
 
 #[tokio::test]
+async fn a_back_end_asks_for_its_customers_as_often_as_it_likes() {
+    let ledger = Instance::start().await;
+    let order = ordered(&ledger, "many", credit_pack("5")).await;
+    let service = ledger.service().await;
+    let acting = service.with("x-account-id", "many");
+    for _ in 0..15 {
+        assert_eq!(confirm(&acting, &order).await.expect(200).json()["status"], "pending");
+    }
+    confirm(&service.with("x-account-id", "other"), &order).await.refused(403, "E2006");
+}
+
+#[tokio::test]
 async fn an_order_of_which_nothing_will_come_says_why_in_a_word() {
     let ledger = Instance::start().await;
     let (cancelled, expired) =
