@@ -23,7 +23,7 @@ use aggregates::{
 };
 use secrecy::{ExposeSecret, SecretString};
 
-pub use self::uses::{LicenseUse, Taken, USE_CLAIM, Wanted};
+pub use self::uses::{LicenseUse, Settled, Taken, USE_CLAIM, Wanted};
 use super::{Actor, Ask, DispatchError, Dispatcher, ids};
 use crate::store::{Claim, Receipt, RequestHash};
 use crate::vault::{LicenseCode, VaultError};
