@@ -40,7 +40,7 @@ use crate::vault::LicenseCode;
 const HEADER: &str = "x-license-key";
 const HEADER_NAME: &str = "X-License-Key";
 
-/// From where a request comes, as far as misses are counted against it.
+/// From where a request comes, as far as misses are counted against it; nowhere, where that is not sure.
 pub(super) struct Origin(Option<std::net::IpAddr>);
 
 impl FromRequestParts<Api> for Origin {
@@ -48,7 +48,7 @@ impl FromRequestParts<Api> for Origin {
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Self::Rejection> {
         let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
-        let address = peer.map(|peer| client_address::of(peer, &parts.headers, &api.app.trusted_proxies));
+        let address = peer.and_then(|peer| client_address::sure(peer, &parts.headers, &api.app.trusted_proxies));
         Ok(Self(address.map(rate_limit::network)))
     }
 }
