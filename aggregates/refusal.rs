@@ -74,7 +74,7 @@
 //! | E4088 | a back end reserved the hold, and a back end ends it |
 //! | E4090 | there is no such license |
 //! | E4091 | this license exists with other content |
-//! | E4092 | the key or the note of a license did not arrive sealed |
+//! | E4092 | the key, the note or the outcome of a license did not arrive sealed |
 //! | E4093 | the license is bound to another account |
 //! | E4094 | the license was revoked |
 //! | E4095 | the license has fewer uses left than are needed |

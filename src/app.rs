@@ -1,11 +1,11 @@
 //! What the parts of a running server share.
 
-use std::net::IpAddr;
 use std::ops::Deref;
 use std::sync::Arc;
 
 use aggregates::Currency;
 use chrono_tz::Tz;
+use ipnet::IpNet;
 use secrecy::SecretString;
 use sqlx::PgPool;
 
@@ -51,7 +51,7 @@ pub struct Parts {
     /// Tells whether an address can receive mail.
     pub verifier: Arc<dyn Verifier>,
     /// Whose `X-Forwarded-For` says where a request comes from.
-    pub trusted_proxies: Vec<IpAddr>,
+    pub trusted_proxies: Vec<IpNet>,
     /// What an operator's timer says; without one nobody may.
     pub cron_secret: Option<SecretString>,
 }

@@ -12,8 +12,10 @@ use serde::Serialize;
 use sqlx::{FromRow, PgPool};
 use utoipa::ToSchema;
 
-/// So many misses…
-pub const MISSES_MAX: i32 = 10;
+/// So many misses of an account…
+pub const ACCOUNT_MISSES_MAX: i32 = 10;
+/// …or of an address, which may be that of many customers who have nothing to do with each other…
+pub const ADDRESS_MISSES_MAX: i32 = 100;
 /// …within this time lock out…
 pub const WINDOW: Duration = Duration::from_secs(15 * 60);
 /// …for this long at first, and twice as long each time after that…
@@ -76,7 +78,7 @@ pub async fn count_miss(pool: &PgPool, client: &Client) -> Result<(), sqlx::Erro
                        CASE WHEN full_now THEN before + 1 ELSE before END,
                        CASE WHEN full_now THEN now_is + least($5 * power(2, least(before, $7)), $6)
                             ELSE m.locked_until END
-                  FROM (SELECT recent, now_is, cardinality(recent) >= $3 AS full_now,
+                  FROM (SELECT recent, now_is, cardinality(recent) >= CASE m.kind WHEN 'address' THEN $8 ELSE $3 END AS full_now,
                                CASE WHEN m.locked_until > now_is - $6 THEN m.lockouts ELSE 0 END AS before
                           FROM (SELECT now_is,
                                        ARRAY(SELECT at FROM unnest(m.recent) AS at WHERE at > now_is - $4) || now_is
@@ -84,11 +86,12 @@ pub async fn count_miss(pool: &PgPool, client: &Client) -> Result<(), sqlx::Erro
     )
     .bind(kinds)
     .bind(subjects)
-    .bind(MISSES_MAX)
+    .bind(ACCOUNT_MISSES_MAX)
     .bind(WINDOW)
     .bind(LOCKOUT_MIN)
     .bind(LOCKOUT_MAX)
     .bind(DOUBLINGS_MAX)
+    .bind(ADDRESS_MISSES_MAX)
     .execute(pool)
     .await?;
     Ok(())

@@ -37,6 +37,9 @@ pub enum LicenseCommand {
         #[serde(rename = "use")]
         use_id: UseId,
         keep: u32,
+        /// What came of the use, to be told again: it is recorded even where nothing goes back.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        outcome: Option<String>,
     },
     Revoke {
         reason: String,

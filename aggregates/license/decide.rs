@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use super::command::LicenseCommand;
 use super::error::LicenseError;
 use super::event::{Annotated, Bound, Consumed, GivenBack, Issued, LicenseEvent, LicenseKey, Revoked};
-use super::{DIGEST_BYTES_MAX, Held, License, SEALED_BYTES_MAX, Use};
+use super::{DIGEST_BYTES_MAX, Held, License, OUTCOME_BYTES_MAX, SEALED_BYTES_MAX, Use};
 use crate::feature::{Feature, Features};
 use crate::ids::{AccountKey, OrderId, ProductId, UseId};
 use crate::label;
@@ -31,7 +31,9 @@ impl License {
             LicenseCommand::Consume { use_id, units, by, feature, reference } => {
                 self.held()?.consume(at, *use_id, &Wanted { units: *units, by: *by, feature: *feature, reference })
             }
-            LicenseCommand::GiveBack { use_id, keep } => self.held()?.give_back(at, *use_id, *keep),
+            LicenseCommand::GiveBack { use_id, keep, outcome } => {
+                self.held()?.give_back(at, *use_id, *keep, outcome.as_deref())
+            }
             LicenseCommand::Revoke { reason } => self.held()?.revoke(at, reason),
             LicenseCommand::Annotate { by, sealed } => self.held()?.annotate(*by, sealed.as_deref()),
         }
@@ -100,15 +102,19 @@ impl Held {
     }
 
     /// Also after the license was revoked: what came to nothing was not used.
-    fn give_back(&self, at: DateTime<Utc>, use_id: UseId, keep: u32) -> Decision {
+    fn give_back(&self, at: DateTime<Utc>, use_id: UseId, keep: u32, outcome: Option<&str>) -> Decision {
         let known = self.use_of(use_id).ok_or(LicenseError::NoSuchUse)?;
         let units = known.kept.checked_sub(keep).ok_or(LicenseError::KeepsMore { units: known.kept })?;
-        if units == 0 {
+        if outcome.is_some_and(|sealed| !is_sealed(sealed, OUTCOME_BYTES_MAX)) {
+            return Err(LicenseError::NotSealed);
+        }
+        if units == 0 && outcome.is_none() {
             return Ok(vec![]);
         }
         // What comes back was once taken from it, so there is room.
         let left = self.left.saturating_add(units);
-        Ok(vec![LicenseEvent::GivenBack(GivenBack { use_id, units, left, at })])
+        let outcome = outcome.map(str::to_owned);
+        Ok(vec![LicenseEvent::GivenBack(GivenBack { use_id, units, left, outcome, at })])
     }
 
     fn revoke(&self, at: DateTime<Utc>, reason: &str) -> Decision {

@@ -2,7 +2,6 @@
 
 use thiserror::Error;
 
-use super::SEALED_BYTES_MAX;
 use crate::feature::Feature;
 use crate::label::BadLabel;
 use crate::reason::BadReason;
@@ -17,7 +16,7 @@ pub enum LicenseError {
     NotIssued,
     #[error("this license exists with other content")]
     Exists,
-    #[error("the key or the note did not arrive sealed, in at most {SEALED_BYTES_MAX} bytes")]
+    #[error("the key, the note or the outcome did not arrive sealed, or is too long")]
     NotSealed,
     #[error("the license is bound to another account")]
     NotYours,

@@ -62,8 +62,8 @@ pub struct Consumed {
     pub at: DateTime<Utc>,
 }
 
-/// Units of a use that came to nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// Units of a use that came to nothing; none of them, where only what came of it is kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GivenBack {
     #[serde(rename = "use")]
@@ -71,6 +71,9 @@ pub struct GivenBack {
     pub units: u32,
     /// After this.
     pub left: u32,
+    /// What came of the use, encrypted under the key of the account that took it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<String>,
     pub at: DateTime<Utc>,
 }
 

@@ -33,6 +33,8 @@ use crate::kinds::AggregateKind;
 
 pub const SEALED_BYTES_MAX: usize = 4_096;
 pub const DIGEST_BYTES_MAX: usize = 64;
+/// Of what came of one use.
+pub const OUTCOME_BYTES_MAX: usize = 512 * 1_024;
 /// Uses that units can still be given back to: the newest ones.
 pub const USES_REMEMBERED_MAX: usize = 256;
 
@@ -130,7 +132,7 @@ impl Held {
                 self.left = consumed.left;
                 self.remember(consumed);
             }
-            LicenseEvent::GivenBack(GivenBack { use_id, units, left, at: _ }) => {
+            LicenseEvent::GivenBack(GivenBack { use_id, units, left, outcome: _, at: _ }) => {
                 self.left = *left;
                 if let Some(known) = self.recent.iter_mut().rev().find(|known| known.use_id == *use_id) {
                     known.kept = known.kept.saturating_sub(*units);

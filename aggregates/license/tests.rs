@@ -65,11 +65,20 @@ fn consumed(number: u128, units: u32, left: u32) -> LicenseEvent {
 }
 
 fn give_back(number: u128, keep: u32) -> LicenseCommand {
-    LicenseCommand::GiveBack { use_id: one_use(number), keep }
+    LicenseCommand::GiveBack { use_id: one_use(number), keep, outcome: None }
 }
 
 fn given_back(number: u128, units: u32, left: u32) -> LicenseEvent {
-    LicenseEvent::GivenBack(GivenBack { use_id: one_use(number), units, left, at: now() })
+    LicenseEvent::GivenBack(GivenBack { use_id: one_use(number), units, left, outcome: None, at: now() })
+}
+
+fn settle(number: u128, keep: u32, outcome: &str) -> LicenseCommand {
+    LicenseCommand::GiveBack { use_id: one_use(number), keep, outcome: Some(outcome.to_owned()) }
+}
+
+fn settled(number: u128, units: u32, left: u32, outcome: &str) -> LicenseEvent {
+    let outcome = Some(outcome.to_owned());
+    LicenseEvent::GivenBack(GivenBack { use_id: one_use(number), units, left, outcome, at: now() })
 }
 
 fn revoke() -> LicenseCommand {
@@ -169,6 +178,16 @@ fn all_units_are_consumed_or_none() {
             .then_refused(LicenseError::Exhausted { needed: units, left: 99 });
     }
     given([issued(99), bound(BUYER)]).when(now(), consume(1, 0, BUYER)).then_refused(LicenseError::NoUnits);
+}
+
+#[test]
+fn what_came_of_a_use_is_kept_sealed_even_where_nothing_goes_back() {
+    let used = || given([issued(5), bound(BUYER), consumed(1, 4, 1)]);
+    used().when(now(), settle(1, 4, "v1.b3V0")).then([settled(1, 0, 1, "v1.b3V0")]);
+    used().when(now(), settle(1, 1, "v1.b3V0")).then([settled(1, 3, 4, "v1.b3V0")]);
+    for bad in [String::new(), "in clear".to_owned(), "x".repeat(OUTCOME_BYTES_MAX + 1)] {
+        used().when(now(), settle(1, 4, &bad)).then_refused(LicenseError::NotSealed);
+    }
 }
 
 #[test]

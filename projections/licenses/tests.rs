@@ -25,7 +25,13 @@ fn consumed(units: u32, left: u32) -> LicenseEvent {
 }
 
 fn given_back(units: u32, left: u32) -> LicenseEvent {
-    LicenseEvent::GivenBack(GivenBack { use_id: use_id(), units, left, at: time("2026-01-05T06:00:00Z") })
+    LicenseEvent::GivenBack(GivenBack {
+        use_id: use_id(),
+        units,
+        left,
+        outcome: None,
+        at: time("2026-01-05T06:00:00Z"),
+    })
 }
 
 #[test]

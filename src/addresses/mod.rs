@@ -1,9 +1,16 @@
 //! Whether an e-mail address can receive mail. Who asks pays one use of a license for each address that was told apart.
+//!
+//! ```text
+//! mod.rs       who can tell, and what is one address     verdicts.rs  what was told, as it is kept
+//! ```
+
+pub mod verdicts;
 
 use std::collections::HashSet;
 
 use async_trait::async_trait;
 use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
 
 /// Of one address; no mail server takes a longer one.
 const ADDRESS_BYTES_MAX: usize = 320;
@@ -17,8 +24,19 @@ pub enum Method {
     Api { key: SecretString },
 }
 
+impl Method {
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Smtp => "smtp",
+            Self::Api { .. } => "api",
+        }
+    }
+}
+
 /// What was found out about one address.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Verdict {
     /// It cannot receive mail.
     Invalid { reason: String },

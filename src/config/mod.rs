@@ -20,11 +20,12 @@ mod secret;
 mod tests;
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use aggregates::Currency;
 use chrono_tz::Tz;
+use ipnet::IpNet;
 use secrecy::SecretString;
 use url::Url;
 
@@ -63,7 +64,7 @@ pub struct Settings {
     /// `RATE_LIMIT_PER_SECOND`: of one account, or of one address where nobody is known.
     pub rate_limit_per_second: u32,
     /// `TRUSTED_PROXIES`: whose `X-Forwarded-For` says where a request comes from.
-    pub trusted_proxies: Vec<IpAddr>,
+    pub trusted_proxies: Vec<IpNet>,
     /// Every `ALIPAY_*`, `WECHAT_*`, … that was set, by its upper-case name; each provider reads its own.
     pub providers: BTreeMap<String, SecretString>,
 }

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::str::FromStr;
 
+use ipnet::{IpNet, Ipv4Net};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
@@ -14,9 +15,11 @@ use super::{Forward, Mail, Settings, SettingsError, TokenKey, Tokens};
 
 type Result<T> = std::result::Result<T, SettingsError>;
 
-/// A shorter HMAC key is weaker than the hash it keys.
-const JWT_SECRET_BYTES_MIN: usize = 32;
+/// A shorter HMAC key is weaker than the hash it keys, and a shorter word in a header can be guessed.
+const SECRET_BYTES_MIN: usize = 32;
 const DAY_SECONDS: u32 = 86_400;
+/// Of an IPv6 address before the IPv4 address that it may be.
+const MAPPED_BITS: u8 = 96;
 
 impl Settings {
     /// For production: no default stands in for a secret.
@@ -84,13 +87,13 @@ impl Settings {
                 signing_secret: layers.secret("FORWARD_API_SIGNING_SECRET"),
             },
             mail: mail(layers)?,
-            cron_secret: layers.secret("CRON_SECRET"),
+            cron_secret: layers.secret("CRON_SECRET").map(|secret| long_enough("CRON_SECRET", secret)).transpose()?,
             video_max_concurrent: number(layers, "VIDEO_MAX_CONCURRENT", 3, 1, 1_000)?,
             sandbox: switch(layers, "SANDBOX", false)?,
             default_catalogue: switch(layers, "DEFAULT_CATALOGUE", true)?,
             currency: parsed(layers, "CURRENCY", "an ISO 4217 code, or a unit such as LDC/2", "CNY")?,
             rate_limit_per_second: number(layers, "RATE_LIMIT_PER_SECOND", 200, 1, 1_000_000)?,
-            trusted_proxies: addresses(layers, "TRUSTED_PROXIES")?,
+            trusted_proxies: networks(layers, "TRUSTED_PROXIES")?,
             providers: layers.providers(),
         })
     }
@@ -107,7 +110,7 @@ impl Tokens {
                 let because = "tokens are checked one way or the other";
                 return Err(SettingsError::Conflict { name: "JWT_SECRET", other: "JWT_JWKS_URL".into(), because });
             }
-            (Some(secret), None) => TokenKey::Secret(long_enough(secret)?),
+            (Some(secret), None) => TokenKey::Secret(long_enough("JWT_SECRET", secret)?),
             (None, Some(_)) => TokenKey::KeySet(web_address(layers, "JWT_JWKS_URL", "")?),
             (None, None) => {
                 let hint = "tokens are checked with it, or with the keys at JWT_JWKS_URL";
@@ -119,9 +122,9 @@ impl Tokens {
     }
 }
 
-fn long_enough(secret: SecretString) -> Result<SecretString> {
-    if secret.expose_secret().len() < JWT_SECRET_BYTES_MIN {
-        return Err(malformed("JWT_SECRET", format!("has to have at least {JWT_SECRET_BYTES_MIN} bytes")));
+fn long_enough(name: &'static str, secret: SecretString) -> Result<SecretString> {
+    if secret.expose_secret().len() < SECRET_BYTES_MIN {
+        return Err(malformed(name, format!("has to have at least {SECRET_BYTES_MIN} bytes")));
     }
     Ok(secret)
 }
@@ -172,11 +175,26 @@ fn number(layers: &Layers, name: &'static str, default: u32, min: u32, max: u32)
 }
 
 /// Separated by commas; none unless set.
-fn addresses(layers: &Layers, name: &'static str) -> Result<Vec<IpAddr>> {
+fn networks(layers: &Layers, name: &'static str) -> Result<Vec<IpNet>> {
     let listed = layers.get(name).unwrap_or_default().split(',').map(str::trim).filter(|text| !text.is_empty());
-    let parse = |text: &str| text.parse().map(|address: IpAddr| address.to_canonical());
-    let parsed: std::result::Result<_, _> = listed.map(parse).collect();
-    parsed.map_err(|_| malformed(name, "is not a list of addresses such as 10.0.0.1, 10.0.0.2".to_owned()))
+    let parsed: Option<_> = listed.map(network).collect();
+    parsed.ok_or_else(|| {
+        malformed(name, "is not a list of addresses or networks such as 10.0.0.1, 10.1.0.0/16".to_owned())
+    })
+}
+
+/// An address is a network of one. IPv4 that is written as IPv6 is what it is, as the addresses are that it is compared to.
+fn network(text: &str) -> Option<IpNet> {
+    let network = match text.parse::<IpAddr>() {
+        Ok(address) => IpNet::from(address),
+        Err(_) => text.parse::<IpNet>().ok()?,
+    };
+    match (network.addr().to_canonical(), network.prefix_len().checked_sub(MAPPED_BITS)) {
+        (IpAddr::V4(address), Some(bits)) if network.addr().is_ipv6() => {
+            Ipv4Net::new(address, bits).ok().map(IpNet::from)
+        }
+        _ => Some(network.trunc()),
+    }
 }
 
 fn switch(layers: &Layers, name: &'static str, default: bool) -> Result<bool> {

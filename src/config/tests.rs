@@ -43,10 +43,17 @@ fn what_is_not_set_has_the_documented_default() {
 }
 
 #[test]
-fn proxies_are_trusted_by_address() {
+fn proxies_are_trusted_by_address_or_network() {
     let settings = serve(&[("TRUSTED_PROXIES", "10.0.0.1, ::ffff:10.0.0.2,2001:db8::1")]).unwrap();
     let trusted: Vec<String> = settings.trusted_proxies.iter().map(ToString::to_string).collect();
-    assert_eq!(trusted, ["10.0.0.1", "10.0.0.2", "2001:db8::1"]);
+    assert_eq!(trusted, ["10.0.0.1/32", "10.0.0.2/32", "2001:db8::1/128"]);
+    let settings =
+        serve(&[("TRUSTED_PROXIES", "10.1.2.3/16,::ffff:10.0.0.0/104,::ffff:0:0/95, 2001:db8::/32")]).unwrap();
+    let trusted: Vec<String> = settings.trusted_proxies.iter().map(ToString::to_string).collect();
+    assert_eq!(trusted, ["10.1.0.0/16", "10.0.0.0/8", "::fffe:0:0/95", "2001:db8::/32"]);
+    for bad in ["10.0.0.0/33", "10.0.0/8", "10.0.0.0/", "::/129", "10.0.0.0/8/8"] {
+        assert!(serve(&[("TRUSTED_PROXIES", bad)]).is_err(), "{bad}");
+    }
 }
 
 #[test]
@@ -77,10 +84,22 @@ fn a_malformed_setting_is_named_and_its_value_is_not_repeated() {
         ("CURRENCY", "hunter2"),
         ("RATE_LIMIT_PER_SECOND", "0"),
         ("TRUSTED_PROXIES", "10.0.0.1, hunter2"),
+        ("CRON_SECRET", "hunter2"),
     ] {
         let error = serve(&[(name, value)]).unwrap_err();
         assert!(error.starts_with(name) && error.lines().count() == 1 && !error.contains("hunter2"), "{error}");
     }
+}
+
+#[test]
+fn a_secret_that_can_be_guessed_is_refused_in_the_same_words_wherever_it_is() {
+    let long = "x".repeat(32);
+    for name in ["JWT_SECRET", "CRON_SECRET"] {
+        let error = serve(&[(name, &long[..31])]).unwrap_err();
+        assert!(error.starts_with(name) && error.contains("has to have at least 32 bytes"), "{error}");
+        assert!(serve(&[(name, &long)]).is_ok(), "{name}");
+    }
+    assert!(serve(&[]).unwrap().cron_secret.is_none());
 }
 
 #[test]
@@ -139,7 +158,7 @@ fn nothing_secret_is_in_the_dump() {
         ("JWT_SECRET", "hunter2 hunter2 hunter2 hunter2 hunter2"),
         ("FORWARD_API_ADMIN_TOKEN", "hunter2"),
         ("SMTP_URL", "smtp://me:hunter2@mail"),
-        ("CRON_SECRET", "hunter2"),
+        ("CRON_SECRET", "hunter2 hunter2 hunter2 hunter2 hunter2"),
         ("CREEM_API_KEY", "hunter2"),
     ])
     .unwrap();

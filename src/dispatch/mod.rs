@@ -31,7 +31,9 @@ use std::sync::Arc;
 pub use customer::Profile;
 pub use error::DispatchError;
 pub use holds::{Held, Reservation};
-pub use licenses::{LicensePlace, LicenseUse, Standing, Taken as TakenUnits, USE_CLAIM, Wanted as WantedUse};
+pub use licenses::{
+    LicensePlace, LicenseUse, Settled as SettledUse, Standing, Taken as TakenUnits, USE_CLAIM, Wanted as WantedUse,
+};
 pub use metadata::{BadMetadata, Metadata};
 pub use payment::{PaymentNotice, ReviewName, Taken};
 pub use refund::{RefundNotice, refund_number};

@@ -133,6 +133,22 @@ pub(super) async fn account_id(pool: &sqlx::PgPool, account: AccountKey) -> Resu
     name.map(|name| AccountId::try_new(&name).map_err(|error| StoreError::Corrupt(error.to_string()))).transpose()
 }
 
+/// The account of an aggregate's first event, wherever it is.
+pub(super) async fn home_of(pool: &sqlx::PgPool, aggregate: AggregateId) -> Result<Option<AccountKey>, StoreError> {
+    // With every partition named, the index on aggregates answers.
+    let parts: Vec<i16> = LogPart::all().map(|part| i16::from(part.number())).collect();
+    let home: Option<Uuid> = sqlx::query_scalar(
+        "SELECT account FROM ledger.events
+          WHERE log_part = ANY ($1) AND aggregate_id = $2 AND version = 1 AND aggregate_type = $3",
+    )
+    .bind(parts)
+    .bind(aggregate.id)
+    .bind(aggregate.kind.as_str())
+    .fetch_optional(pool)
+    .await?;
+    Ok(home.map(AccountKey::from_uuid))
+}
+
 /// Which of these accounts have a row in the directory.
 pub(super) async fn listed(
     connection: &mut PgConnection,

@@ -255,6 +255,15 @@ impl Store {
         past::as_of(&mut connection, account.key(), aggregate, version).await
     }
 
+    /// The account that an aggregate belongs to; `None`: nothing was recorded of it. Looks into every partition, which is
+    /// for what comes by its id alone, and seldom.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    pub async fn home_of(&self, aggregate: AggregateId) -> Result<Option<AccountKey>, StoreError> {
+        load::home_of(&self.inner.pool, aggregate).await
+    }
+
     /// The customer's own name for an account; `None`: nothing was ever recorded for it.
     ///
     /// # Errors

@@ -4,7 +4,7 @@
 //! handler runs, a panic becomes a 500, an answer without a body becomes a problem, and what came of it is logged and
 //! measured. Logs name the route by its template: no query, no body, no path that may name a person.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,6 +14,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header}
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
+use ipnet::IpNet;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -48,7 +49,7 @@ struct Inner {
     limiter: RateLimiter,
     meters: Meters,
     https: bool,
-    trusted_proxies: Vec<IpAddr>,
+    trusted_proxies: Vec<IpNet>,
 }
 
 /// What the outermost layer needs; clones share it.

@@ -25,8 +25,12 @@ pub(super) fn stored() -> Stored {
             r#"{"use":"00000000-0000-0000-0000-000000000007","units":3,"left":97,"feature":"email_verify","reference":"call-7","at":"2026-01-05T06:20:00Z"}"#,
         ),
         (
-            LicenseEvent::GivenBack(GivenBack { use_id, units: 2, left: 99, at }).into(),
+            LicenseEvent::GivenBack(GivenBack { use_id, units: 2, left: 99, outcome: None, at }).into(),
             r#"{"use":"00000000-0000-0000-0000-000000000007","units":2,"left":99,"at":"2026-01-05T06:20:00Z"}"#,
+        ),
+        (
+            LicenseEvent::GivenBack(GivenBack { use_id, units: 0, left: 97, outcome: sealed.clone(), at }).into(),
+            r#"{"use":"00000000-0000-0000-0000-000000000007","units":0,"left":97,"outcome":"v1.bm90ZQ","at":"2026-01-05T06:20:00Z"}"#,
         ),
         (
             LicenseEvent::Annotated(Annotated { by: account, sealed }).into(),

@@ -23,9 +23,9 @@ use aggregates::{
 };
 use secrecy::{ExposeSecret, SecretString};
 
-pub use self::uses::{LicenseUse, Taken, USE_CLAIM, Wanted};
+pub use self::uses::{LicenseUse, Settled, Taken, USE_CLAIM, Wanted};
 use super::{Actor, Ask, DispatchError, Dispatcher, ids};
-use crate::store::{Claim, Receipt, RequestHash};
+use crate::store::{Claim, ExecuteError, Receipt, RequestHash};
 use crate::vault::{LicenseCode, VaultError};
 
 /// What digests of keys are claimed as.
@@ -114,6 +114,31 @@ impl Dispatcher {
         Ok(Standing::of(place, &state, account.key()))
     }
 
+    /// Where a license is: asked of the log, so that it is known while read models lag or fill anew.
+    ///
+    /// # Errors
+    /// When the store cannot say.
+    pub async fn find_license(&self, license: LicenseId) -> Result<Option<LicensePlace>, DispatchError> {
+        let Some(home) = self.store.home_of(AggregateId::license(license)).await? else { return Ok(None) };
+        let home = self.store.account_id(home).await?;
+        Ok(home.map(|home| LicensePlace { home, license }))
+    }
+
+    /// Where a license is that an account bought or uses.
+    ///
+    /// # Errors
+    /// When the store cannot say.
+    pub async fn known_license(
+        &self,
+        license: LicenseId,
+        account: &AccountId,
+    ) -> Result<Option<LicensePlace>, DispatchError> {
+        let Some(place) = self.find_license(license).await? else { return Ok(None) };
+        let state = self.license_at(&place).await?;
+        let uses = || state.held().is_ok_and(|held| held.owner == Some(account.key()));
+        Ok((place.home == *account || uses()).then_some(place))
+    }
+
     /// What an account uses where it names no key: the newest bought, or the one it chose; if it (still) can have it.
     ///
     /// # Errors
@@ -175,6 +200,8 @@ impl Dispatcher {
         actor: &Actor,
         id: CommandId,
     ) -> Result<Receipt, DispatchError> {
+        // Binding is for ever: a key that was used for something else is refused before that.
+        self.check_key(account, actor, id, &[choosing(place)]).await?;
         // What was bound once and revoked since is answered by its own past; what it is now is asked for here.
         self.usable(place, account).await?;
         let bound = self.bind_license(place, account, actor).await?;
@@ -211,8 +238,7 @@ impl Dispatcher {
         id: CommandId,
     ) -> Result<Receipt, DispatchError> {
         self.usable(place, account).await?;
-        let chosen = LicenseChosen { license: place.license, home: place.home.key() };
-        self.execute(account, actor, id, vec![Command::ChooseLicense(chosen)]).await
+        self.execute(account, actor, id, vec![choosing(place)]).await
     }
 
     /// Keeps a note, sealed under its author's key; none takes it away.
@@ -286,6 +312,26 @@ impl Dispatcher {
         Ok(note.map(|note| note.expose_secret().to_owned()))
     }
 
+    /// Whether commands under this id would be refused because it, or the key that it is made of, has another meaning.
+    async fn check_key(
+        &self,
+        account: &AccountId,
+        actor: &Actor,
+        id: CommandId,
+        commands: &[Command],
+    ) -> Result<(), DispatchError> {
+        let hash = RequestHash::of(&serde_json::to_vec(commands)?);
+        if self.store.recorded(account, id).await?.is_some_and(|first| first.request_hash != hash) {
+            return Err(ExecuteError::CommandReused(id).into());
+        }
+        let Some(Claim { kind, key, aggregate }) = actor.key_claim(account, id) else { return Ok(()) };
+        let holder = self.store.find_key(kind, &key).await?;
+        match holder.is_some_and(|holder| holder != (account.key(), aggregate.id)) {
+            true => Err(ExecuteError::KeyTaken { kind, key }.into()),
+            false => Ok(()),
+        }
+    }
+
     async fn usable(&self, place: &LicensePlace, account: &AccountId) -> Result<(), DispatchError> {
         let state = self.license_at(place).await?;
         let held = state.held().map_err(Refusal::from)?;
@@ -295,6 +341,10 @@ impl Dispatcher {
             LicenseStatus::Active | LicenseStatus::Exhausted => Ok(()),
         }
     }
+}
+
+fn choosing(place: &LicensePlace) -> Command {
+    Command::ChooseLicense(LicenseChosen { license: place.license, home: place.home.key() })
 }
 
 fn unless_erased(opened: Result<SecretString, VaultError>) -> Result<Option<SecretString>, DispatchError> {

@@ -10,6 +10,7 @@
 //! expiry.rs     a provider in trouble, and an order whose time is over
 //! delivery.rs   bought, paid, key created, mailed: whatever happens on the way
 //! timers.rs     grants and holds end by themselves
+//! licenses.rs   a use is settled once
 //! renewals.rs   a provider collects what a further period costs
 //! apart.rs      a process of workers alone, and a master key that is another one
 //! scene.rs      a ledger with its workers, a forward service and a mail server
@@ -21,6 +22,7 @@ mod expiry;
 mod forward;
 mod job_table;
 mod jobs;
+mod licenses;
 mod mail;
 mod processes;
 mod renewals;

@@ -9,7 +9,7 @@ use crate::support::eventually;
 use crate::support::process::assert_verifies;
 
 const PATH: &str = "/api/cron/expire-credits";
-const SECRET: &str = "cron-secret-0123456789";
+const SECRET: &str = "cron-secret-0123456789-0123456789";
 const CUSTOMERS: usize = 20;
 
 #[tokio::test(flavor = "multi_thread")]

@@ -32,7 +32,7 @@ fn consume(number: u128, use_id: u128, units: u32, by: &AccountId) -> Command {
 }
 
 fn give_back(number: u128, use_id: u128, keep: u32) -> Command {
-    of(number, LicenseCommand::GiveBack { use_id: UseId::from_uuid(Uuid::from_u128(use_id)), keep })
+    of(number, LicenseCommand::GiveBack { use_id: UseId::from_uuid(Uuid::from_u128(use_id)), keep, outcome: None })
 }
 
 async fn one(scene: &Scene, number: u128) -> SealedLicense {

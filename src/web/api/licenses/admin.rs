@@ -20,7 +20,6 @@ use super::super::super::values::{Moment, Word};
 use super::super::fresh::{Api, Fresh};
 use super::super::{account_filter, actor, whole};
 use crate::app::App;
-use crate::dispatch::LicensePlace;
 use crate::lockouts::{self, LockoutView};
 
 pub(in super::super) fn routes() -> OpenApiRouter<Api> {
@@ -99,9 +98,8 @@ async fn revoke(
     Body(RevokeIn { reason }): Body<RevokeIn>,
 ) -> Result<Written<RevokedOut>, Problem> {
     let license = LicenseId::from_uuid(id);
-    let found = licenses::by_id(&app.pool, license).await?.ok_or_else(|| Problem::not_found("license"))?;
-    let home = app.dispatch.store().account_id(found.home).await?.ok_or_else(|| Problem::not_found("license"))?;
-    let (place, command) = (LicensePlace { home, license }, key.command_id(admin.account.as_str()));
+    let place = app.dispatch.find_license(license).await?.ok_or_else(|| Problem::not_found("license"))?;
+    let command = key.command_id(admin.account.as_str());
     let revoked = async move { app.dispatch.revoke_license(&place, &actor(&admin), command, reason).await };
     let receipt = whole(revoked).await?;
     Ok(Written::ok(&receipt, RevokedOut { id, status: LicenseStatus::Revoked.as_str() }))

@@ -1,25 +1,26 @@
 //! Addresses verified: one use of the license for each that could be told.
 //!
-//! The uses of the whole list are taken first, all or none; those of addresses that could not be told go back. Cut off in
-//! between, the same `Idempotency-Key` goes on where it ended.
+//! The uses of the whole list are taken first, all or none; those of addresses that could not be told go back, and what was
+//! told is kept with that, sealed. Cut off in between, the same `Idempotency-Key` goes on where it ended; after that it is
+//! answered what was told the first time. With another list or method it is another request, and refused.
 
 use axum::extract::State;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
-use super::super::super::idempotency::{IdempotencyKey, Written};
+use super::super::super::idempotency::Written;
 use super::super::super::json::Body;
 use super::super::super::problem::{Problem, Reason};
 use super::super::fresh::Api;
 use super::super::{actor, whole};
 use super::{EmailVerify, Licensed};
-use crate::addresses::{self, Method, Verdict};
+use crate::addresses::{self, Method, Verdict, verdicts};
 use crate::app::App;
-use crate::dispatch::{LicenseUse, ids};
+use crate::dispatch::{Actor, LicenseUse, SettledUse, TakenUnits};
 
 const ADDRESSES_MAX: usize = 1_000;
 const KEY_BYTES_MAX: usize = 512;
@@ -86,35 +87,46 @@ enum Status {
 )]
 async fn verify(
     licensed: Licensed<EmailVerify>,
-    key: IdempotencyKey,
     State(app): State<App>,
     Body(wanted): Body<VerifyIn>,
 ) -> Result<Written<VerifiedOut>, Problem> {
     let method = wanted.method()?;
     let list = wanted.addresses()?;
-    let caller = licensed.user.caller.clone();
-    let using = LicenseUse::by_command(&licensed.user.account, key.command_id(caller.account.as_str()));
     let units = u32::try_from(list.len()).map_err(Problem::internal)?;
-    let taken = licensed.take(&app, &using, units).await?;
-    let replayed = taken.receipt.replayed;
-
-    // In one task with giving back: a client that goes away leaves no use taken for nothing.
-    let told = async move {
-        let verdicts = app.verifier.verify(&list, &method).await;
-        let charged = verdicts.iter().filter(|verdict| verdict.is_charged()).count();
-        let keep = u32::try_from(charged).map_err(Problem::internal)?;
-        let back = app.dispatch.give_back(&actor(&caller), ids::fresh(), &using, keep).await?;
-        Ok::<_, Problem>((list, verdicts, back))
-    };
-    let (list, verdicts, mut back) = whole(told).await?;
-    back.receipt.replayed = replayed;
+    let about = serde_json::to_string(&(method.name(), &list)).map_err(Problem::internal)?;
+    let taken = licensed.take(&app, units, about).await?;
+    let (by, using, asked) = (actor(&licensed.user.caller), licensed.using, list.clone());
+    // In one task with settling: a client that goes away leaves no use taken for nothing.
+    let settled = whole(async move { settled(&app, &by, &using, &taken, &asked, &method).await }).await?;
+    let told = verdicts::read(settled.outcome.expose_secret()).filter(|told| told.len() == list.len());
+    let told = told.ok_or_else(|| Problem::internal("what was told of a list is not of this list"))?;
     let out = VerifiedOut {
-        results: list.into_iter().zip(verdicts).map(ResultOut::from).collect(),
-        charged: back.units,
-        remaining: back.left,
-        license: back.license.uuid(),
+        results: list.into_iter().zip(told).map(ResultOut::from).collect(),
+        charged: settled.units,
+        remaining: settled.left,
+        license: settled.license.uuid(),
     };
-    Ok(Written::ok(&back.receipt, out))
+    Ok(Written::ok(&settled.receipt, out))
+}
+
+/// Told before, or told now: nobody is asked again about what was paid for.
+async fn settled(
+    app: &App,
+    by: &Actor,
+    using: &LicenseUse,
+    taken: &TakenUnits,
+    list: &[String],
+    method: &Method,
+) -> Result<SettledUse, Problem> {
+    if taken.receipt.replayed
+        && let Some(settled) = app.dispatch.settled_use(using, taken).await?
+    {
+        return Ok(settled);
+    }
+    let told = app.verifier.verify(list, method).await;
+    let keep = u32::try_from(told.iter().filter(|verdict| verdict.is_charged()).count()).map_err(Problem::internal)?;
+    let outcome = verdicts::write(told).map_err(Problem::internal)?;
+    Ok(app.dispatch.settle_use(by, using, taken, keep, &outcome).await?)
 }
 
 impl VerifyIn {

@@ -187,7 +187,7 @@ async fn consume(
             (place, held.owner.is_none())
         }
     };
-    let wants = WantedUse { units: wanted.units, feature: wanted.feature };
+    let wants = WantedUse { units: wanted.units, feature: wanted.feature, about: None };
     let (dispatch, by, at, name) = (app.dispatch.clone(), actor(&payer.caller), place.clone(), using.clone());
     let key = key.given(payer.caller.account.as_str());
     let taken = async move { dispatch.consume_license(&at, &by, key, &name, &wants).await.map_err(not_taken) };

@@ -275,9 +275,8 @@ async fn choose(
 
 /// Where a license is that the caller bought or uses.
 async fn own(app: &App, user: &User, id: Uuid) -> Result<LicensePlace, Problem> {
-    let license = known(app, user, id).await?;
-    let home = app.dispatch.store().account_id(license.home).await?.ok_or_else(|| Problem::not_found("key"))?;
-    Ok(LicensePlace { home, license: LicenseId::from_uuid(id) })
+    let place = app.dispatch.known_license(LicenseId::from_uuid(id), &user.account).await?;
+    place.ok_or_else(|| Problem::not_found("key"))
 }
 
 async fn known(app: &App, user: &User, id: Uuid) -> Result<SealedLicense, Problem> {

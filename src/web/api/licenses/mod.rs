@@ -26,6 +26,7 @@ use axum::extract::{ConnectInfo, FromRef, FromRequestParts};
 use axum::http::request::Parts;
 
 use super::super::auth::{Caller, Role, User};
+use super::super::idempotency::IdempotencyKey;
 use super::super::problem::{Problem, Reason};
 use super::super::{client_address, rate_limit};
 use super::{actor, whole};
@@ -38,7 +39,7 @@ use crate::vault::LicenseCode;
 const HEADER: &str = "x-license-key";
 const HEADER_NAME: &str = "X-License-Key";
 
-/// From where a request comes, as far as misses are counted against it.
+/// From where a request comes, as far as misses are counted against it; nowhere, where that is not sure.
 pub(super) struct Origin(Option<std::net::IpAddr>);
 
 impl<S: Sync> FromRequestParts<S> for Origin
@@ -50,7 +51,7 @@ where
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
         let app = App::from_ref(state);
         let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
-        let address = peer.map(|peer| client_address::of(peer, &parts.headers, &app.trusted_proxies));
+        let address = peer.and_then(|peer| client_address::sure(peer, &parts.headers, &app.trusted_proxies));
         Ok(Self(address.map(rate_limit::network)))
     }
 }
@@ -132,8 +133,13 @@ impl Names for EmailVerify {
 /// In the signature of a handler that needs a feature: by the time it runs, the account has a license with it and with
 /// uses left, named in `X-License-Key` or the account's current one. It is nobody else's, and the account's own with
 /// [`Licensed::take`] or [`Licensed::bind`]: whoever is refused for something else has bound nothing.
+///
+/// A repeat of a request that has taken its uses goes on with the license that it took them from, whatever has become
+/// of it since.
 pub struct Licensed<F> {
     pub user: User,
+    /// What the request takes goes by this name: that of its `Idempotency-Key`.
+    pub using: LicenseUse,
     place: LicensePlace,
     is_free: bool,
     feature: PhantomData<F>,
@@ -150,23 +156,56 @@ where
         let code = sent_key(parts)?;
         let Ok(origin) = Origin::from_request_parts(parts, state).await;
         let client = origin.client(&user.caller, &user.account);
-        let (place, held) = named_or_current(&App::from_ref(state), code.as_ref(), &client).await?;
-        held.allows(Some(F::FEATURE), 1).map_err(|error| Problem::from(Refusal::from(error)))?;
-        Ok(Self { user, place, is_free: held.owner.is_none(), feature: PhantomData })
+        let app = App::from_ref(state);
+        let key = IdempotencyKey::from_request_parts(parts, state).await?;
+        let using = LicenseUse::by_command(&user.account, key.command_id(user.caller.account.as_str()));
+        let (place, is_free) = match recorded(&app, &using, code.as_ref(), &client).await? {
+            Some(first) => (first, false),
+            None => match allowing(&app, F::FEATURE, code.as_ref(), &client).await {
+                Ok(found) => found,
+                // The same request may have come twice at once, and the other one has just taken what was there.
+                Err(refused) => (recorded(&app, &using, code.as_ref(), &client).await?.ok_or(refused)?, false),
+            },
+        };
+        Ok(Self { user, using, place, is_free, feature: PhantomData })
     }
 }
 
+/// The license that a use was taken from before. A request that names another one is another request.
+async fn recorded(
+    app: &App,
+    using: &LicenseUse,
+    code: Option<&LicenseCode>,
+    client: &Client,
+) -> Result<Option<LicensePlace>, Problem> {
+    let first = app.dispatch.find_use(using).await?;
+    let (Some(first), Some(code)) = (&first, code) else { return Ok(first) };
+    let (named, _) = by_key(app, code, client).await?;
+    match named == *first {
+        true => Ok(Some(named)),
+        false => Err(Problem::new(Reason::KeyReused, "the first request of this key used another license")),
+    }
+}
+
+/// The license for a new use, and whether it is bound to nobody.
+async fn allowing(
+    app: &App,
+    feature: Feature,
+    code: Option<&LicenseCode>,
+    client: &Client,
+) -> Result<(LicensePlace, bool), Problem> {
+    let (place, held) = named_or_current(app, code, client).await?;
+    held.allows(Some(feature), 1).map_err(|error| Problem::from(Refusal::from(error)))?;
+    Ok((place, held.owner.is_none()))
+}
+
 impl<F: Names> Licensed<F> {
-    /// Takes uses under a name of ours, all or none, once. A repeat goes on with the license that it began with.
-    ///
-    /// # Errors
-    /// When it has not so many left, or is another account's or revoked by now.
-    pub async fn take(&self, app: &App, using: &LicenseUse, units: u32) -> Result<TakenUnits, Problem> {
-        let place = app.dispatch.find_use(using).await?.unwrap_or_else(|| self.place.clone());
-        let wants = WantedUse { units, feature: Some(F::FEATURE) };
-        let taken = take(app, &self.user.caller, &place, using, wants).await?;
+    /// Takes uses, all or none, once; `about` is what else makes a repeat the same request.
+    pub async fn take(&self, app: &App, units: u32, about: String) -> Result<TakenUnits, Problem> {
+        let wants = WantedUse { units, feature: Some(F::FEATURE), about: Some(about) };
+        let taken = take(app, &self.user.caller, &self.place, &self.using, wants).await?;
         if self.is_free {
-            adopt(app, &self.user.caller, &self.user.account, &place).await?;
+            adopt(app, &self.user.caller, &self.user.account, &self.place).await?;
         }
         Ok(taken)
     }

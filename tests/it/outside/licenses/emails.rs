@@ -66,3 +66,85 @@ async fn a_key_without_the_feature_verifies_nothing_and_is_bound_to_nobody() {
     let without_key = bob.post(VERIFY, body).await.expect(200).json();
     assert_eq!((&without_key["license"], &without_key["remaining"]), (&json!(basic.id), &json!(98)));
 }
+
+/// Uses that were taken for addresses that can be told stay taken, whatever else the key is sent with.
+#[tokio::test]
+async fn a_key_names_one_list_and_one_method() {
+    let ledger = shop().await;
+    let bought = buy(&ledger, "alice", BASIC).await;
+    let alice = ledger.user("alice").await.with("idempotency-key", "v-1");
+    let told = alice.post(VERIFY, json!({"mail": ["nobody", "none"], "method": "smtp"})).await.expect(200).json();
+    assert_eq!((&told["charged"], &told["remaining"]), (&json!(2), &json!(98)));
+    for other in [
+        json!({"mail": ["a@example.com", "b@example.com"], "method": "smtp"}),
+        json!({"mail": ["none", "nobody"], "method": "smtp"}),
+        json!({"mail": ["nobody", "none"], "method": "api", "key": "k"}),
+    ] {
+        alice.post(VERIFY, other).await.refused(409, "E3005");
+    }
+    // One that says it all the same is the same.
+    let again = alice.post(VERIFY, json!({"mail": [" nobody", "none", "nobody"], "method": "smtp"})).await.expect(200);
+    assert_eq!((again.json(), again.is_replay()), (told, true));
+    assert_eq!(alice.post(CHECK, key_code(&bought.key)).await.expect(200).json()["remaining"], 98);
+    // Neither addresses nor what they are told by are in the log in clear, nor as what anybody could try out.
+    let kept: i64 = sqlx::query_scalar("SELECT count(*) FROM ledger.events WHERE payload::text LIKE '%nobody%'")
+        .fetch_one(&ledger.pool)
+        .await
+        .expect("the log");
+    assert_eq!(kept, 0);
+}
+
+#[tokio::test]
+async fn a_repeat_is_answered_like_the_first_although_the_license_is_used_up_or_revoked_since() {
+    let ledger = shop().await;
+    let other = buy(&ledger, "alice", BASIC).await;
+    let bought = buy(&ledger, "alice", SINGLE).await;
+    let alice = ledger.user("alice").await;
+    let keyed = alice.with("idempotency-key", "v-1");
+    let by_key = keyed.with("x-license-key", &bought.key);
+    let body = |mail: &str| json!({"mail": [mail], "method": "smtp"});
+    let told = keyed.post(VERIFY, body("nobody")).await.expect(200).json();
+    assert_eq!((&told["charged"], &told["remaining"]), (&json!(1), &json!(0)));
+    let replayed = async || {
+        for caller in [&keyed, &by_key] {
+            let again = caller.post(VERIFY, body("nobody")).await.expect(200);
+            assert_eq!((again.json(), again.is_replay()), (told.clone(), true));
+            caller.post(VERIFY, body("none")).await.refused(409, "E3005");
+        }
+        keyed.with("x-license-key", &other.key).post(VERIFY, body("nobody")).await.refused(409, "E3005");
+    };
+    replayed().await;
+    alice.with("idempotency-key", "v-2").post(VERIFY, body("nobody")).await.refused(402, "E4095");
+    let revoke = format!("/api/v1/admin/licenses/{}/revoke", bought.id);
+    ledger.admin().await.after(&bought.paid).post(&revoke, json!({"reason": "sold by a thief"})).await.expect(200);
+    replayed().await;
+    alice.with("idempotency-key", "v-2").post(VERIFY, body("nobody")).await.refused(403, "E2008");
+    assert_eq!(ledger.events_of("alice", "license", "consumed").await, 1);
+}
+
+/// The log takes what was taken, and then for a while nothing that goes back.
+#[tokio::test]
+async fn what_was_cut_off_between_taking_and_giving_back_is_finished_by_the_repeat() {
+    let ledger = shop().await;
+    buy(&ledger, "alice", SINGLE).await;
+    let sql = async |text: &'static str| {
+        sqlx::raw_sql(text).execute(&ledger.pool).await.expect("the log");
+    };
+    sql("CREATE FUNCTION public.cut_off() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'cut off'; END $$;
+         CREATE TRIGGER cut_off BEFORE INSERT ON ledger.events FOR EACH ROW WHEN (NEW.event_type = 'given_back')
+             EXECUTE FUNCTION public.cut_off()")
+    .await;
+    let alice = ledger.user("alice").await.with("idempotency-key", "v-1");
+    let body = json!({"mail": ["test@example.com"], "method": "smtp"});
+    let answer = alice.post(VERIFY, body.clone()).await;
+    assert!(answer.status.is_server_error(), "{}", answer.status);
+    assert_eq!(ledger.events_of("alice", "license", "consumed").await, 1);
+    sql("DROP TRIGGER cut_off ON ledger.events").await;
+    let finished = alice.post(VERIFY, body.clone()).await.expect(200);
+    let told = finished.json();
+    assert_eq!((&told["charged"], &told["remaining"], finished.is_replay()), (&json!(0), &json!(1), false));
+    let again = alice.post(VERIFY, body).await.expect(200);
+    assert_eq!((again.json(), again.is_replay()), (told, true));
+    let of_alice = async |event: &str| ledger.events_of("alice", "license", event).await;
+    assert_eq!((of_alice("consumed").await, of_alice("given_back").await), (1, 1));
+}

@@ -241,3 +241,43 @@ async fn a_license_bought_again_is_a_second_key_and_tops_nothing_up() {
     let by_old = json!({"units": 1, "reference": "old", "key_code": first.key});
     alice.post(CONSUME, by_old).await.refused(402, "E4095");
 }
+
+/// To bind is for ever, so what is wrong with the request has to be known before.
+#[tokio::test]
+async fn a_key_that_was_used_for_another_activation_binds_nothing() {
+    let ledger = shop().await;
+    let (first, second) = (buy(&ledger, "alice", BASIC).await, buy(&ledger, "alice", THREE).await);
+    let bob = ledger.user("bob").await.with("idempotency-key", "a-1");
+    bob.post(ACTIVATE, key_code(&first.key)).await.expect(200);
+    bob.post(ACTIVATE, key_code(&second.key)).await.refused(409, "E3005");
+    assert_eq!(ledger.events_of("alice", "license", "bound").await, 1);
+    assert!(bob.post(ACTIVATE, key_code(&first.key)).await.expect(200).is_replay());
+
+    // A back end's key names one request, whomever it is about.
+    let service = ledger.service().await.with("idempotency-key", "s-1");
+    service.with("x-account-id", "carol").post(ACTIVATE, key_code(&second.key)).await.expect(200);
+    let third = buy(&ledger, "alice", IMPORT).await;
+    service.with("x-account-id", "dave").post(ACTIVATE, key_code(&third.key)).await.refused(409, "E3005");
+    assert_eq!(ledger.events_of("alice", "license", "bound").await, 2);
+    activate(&ledger.user("erin").await, &third).await;
+}
+
+/// What changes a license finds it in the log, not in what is made of the log.
+#[tokio::test]
+async fn a_license_is_chosen_annotated_and_revoked_while_the_read_model_does_not_know_it() {
+    let ledger = shop().await;
+    let bob = ledger.user("bob").await;
+    let (given, kept) = (buy(&ledger, "alice", BASIC).await, buy(&ledger, "alice", THREE).await);
+    activate(&bob, &given).await;
+    sqlx::query("DELETE FROM read.licenses").execute(&ledger.pool).await.expect("the read model");
+    let path = |bought: &Bought, what: &str| format!("/api/v1/keys/{}/{what}", bought.id);
+    bob.put(&path(&given, "current"), json!({})).await.expect(200);
+    bob.put(&path(&given, "note"), json!({"note": "from alice"})).await.expect(200);
+    ledger.user("alice").await.put(&path(&kept, "note"), json!({"note": "mine"})).await.expect(200);
+    bob.put(&path(&kept, "note"), json!({"note": "not mine"})).await.refused(404, "E3003");
+    let revoke = |id: &str| format!("/api/v1/admin/licenses/{id}/revoke");
+    let (admin, reason) = (ledger.admin().await, json!({"reason": "sold by a thief"}));
+    admin.post(&revoke(&given.id), reason.clone()).await.expect(200);
+    admin.post(&revoke("00000000-0000-0000-0000-000000000001"), reason).await.refused(404, "E3003");
+    assert_eq!(bob.post(CHECK, key_code(&given.key)).await.expect(200).json()["status"], "revoked");
+}
