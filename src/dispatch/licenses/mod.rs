@@ -297,7 +297,7 @@ impl Dispatcher {
     }
 }
 
-fn unless_erased(opened: Result<SecretString, VaultError>) -> Result<Option<SecretString>, DispatchError> {
+pub(super) fn unless_erased(opened: Result<SecretString, VaultError>) -> Result<Option<SecretString>, DispatchError> {
     match opened {
         Ok(clear) => Ok(Some(clear)),
         Err(VaultError::Erased) => Ok(None),

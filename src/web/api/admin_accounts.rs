@@ -9,7 +9,7 @@ use projections::holds::query::{self as holds, HoldView};
 use projections::licenses::query::{self as licenses, LicenseFilter, LicenseView};
 use projections::orders::query::{self as orders, OrderFilter, OrderView};
 use projections::packages::query::{self as packages, PackageView};
-use projections::subscriptions::query::{self as subscriptions, SubscriptionView};
+use projections::subscriptions::query::SubscriptionView;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -21,6 +21,7 @@ use super::super::json::Body;
 use super::super::problem::Problem;
 use super::super::query::Named;
 use super::fresh::{Api, Fresh};
+use super::subscriptions::opened;
 use super::{account_id, actor, whole};
 use crate::app::App;
 use crate::dispatch::{DispatchError, Profile};
@@ -93,12 +94,12 @@ async fn one(
     let of_account = OrderFilter { account: Some(key), ..OrderFilter::default() };
     let its = DeliveryFilter { account: Some(key), state: None };
     let bought_or_used = LicenseFilter { account: Some(key), ..LicenseFilter::default() };
-    let (credits, holds, licenses, packages, subscriptions, orders, deliveries) = tokio::try_join!(
+    let subscriptions = opened(&app, Some(key), None, EACH_MAX).await?;
+    let (credits, holds, licenses, packages, orders, deliveries) = tokio::try_join!(
         balances::credits_of(&app.pool, key, now),
         holds::list(&app.pool, key, None, now, None, EACH_MAX),
         licenses::list(&app.pool, &bought_or_used, None, EACH_MAX),
         packages::of_account(&app.pool, key, now),
-        subscriptions::list(&app.pool, Some(key), None, EACH_MAX),
         orders::list(&app.pool, &of_account, None, EACH_MAX),
         deliveries::list(&app.pool, &its, None, EACH_MAX),
     )?;
