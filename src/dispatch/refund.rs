@@ -6,12 +6,12 @@
 use std::sync::Arc;
 
 use aggregates::{
-    AccountId, AggregateId, Command, CommandId, Money, OrderCommand, OrderId, OrderNumber, RefundId, RequestRefund,
-    State, TakeRefund,
+    AccountId, AggregateId, Command, CommandId, Money, Order, OrderCommand, OrderId, OrderNumber, Payment, RefundId,
+    RefundStage, RequestRefund, State, TakeRefund,
 };
 use uuid::Uuid;
 
-use super::payment::Taken;
+use super::payment::{PaymentNotice, Taken};
 use super::{Actor, Ask, DispatchError, Dispatcher, ids};
 use crate::providers::PaymentState;
 use crate::store::{Receipt, RequestHash};
@@ -30,6 +30,13 @@ pub struct RefundNotice {
     pub amount: Money,
     pub provider_refund: Option<String>,
     pub reason: Option<String>,
+}
+
+/// What an order's provider knew that the ledger did not.
+#[derive(Debug, Clone, Default)]
+pub struct Compared {
+    pub payments: Vec<Receipt>,
+    pub refunds: Vec<Receipt>,
 }
 
 /// What a provider knows a refund by.
@@ -103,16 +110,68 @@ impl Dispatcher {
         self.say_once(account, id, Command::Order(order, command)).await.map(|_| ())
     }
 
+    /// Asks a provider what went back of a payment, and takes what is not recorded. Answers the receipts of that.
+    ///
+    /// # Errors
+    /// When there is no such order, its provider does not answer, or what it says cannot be recorded.
+    pub async fn take_refunds_of(
+        &self,
+        number: &OrderNumber,
+        provider: &str,
+        payment_id: &str,
+    ) -> Result<Vec<Receipt>, DispatchError> {
+        let asked = self.provider(Some(provider))?.refunds(number, payment_id).await;
+        let known = asked.map_err(|source| DispatchError::Provider { order: number.to_string(), source })?;
+        let state = self.order(number).await?;
+        let is_done = |notice: &RefundNotice| {
+            state.refund(refund_id(notice)).is_ok_and(|refund| refund.stage == RefundStage::Done)
+        };
+        let mut receipts = Vec::new();
+        for notice in known.into_iter().filter(|notice| !is_done(notice)) {
+            let receipt = self.take_refund(notice).await?;
+            receipts.extend(Some(receipt).filter(|receipt| !receipt.events.is_empty()));
+        }
+        Ok(receipts)
+    }
+
+    /// Asks the provider for all money that it has for an order, and for all that went back of what the ledger knows of;
+    /// takes what is missing, as its notices would have told.
+    ///
+    /// # Errors
+    /// When there is no such order, its provider does not answer, or what it says cannot be recorded.
+    pub async fn compare(&self, number: &OrderNumber) -> Result<Compared, DispatchError> {
+        let state = self.order(number).await?;
+        let asked = self.provider(Some(&state.placed()?.provider))?.payments(number).await;
+        let paid = asked.map_err(|source| DispatchError::Provider { order: number.to_string(), source })?;
+        let is_known = |notice: &PaymentNotice| {
+            let name = |payment: &Payment| (payment.provider.clone(), payment.payment_id.clone());
+            state.payments().any(|known| name(known) == name(&notice.payment))
+        };
+        let mut compared = Compared::default();
+        for notice in paid.into_iter().filter(|notice| !is_known(notice)) {
+            compared.payments.push(self.take_payment(notice).await?.receipt);
+        }
+        for Payment { provider, payment_id, .. } in self.order(number).await?.payments() {
+            compared.refunds.extend(self.take_refunds_of(number, provider, payment_id).await?);
+        }
+        Ok(compared)
+    }
+
+    async fn order(&self, number: &OrderNumber) -> Result<Order, DispatchError> {
+        let (account, order) = self.find_order(number).await?;
+        match self.look(&account, AggregateId::order(order)).await? {
+            State::Order(state) => Ok(state),
+            _ => Err(DispatchError::NotFound("order")),
+        }
+    }
+
     /// Asks the provider about an order that is not paid, and takes the payment that it knows of. `None`: there is none,
     /// or the order is paid already.
     ///
     /// # Errors
     /// When there is no such order, its provider does not answer, or the payment cannot be taken.
     pub async fn reconcile(&self, number: &OrderNumber) -> Result<Option<Taken>, DispatchError> {
-        let (account, order) = self.find_order(number).await?;
-        let State::Order(state) = self.look(&account, AggregateId::order(order)).await? else {
-            return Err(DispatchError::NotFound("order"));
-        };
+        let state = self.order(number).await?;
         if state.payment().is_some() {
             return Ok(None);
         }
