@@ -98,7 +98,7 @@ pub use crate::delivery::{Delivery, DeliveryCommand, DeliveryEvent, DeliveryStep
 pub use crate::desk::{Decide, Desk, Halt, Recorded, Slot, View};
 pub use crate::event::{EventError, known_event_types};
 pub use crate::feature::{BadFeature, Feature, Features};
-pub use crate::hold::{Hold, HoldEvent, Release, ReleaseReason, Reserve, Settle};
+pub use crate::hold::{Hold, HoldEvent, Party, Release, ReleaseReason, Reserve, Settle};
 pub use crate::holdings::{HeldPackage, Holdings, HoldingsEvent, LicenseChosen};
 pub use crate::ids::{
     AccountId, AccountIdError, AccountKey, AggregateId, CommandId, DeliveryId, GrantId, HoldId, LOG_PARTS, LicenseId,

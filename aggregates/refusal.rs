@@ -71,6 +71,7 @@
 //! | E4085 | the hold timed out |
 //! | E4086 | the hold has not timed out |
 //! | E4087 | the hold would time out too early or too late |
+//! | E4088 | a back end reserved the hold, and a back end ends it |
 //! | E4090 | there is no such license |
 //! | E4091 | this license exists with other content |
 //! | E4092 | the key or the note of a license did not arrive sealed |
@@ -223,6 +224,7 @@ mod tests {
             HoldError::TimedOut { expires_at }.into(),
             HoldError::NotTimedOut { expires_at }.into(),
             HoldError::BadExpiry.into(),
+            HoldError::NotTheirs.into(),
         ]
     }
 

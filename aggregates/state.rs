@@ -38,8 +38,8 @@ mod tests {
                     r#"{"created":{"content":{"name":"月卡","description":"30 days,\n5.00 a day","prices":[{"minor":3000,"currency":"CNY"},{"minor":1250,"currency":"LDC/2"}],"sort_order":-1,"kind":{"package":{"duration_days":30,"daily_limit":5000000,"day":"calendar","again":"extend"}}},"on_sale":true}}"#,
                 ),
                 AggregateKind::Order => (
-                    2,
-                    r#"{"placed":{"placed":{"number":"ORD20260105060000deadbeef","product":"00000000-0000-0000-0000-000000000004","name":"月卡","kind":{"plan_change":{"subscription":"00000000-0000-0000-0000-000000000008","plan":{"period":{"months":1},"credits":10000000,"upgrade_policy":"immediate","grace_days":3},"price":{"minor":5000,"currency":"CNY"},"from":"00000000-0000-0000-0000-000000000003"}},"time_zone":"Asia/Shanghai","price":{"minor":3000,"currency":"CNY"},"provider":"alipay","placed_at":"2026-01-05T06:00:00Z","expires_at":"2026-01-05T06:15:00Z"},"checkout":{"qr":"weixin://1"},"status":"partially_refunded","payment":{"provider":"alipay","payment_id":"p-1","amount":{"minor":3000,"currency":"CNY"},"method":"wallet"},"delivered":{"plan_change":"00000000-0000-0000-0000-000000000003"},"granted":null,"reviews":[{"payment":{"provider":"alipay","payment_id":"p-1","amount":{"minor":2999,"currency":"CNY"}},"closed":"dismissed"},{"payment":{"provider":"alipay","payment_id":"p-1","amount":{"minor":3000,"currency":"CNY"}},"closed":"dismissed"}],"refunds":[{"id":"00000000-0000-0000-0000-000000000009","provider":"alipay","payment_id":"p-1","amount":{"minor":1000,"currency":"CNY"},"reason":"误购","revoke":true,"stage":"done","attempts":2,"provider_refund":"r-1"}]}}"#,
+                    3,
+                    r#"{"placed":{"placed":{"number":"ORD20260105060000deadbeef","product":"00000000-0000-0000-0000-000000000004","name":"月卡","kind":{"plan_change":{"subscription":"00000000-0000-0000-0000-000000000008","plan":{"period":{"months":1},"credits":10000000,"upgrade_policy":"immediate","grace_days":3},"price":{"minor":5000,"currency":"CNY"},"from":"00000000-0000-0000-0000-000000000003","credits":4000000}},"time_zone":"Asia/Shanghai","price":{"minor":3000,"currency":"CNY"},"provider":"alipay","placed_at":"2026-01-05T06:00:00Z","expires_at":"2026-01-05T06:15:00Z"},"checkout":{"qr":"weixin://1"},"status":"partially_refunded","payment":{"provider":"alipay","payment_id":"p-1","amount":{"minor":3000,"currency":"CNY"},"method":"wallet"},"delivered":{"plan_change":"00000000-0000-0000-0000-000000000003"},"granted":null,"reviews":[{"payment":{"provider":"alipay","payment_id":"p-1","amount":{"minor":2999,"currency":"CNY"}},"closed":"dismissed"},{"payment":{"provider":"alipay","payment_id":"p-1","amount":{"minor":3000,"currency":"CNY"}},"closed":"dismissed"}],"refunds":[{"id":"00000000-0000-0000-0000-000000000009","provider":"alipay","payment_id":"p-1","amount":{"minor":1000,"currency":"CNY"},"reason":"误购","revoke":true,"stage":"done","attempts":2,"provider_refund":"r-1"}]}}"#,
                 ),
                 AggregateKind::Delivery => (
                     1,
@@ -47,8 +47,8 @@ mod tests {
                 ),
                 AggregateKind::Customer => (2, r#"{"described":null,"erased":true}"#),
                 AggregateKind::Hold => (
-                    1,
-                    r#"{"settled":[{"amount":3000000,"packages":[],"credits":[],"expires_at":"2026-01-05T07:00:00Z","meter":"tokens","reference":"call-7","at":"2026-01-05T06:00:00Z"},{"amount":1000000,"at":"2026-01-05T06:00:00Z"}]}"#,
+                    2,
+                    r#"{"settled":[{"amount":3000000,"reserved_by":"back_end","packages":[],"credits":[],"expires_at":"2026-01-05T07:00:00Z","meter":"tokens","reference":"call-7","at":"2026-01-05T06:00:00Z"},{"amount":1000000,"at":"2026-01-05T06:00:00Z"}]}"#,
                 ),
                 AggregateKind::License => (
                     1,

@@ -6,6 +6,8 @@
 --   sales                 per day, product and currency: orders, conversions, payments, revenue, refunds
 --   keys_sold             one row per license: how many uses it had, and has
 --
+-- And orders know the grant that they give, so that a statement names them.
+--
 -- Counts and sums grow by what a batch of events adds to them, in the transaction that moves the checkpoints.
 
 CREATE TABLE read.subscriptions (
@@ -77,6 +79,12 @@ CREATE TABLE read.keys_sold (
     unused  int8 NOT NULL,
     revoked bool NOT NULL
 ) WITH (fillfactor = 70);
+
+-- The grant of the credits that an order delivers, if it delivers any: its id follows from the order's.
+ALTER TABLE read.orders ADD COLUMN grant_id uuid;
+CREATE INDEX orders_by_grant ON read.orders (grant_id);
+CREATE INDEX orders_by_payment ON read.orders (payment_id);
+CREATE INDEX payment_reviews_by_payment ON read.payment_reviews (payment_id);
 
 GRANT SELECT, INSERT, UPDATE, DELETE
    ON read.subscriptions, read.subscription_periods, read.sold, read.sales, read.keys_sold TO ledger_writer;

@@ -51,7 +51,7 @@ use thiserror::Error;
 pub use checkpoints::{Checkpoint, Checkpoints, Hash, load_checkpoints};
 pub use rows::MoneyView;
 pub use runner::{Generation, Link, Runner, RunnerError, Written};
-pub use terms::{PlanTermsView, TermsView};
+pub use terms::{PlanTermsView, TermsType, TermsView};
 
 /// One event, and where and when it was recorded.
 #[derive(Clone, Copy, Debug)]

@@ -4,7 +4,7 @@ use aggregates::{
     Again, CreditPackTerms, DayRule, LicenseTerms, PackageTerms, Period, PlanChangeTerms, PlanTerms, ProductKind,
     UpgradePolicy,
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -52,9 +52,37 @@ pub enum TermsView {
         from_product: Option<u32>,
         /// What a period of the new plan costs.
         plan_price: MoneyView,
+        /// What the order itself brings: what the new plan had more of when it was ordered.
+        #[schema(example = "200.00")]
+        extra_credits: String,
         #[serde(flatten)]
         plan: PlanTermsView,
     },
+}
+
+/// The types there are, as lists are filtered by them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TermsType {
+    Package,
+    License,
+    CreditPack,
+    Subscription,
+    PlanChange,
+}
+
+impl TermsType {
+    /// As in JSON, here and in the log.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Package => "package",
+            Self::License => "license",
+            Self::CreditPack => "credit_pack",
+            Self::Subscription => "subscription",
+            Self::PlanChange => "plan_change",
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -77,13 +105,14 @@ impl TermsView {
     /// The word for the type, as in JSON.
     #[must_use]
     pub const fn name(&self) -> &'static str {
-        match self {
-            Self::Package { .. } => "package",
-            Self::License { .. } => "license",
-            Self::CreditPack { .. } => "credit_pack",
-            Self::Subscription { .. } => "subscription",
-            Self::PlanChange { .. } => "plan_change",
-        }
+        let of_type = match self {
+            Self::Package { .. } => TermsType::Package,
+            Self::License { .. } => TermsType::License,
+            Self::CreditPack { .. } => TermsType::CreditPack,
+            Self::Subscription { .. } => TermsType::Subscription,
+            Self::PlanChange { .. } => TermsType::PlanChange,
+        };
+        of_type.as_str()
     }
 }
 
@@ -103,10 +132,11 @@ impl From<&ProductKind> for TermsView {
                 Self::CreditPack { credits: credits.to_string(), valid_days: *valid_days }
             }
             ProductKind::Subscription(plan) => Self::Subscription { plan: plan.into() },
-            ProductKind::PlanChange(PlanChangeTerms { subscription, plan, price, from }) => Self::PlanChange {
+            ProductKind::PlanChange(PlanChangeTerms { subscription, plan, price, from, credits }) => Self::PlanChange {
                 changed_subscription: subscription.uuid(),
                 from_product: from.number(),
                 plan_price: (*price).into(),
+                extra_credits: credits.to_string(),
                 plan: plan.into(),
             },
         }
@@ -141,6 +171,7 @@ mod tests {
             plan,
             price: aggregates::Money::from_minor(3_000, "CNY".parse().expect("a currency")),
             from: ProductId::numbered(6),
+            credits: Credits::whole(4),
         };
         let package = PackageTerms {
             duration_days: 30,
@@ -175,6 +206,7 @@ mod tests {
                     "type": "plan_change", "period": { "months": 1 }, "credits": "10.00", "valid_days": 30,
                     "upgrade_policy": "immediate", "grace_days": 3, "from_product": 6,
                     "changed_subscription": Uuid::nil(), "plan_price": { "amount": "30.00", "currency": "CNY" },
+                    "extra_credits": "4.00",
                 }),
             ),
         ] {

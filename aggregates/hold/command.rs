@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::Party;
 use crate::credits::Credits;
 use crate::ids::HoldId;
 
@@ -16,6 +17,7 @@ pub enum HoldCommand {}
 pub struct Reserve {
     pub hold: HoldId,
     pub amount: Credits,
+    pub by: Party,
     pub expires_at: DateTime<Utc>,
     #[serde(default)]
     pub meter: Option<String>,
@@ -29,6 +31,7 @@ pub struct Reserve {
 pub struct Settle {
     pub hold: HoldId,
     pub amount: Credits,
+    pub by: Party,
 }
 
 /// Gives all of it back. Said again it changes nothing.
@@ -42,7 +45,7 @@ pub struct Release {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ReleaseReason {
-    Asked,
+    Asked(Party),
     /// Refused before its time.
     TimedOut,
 }

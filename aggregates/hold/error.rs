@@ -32,6 +32,8 @@ pub enum HoldError {
     NotTimedOut { expires_at: DateTime<Utc> },
     #[error("a hold times out later than now, and within a year")]
     BadExpiry,
+    #[error("the back end that does the work reserved it, and a back end settles or releases it")]
+    NotTheirs,
 }
 
 impl HoldError {
@@ -48,6 +50,7 @@ impl HoldError {
             Self::TimedOut { .. } => "E4085",
             Self::NotTimedOut { .. } => "E4086",
             Self::BadExpiry => "E4087",
+            Self::NotTheirs => "E4088",
         }
     }
 }

@@ -15,11 +15,29 @@ events! {
     }
 }
 
+/// On whose word a hold begins and ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Party {
+    /// The customer.
+    Account,
+    /// Whoever does the work that is paid for: a service, or an admin.
+    BackEnd,
+}
+
+impl Party {
+    /// What the back end set aside for its work, the customer does not take away from under it.
+    pub const fn may_end(self, reserved_by: Self) -> bool {
+        matches!((self, reserved_by), (Self::BackEnd, _) | (Self::Account, Self::Account))
+    }
+}
+
 /// Where each part of it was set aside, in the order it will be charged in.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Reserved {
     pub amount: Credits,
+    pub reserved_by: Party,
     pub packages: Vec<HeldQuota>,
     pub credits: Vec<HeldCredits>,
     pub expires_at: DateTime<Utc>,

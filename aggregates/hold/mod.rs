@@ -7,6 +7,7 @@
 //! ```
 //!
 //! What was reserved from a day and a grant is charged to them, whatever midnight, expiry or revocation has come since.
+//! What a back end reserved for its work, the customer neither settles nor releases; what the customer reserved, both do.
 //! Each of the three ends is one unit of work over the hold, the packages and the credit account.
 
 mod command;
@@ -21,7 +22,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::command::{HoldCommand, Release, ReleaseReason, Reserve, Settle};
 pub use self::error::HoldError;
-pub use self::event::{HeldCredits, HeldQuota, HoldEvent, Released, Reserved, Settled};
+pub use self::event::{HeldCredits, HeldQuota, HoldEvent, Party, Released, Reserved, Settled};
 pub use self::units::HOLD_DAYS_MAX;
 use crate::decider::Decider;
 use crate::events::cqrs_aggregate;
@@ -49,7 +50,7 @@ impl Hold {
 
 impl Decider for Hold {
     const KIND: AggregateKind = AggregateKind::Hold;
-    const SCHEMA: i32 = 1;
+    const SCHEMA: i32 = 2;
 
     type Command = HoldCommand;
     type Event = HoldEvent;

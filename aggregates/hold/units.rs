@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 
 use super::{HeldCredits, HeldQuota};
-use super::{Hold, HoldError, HoldEvent, Release, ReleaseReason, Released, Reserve, Reserved, Settle, Settled};
+use super::{Hold, HoldError, HoldEvent, Party, Release, ReleaseReason, Released, Reserve, Reserved, Settle, Settled};
 use crate::charge::{Share, in_all, shares};
 use crate::credit_account::{CreditAccountEvent, Held};
 use crate::credits::Credits;
@@ -49,16 +49,16 @@ impl Decide for Reserve {
             let account = AggregateId::credit_account(view.account());
             view.record(account, CreditAccountEvent::Held(held).into())?;
         }
-        let Self { hold: _, amount, expires_at, meter, reference } = self.clone();
-        let reserved = Reserved { amount, packages, credits, expires_at, meter, reference, at: view.at() };
+        let Self { hold: _, amount, by: reserved_by, expires_at, meter, reference } = self.clone();
+        let reserved = Reserved { amount, reserved_by, packages, credits, expires_at, meter, reference, at: view.at() };
         view.record(id, HoldEvent::Reserved(reserved).into())
     }
 }
 
 impl Reserve {
     fn is_said_by(&self, there: &Reserved) -> bool {
-        (self.amount, self.expires_at, &self.meter, &self.reference)
-            == (there.amount, there.expires_at, &there.meter, &there.reference)
+        (self.amount, self.by, self.expires_at, &self.meter, &self.reference)
+            == (there.amount, there.reserved_by, there.expires_at, &there.meter, &there.reference)
     }
 
     fn of_credits(&self, view: &View<'_>, missing: Credits) -> Result<Held, Halt> {
@@ -71,7 +71,7 @@ impl Reserve {
 impl Decide for Settle {
     fn decide(&self, view: &mut View<'_>) -> Result<(), Halt> {
         let id = AggregateId::hold(self.hold);
-        let reserved = match view.read::<Hold>(id)? {
+        let reserved = match ended_by(view, id, self.by)? {
             Hold::NotReserved => return Err(HoldError::NotReserved.into()),
             Hold::Settled(_, settled) if settled.amount == self.amount => return Ok(()),
             Hold::Settled(_, settled) => return Err(HoldError::AlreadySettled { amount: settled.amount }.into()),
@@ -97,7 +97,11 @@ impl Decide for Settle {
 impl Decide for Release {
     fn decide(&self, view: &mut View<'_>) -> Result<(), Halt> {
         let id = AggregateId::hold(self.hold);
-        let reserved = match view.read::<Hold>(id)? {
+        let hold = match self.why {
+            ReleaseReason::Asked(by) => ended_by(view, id, by)?,
+            ReleaseReason::TimedOut => view.read::<Hold>(id)?,
+        };
+        let reserved = match hold {
             Hold::NotReserved => return Err(HoldError::NotReserved.into()),
             Hold::Settled(_, settled) => return Err(HoldError::AlreadySettled { amount: settled.amount }.into()),
             Hold::Released(..) => return Ok(()),
@@ -110,6 +114,15 @@ impl Decide for Release {
 
         spend(view, self.hold, &reserved, Credits::ZERO)?;
         view.record(id, HoldEvent::Released(Released { timed_out, at: view.at() }).into())
+    }
+}
+
+/// The hold, for somebody who may end it: whatever has become of it, nobody else is told.
+fn ended_by<'v>(view: &'v View<'_>, id: AggregateId, by: Party) -> Result<&'v Hold, Halt> {
+    let hold = view.read::<Hold>(id)?;
+    match hold.reserved() {
+        Some(reserved) if !by.may_end(reserved.reserved_by) => Err(HoldError::NotTheirs.into()),
+        _ => Ok(hold),
     }
 }
 

@@ -148,4 +148,6 @@ pub struct PlanChangeTerms {
     pub price: Money,
     /// Of the plan that it replaces.
     pub from: ProductId,
+    /// What the new plan had more of when this was sold. Paid for, it is granted, whatever plan is there by then.
+    pub credits: Credits,
 }

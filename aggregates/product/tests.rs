@@ -252,6 +252,7 @@ fn a_change_of_plan_is_no_product() {
         plan: plan(),
         price: money(1, "CNY"),
         from: ProductId::numbered(1),
+        credits: Credits::ZERO,
     };
     not_sold(ProductKind::PlanChange(change), ProductError::NotForSale);
     assert_eq!(check_kind(&ProductKind::PlanChange(change)), Ok(()), "an order may be for one");

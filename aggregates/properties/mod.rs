@@ -24,7 +24,7 @@ use crate::credit_account::{CreditAccount, CreditAccountCommand, CreditAccountEv
 use crate::credits::Credits;
 use crate::desk::{Desk, Halt, Slot};
 use crate::event::Event;
-use crate::hold::{Release, ReleaseReason, Reserve, Settle};
+use crate::hold::{Party, Release, ReleaseReason, Reserve, Settle};
 use crate::ids::{AggregateId, DeliveryId, GrantId, HoldId, OrderId, ProductId, RefundId, UserPackageId};
 use crate::money::{Currency, Money};
 use crate::order::{OrderCommand, Payment, PlaceOrder, RequestRefund};
@@ -92,13 +92,19 @@ fn hold() -> impl Strategy<Value = HoldId> {
     (1..=HOLDS).prop_map(|number| id(200 + number, HoldId::from_uuid))
 }
 
+fn party() -> impl Strategy<Value = Party> {
+    prop::sample::select(&[Party::Account, Party::BackEnd, Party::BackEnd][..])
+}
+
 fn of_debts_and_holds() -> impl Strategy<Value = Command> {
-    let why = prop::sample::select(&[ReleaseReason::Asked, ReleaseReason::TimedOut][..]);
+    let why = prop::sample::select(
+        &[ReleaseReason::Asked(Party::Account), ReleaseReason::Asked(Party::BackEnd), ReleaseReason::TimedOut][..],
+    );
     prop_oneof![
-        4 => (hold(), amount(), moment()).prop_map(|(hold, amount, expires_at)| {
-            Command::Reserve(Reserve { hold, amount, expires_at, meter: None, reference: None })
+        4 => (hold(), amount(), party(), moment()).prop_map(|(hold, amount, by, expires_at)| {
+            Command::Reserve(Reserve { hold, amount, by, expires_at, meter: None, reference: None })
         }),
-        3 => (hold(), amount()).prop_map(|(hold, amount)| Command::Settle(Settle { hold, amount })),
+        3 => (hold(), amount(), party()).prop_map(|(hold, amount, by)| Command::Settle(Settle { hold, amount, by })),
         2 => (hold(), why).prop_map(|(hold, why)| Command::Release(Release { hold, why })),
         2 => (1..20_u128).prop_map(|number| {
             Command::CreditAccount(CreditAccountCommand::Expire { grant: id(number, GrantId::from_uuid) })

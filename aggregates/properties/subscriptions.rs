@@ -62,13 +62,19 @@ fn pay(number: u128, price: Money) -> Command {
     Command::TakePayment(TakePayment { order: buy(number), payment, license_key: None })
 }
 
+/// What a change of plan was sold for, unlike what any plan has.
+fn bought_by(number: u128) -> Credits {
+    Credits::from_micros(i64::try_from(number).unwrap()).unwrap()
+}
+
 fn asked() -> impl Strategy<Value = Vec<Command>> {
     let some = || prop::sample::select(subscriptions().collect::<Vec<_>>());
     let buying = (1..=BUYS, plans()).prop_map(|(number, Plan { product, terms, price })| {
         vec![place(number, product, ProductKind::Subscription(terms), price), pay(number, price)]
     });
     let upgrading = (1..=BUYS, some(), plans()).prop_map(|(number, subscription, Plan { product, terms, price })| {
-        let change = PlanChangeTerms { subscription, plan: terms, price, from: ProductId::numbered(1) };
+        let (from, credits) = (ProductId::numbered(1), bought_by(number));
+        let change = PlanChangeTerms { subscription, plan: terms, price, from, credits };
         vec![place(number, product, ProductKind::PlanChange(change), yuan(1)), pay(number, yuan(1))]
     });
     let command = prop_oneof![
@@ -150,6 +156,12 @@ proptest! {
                     Event::Subscription(event) => periods.enter(recorded.aggregate, event)?,
                     Event::CreditAccount(CreditAccountEvent::Granted(Granted { grant, .. })) => {
                         prop_assert!(granted.insert(*grant), "an order grants once");
+                    }
+                    Event::Order(OrderEvent::Fulfilled(Fulfilled {
+                        delivered: Delivered::PlanChange(_), credits, ..
+                    })) => {
+                        let number = (1..=BUYS).find(|number| AggregateId::order(buy(*number)) == recorded.aggregate);
+                        prop_assert_eq!(*credits, number.map(bought_by), "what was sold is granted");
                     }
                     Event::Order(OrderEvent::Fulfilled(Fulfilled { delivered: Delivered::Subscription(_), .. })) => {
                         let grant = (1..=BUYS).map(buy).find(|order| AggregateId::order(*order) == recorded.aggregate);

@@ -158,26 +158,23 @@ fn renewed_by(view: &View<'_>, product: ProductId) -> Result<Option<Subscription
     Ok(present)
 }
 
-/// The difference is granted at once, and the period stays. Money that came when the subscription had ended buys the
-/// same credits.
+/// The difference that was sold is granted at once, and the period stays: also where another change was paid before
+/// this one. Money that came when the subscription had ended buys the same credits.
 fn plan_change(
     view: &mut View<'_>,
     order: OrderId,
     product: ProductId,
     change: &PlanChangeTerms,
 ) -> Result<Delivered, Halt> {
-    let PlanChangeTerms { subscription, plan: terms, price, from: _ } = *change;
+    let PlanChangeTerms { subscription, plan: terms, price, from: _, credits } = *change;
     let id = AggregateId::subscription(subscription);
     view.need([id, AggregateId::holdings(view.account()), AggregateId::credit_account(view.account())])?;
-    let state = view.read::<Subscription>(id)?;
-    let before = state.plan().map(|plan| plan.terms.credits).unwrap_or_default();
-    if state.is_live_at(view.at()) {
+    if view.read::<Subscription>(id)?.is_live_at(view.at()) {
         let plan = Plan { product, terms, price };
         ask_subscription(view, subscription, &SubscriptionCommand::ChangePlan { order: Some(order), plan })?;
     }
-    let difference = terms.credits.checked_sub(before).unwrap_or_default();
-    if !difference.is_zero() {
-        grant(view, order, GrantSource::SubscriptionPeriod, difference, terms.valid_days)?;
+    if !credits.is_zero() {
+        grant(view, order, GrantSource::SubscriptionPeriod, credits, terms.valid_days)?;
     }
     Ok(Delivered::PlanChange(subscription))
 }

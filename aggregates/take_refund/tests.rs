@@ -290,6 +290,24 @@ fn a_part_of_a_subscriptions_money_takes_credits_alone() {
 }
 
 #[test]
+fn of_two_changes_that_were_both_paid_each_takes_back_its_own_difference() {
+    for refunded_first in [0, 1] {
+        let mut scene = Scene::new();
+        let subscription = SubscriptionId::of_order(scene.buy(ProductKind::Subscription(plan(10))));
+        let changes = [25, 40].map(|credits| {
+            let (from, sold) = (ProductId::numbered(4), Credits::whole(credits - 10));
+            let change = PlanChangeTerms { subscription, plan: plan(credits), price: yuan(6_000), from, credits: sold };
+            (scene.buy(ProductKind::PlanChange(change)), sold)
+        });
+        for (refund, which) in [(1, refunded_first), (2, 1 - refunded_first)] {
+            let (order, sold) = changes[which];
+            let clawed_back = scene.clawed_back(order, refund, 3_000).unwrap();
+            assert_eq!((clawed_back.order, clawed_back.amount, clawed_back.missing), (order, sold, Credits::ZERO));
+        }
+    }
+}
+
+#[test]
 fn a_change_of_plan_is_undone_and_only_the_difference_goes_back() {
     let mut scene = Scene::new();
     let first = scene.buy(ProductKind::Subscription(plan(10)));
@@ -298,6 +316,7 @@ fn a_change_of_plan_is_undone_and_only_the_difference_goes_back() {
         plan: plan(25),
         price: yuan(6_000),
         from: ProductId::numbered(4),
+        credits: Credits::whole(15),
     };
     let order = scene.buy(ProductKind::PlanChange(change));
     let taken = scene.take(order, 1, 3_000).unwrap();

@@ -6,8 +6,8 @@ use sqlx::postgres::PgRow;
 use sqlx::{PgPool, Row};
 use utoipa::ToSchema;
 
-use crate::TermsView;
 use crate::rows::{MoneyView, decode, from_json};
+use crate::{TermsType, TermsView};
 
 /// Products in one answer.
 const PRODUCTS_MAX: i64 = 1_000;
@@ -37,15 +37,15 @@ const COLUMNS: &str = "number, code, name, description, prices, sort_order, kind
 pub struct Shown {
     /// What can be bought, or everything that was ever in the catalogue.
     pub on_sale: bool,
-    /// Packages, or products of every type.
-    pub packages: bool,
+    /// Products of one type, or of every type.
+    pub of_type: Option<TermsType>,
 }
 
 impl Shown {
-    pub const ON_SALE: Self = Self { on_sale: true, packages: false };
-    pub const PACKAGES_ON_SALE: Self = Self { on_sale: true, packages: true };
-    pub const ALL: Self = Self { on_sale: false, packages: false };
-    pub const ALL_PACKAGES: Self = Self { on_sale: false, packages: true };
+    pub const ON_SALE: Self = Self { on_sale: true, of_type: None };
+    pub const PACKAGES_ON_SALE: Self = Self { on_sale: true, of_type: Some(TermsType::Package) };
+    pub const ALL: Self = Self { on_sale: false, of_type: None };
+    pub const ALL_PACKAGES: Self = Self { on_sale: false, of_type: Some(TermsType::Package) };
 }
 
 /// Where the next page of products goes on: after the one of this order and number.
@@ -87,8 +87,8 @@ pub async fn list(
     if shown.on_sale {
         sql.push(" AND on_sale");
     }
-    if shown.packages {
-        sql.push(" AND kind ? 'package'");
+    if let Some(of_type) = shown.of_type {
+        sql.push(" AND kind ? ").push_bind(of_type.as_str());
     }
     if let Some((sort_order, number)) = after {
         sql.push(" AND (sort_order, number) > (").push_bind(sort_order);

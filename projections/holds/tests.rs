@@ -1,5 +1,5 @@
 use aggregates::AggregateId;
-use aggregates::hold::HeldCredits;
+use aggregates::hold::{HeldCredits, Party};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -11,6 +11,7 @@ const ID: HoldId = HoldId::from_uuid(Uuid::from_u128(8));
 fn reserved(meter: &str) -> HoldEvent {
     HoldEvent::Reserved(Reserved {
         amount: Credits::whole(3),
+        reserved_by: Party::BackEnd,
         packages: vec![],
         credits: vec![HeldCredits {
             grant: aggregates::GrantId::from_uuid(Uuid::from_u128(1)),

@@ -170,6 +170,15 @@ pub struct UseView {
     pub reference: Option<String>,
 }
 
+/// Which uses; everything that is `None` matches.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct UseFilter {
+    /// At or after…
+    pub from: Option<DateTime<Utc>>,
+    /// …and before.
+    pub to: Option<DateTime<Utc>>,
+}
+
 /// Up to `limit` uses before the one named by `before` (its time and id), or the newest ones.
 ///
 /// # Errors
@@ -177,18 +186,22 @@ pub struct UseView {
 pub async fn uses(
     pool: &PgPool,
     license: LicenseId,
+    filter: UseFilter,
     before: Option<(DateTime<Utc>, Uuid)>,
     limit: i64,
 ) -> Result<Vec<UseView>, sqlx::Error> {
     let rows = sqlx::query(
         "SELECT use_id, at, units, given_back, feature, reference FROM read.license_uses
           WHERE license = $1 AND ($2::timestamptz IS NULL OR (at, use_id) < ($2, $3))
+            AND ($5::timestamptz IS NULL OR at >= $5) AND ($6::timestamptz IS NULL OR at < $6)
           ORDER BY at DESC, use_id DESC LIMIT $4",
     )
     .bind(license.uuid())
     .bind(before.map(|(at, _)| at))
     .bind(before.map(|(_, id)| id))
     .bind(limit.clamp(0, LICENSES_MAX))
+    .bind(filter.from)
+    .bind(filter.to)
     .fetch_all(pool)
     .await?;
     rows.iter()

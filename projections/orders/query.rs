@@ -9,8 +9,8 @@ use sqlx::{PgPool, Row};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::TermsView;
 use crate::rows::{MoneyView, from_json, from_word, money};
+use crate::{TermsType, TermsView};
 
 /// Orders in one answer.
 pub const ORDERS_MAX: i64 = 1_000;
@@ -60,6 +60,13 @@ pub struct OrderView {
 pub struct OrderFilter {
     pub account: Option<AccountKey>,
     pub status: Option<OrderStatus>,
+    pub order: Option<OrderNumber>,
+    /// Paid with it, or it is for review: whoever holds a provider's receipt finds the order.
+    pub payment_id: Option<String>,
+    pub product: Option<ProductId>,
+    pub kind: Option<TermsType>,
+    pub provider: Option<String>,
+    pub late: Option<bool>,
     /// Placed at or after…
     pub from: Option<DateTime<Utc>>,
     /// …and before.
@@ -99,6 +106,26 @@ pub async fn list(
     }
     if let Some(status) = filter.status {
         sql.push(" AND o.status = ").push_bind(crate::rows::word(&status).map_err(crate::rows::decode)?);
+    }
+    if let Some(order) = &filter.order {
+        sql.push(" AND o.number = ").push_bind(order.as_str().to_owned());
+    }
+    if let Some(payment_id) = &filter.payment_id {
+        sql.push(" AND (o.payment_id = ").push_bind(payment_id);
+        sql.push(" OR o.id IN (SELECT r.order_id FROM read.payment_reviews r WHERE r.payment_id = ");
+        sql.push_bind(payment_id).push("))");
+    }
+    if let Some(product) = filter.product {
+        sql.push(" AND o.product = ").push_bind(product.uuid());
+    }
+    if let Some(kind) = filter.kind {
+        sql.push(" AND o.kind ? ").push_bind(kind.as_str());
+    }
+    if let Some(provider) = &filter.provider {
+        sql.push(" AND o.provider = ").push_bind(provider);
+    }
+    if let Some(late) = filter.late {
+        sql.push(" AND o.late = ").push_bind(late);
     }
     if let Some(from) = filter.from {
         sql.push(" AND o.placed_at >= ").push_bind(from);
@@ -185,9 +212,17 @@ pub struct ReviewView {
     pub reason: Option<String>,
 }
 
+/// Which payments for review; everything that is `None` matches.
+#[derive(Clone, Debug, Default)]
+pub struct ReviewFilter {
+    pub account: Option<AccountKey>,
+    pub order: Option<OrderNumber>,
+    pub state: Option<ReviewState>,
+}
+
 const REVIEWS: &str = "
 SELECT * FROM (
-SELECT r.id, o.number, a.account_id, r.kind, r.provider, r.payment_id, r.amount_minor, r.amount_currency, r.method, r.at,
+SELECT r.id, o.number, o.account, a.account_id, r.kind, r.provider, r.payment_id, r.amount_minor, r.amount_currency, r.method, r.at,
        r.closed_because, o.price_minor, o.price_currency,
        coalesce(r.outcome, CASE WHEN b.is_open THEN 'refunding' WHEN b.is_done THEN 'refunded' ELSE 'waiting' END) AS state
   FROM read.payment_reviews r
@@ -204,13 +239,19 @@ SELECT r.id, o.number, a.account_id, r.kind, r.provider, r.payment_id, r.amount_
 /// When the database cannot be read.
 pub async fn reviews(
     pool: &PgPool,
-    state: Option<ReviewState>,
+    filter: &ReviewFilter,
     before: Option<&ReviewCursor>,
     limit: i64,
 ) -> Result<Vec<ReviewView>, sqlx::Error> {
     let mut sql = sqlx::QueryBuilder::new(REVIEWS);
     sql.push(" WHERE true");
-    if let Some(state) = state {
+    if let Some(account) = filter.account {
+        sql.push(" AND account = ").push_bind(account.uuid());
+    }
+    if let Some(order) = &filter.order {
+        sql.push(" AND number = ").push_bind(order.as_str().to_owned());
+    }
+    if let Some(state) = filter.state {
         sql.push(" AND state = ").push_bind(crate::rows::word(&state).map_err(crate::rows::decode)?);
     }
     if let Some(ReviewCursor { at, provider, payment_id }) = before {

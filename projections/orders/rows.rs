@@ -1,7 +1,7 @@
 //! What becomes of an order's row, and writing it. `None`: as it was.
 
 use aggregates::order::Delivered;
-use aggregates::{AccountKey, LogPart, OrderId, Payment, RefundId};
+use aggregates::{AccountKey, GrantId, LogPart, OrderId, Payment, RefundId};
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use sqlx::PgConnection;
@@ -74,10 +74,10 @@ pub(super) async fn insert(tx: &mut PgConnection, rows: &[Row]) -> Result<(), sq
     let placed: Vec<&Placed> = rows.iter().filter_map(|(_, order)| order.placed.as_ref()).collect();
     sqlx::query(
         "INSERT INTO orders (id, account, number, product, name, kind, time_zone, price_minor, price_currency, provider,
-                             placed_at, expires_at, status, late)
+                             placed_at, expires_at, grant_id, status, late)
          SELECT *, 'pending', false
            FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::uuid[], $5::text[], $6::jsonb[], $7::text[], $8::int8[],
-                       $9::text[], $10::text[], $11::timestamptz[], $12::timestamptz[])",
+                       $9::text[], $10::text[], $11::timestamptz[], $12::timestamptz[], $13::uuid[])",
     )
     .bind(rows.iter().map(|(id, _)| id.uuid()).collect::<Vec<_>>())
     .bind(placed.iter().map(|row| row.account.uuid()).collect::<Vec<_>>())
@@ -91,6 +91,7 @@ pub(super) async fn insert(tx: &mut PgConnection, rows: &[Row]) -> Result<(), sq
     .bind(placed.iter().map(|row| row.provider.as_str()).collect::<Vec<_>>())
     .bind(placed.iter().map(|row| row.placed.placed_at).collect::<Vec<_>>())
     .bind(placed.iter().map(|row| row.placed.expires_at).collect::<Vec<_>>())
+    .bind(rows.iter().map(|(id, _)| GrantId::of_order(*id).uuid()).collect::<Vec<_>>())
     .execute(&mut *tx)
     .await?;
     let went_on = |(_, order): &&Row| {

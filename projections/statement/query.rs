@@ -1,7 +1,7 @@
 //! `GET /api/v1/user/transactions`.
 
 use aggregates::credit_account::Settled;
-use aggregates::{AccountKey, AggregateId, CreditAccountEvent, Credits, Event, GrantSource};
+use aggregates::{AccountKey, AggregateId, CreditAccountEvent, Credits, Event, GrantId, GrantSource, OrderId};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use sqlx::postgres::PgRow;
@@ -42,6 +42,8 @@ pub struct LineView {
     pub grant: Option<Uuid>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub order: Option<Uuid>,
+    /// The order that was granted for, or that went back; not there until the list of orders has it.
+    pub order_no: Option<String>,
     pub meter: Option<String>,
     pub reference: Option<String>,
     pub reason: Option<String>,
@@ -74,9 +76,12 @@ pub enum LineKind {
 }
 
 /// Which lines; everything that is `None` matches.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct LineFilter {
     pub kind: Option<LineKind>,
+    pub reference: Option<String>,
+    /// What it granted, what of that expired, and what went back with its money.
+    pub order: Option<OrderId>,
     /// At or after…
     pub from: Option<DateTime<Utc>>,
     /// …and before.
@@ -116,7 +121,8 @@ pub async fn lines(
     // for the lines of the page.
     let limit = limit.clamp(0, LINES_MAX);
     let mut sql = sqlx::QueryBuilder::new(
-        "SELECT e.version, e.leaf, e.event_type, e.schema_version, e.payload::text AS payload, c.committed_us
+        "SELECT e.version, e.leaf, e.event_type, e.schema_version, e.payload::text AS payload, c.committed_us,
+                o.id AS order_id, o.number
            FROM (SELECT * FROM ledger.events WHERE log_part = ",
     );
     sql.push_bind(i16::from(account.log_part().number()));
@@ -125,6 +131,13 @@ pub async fn lines(
     if let Some(kind) = filter.kind {
         let (event, condition) = kind.event();
         sql.push(" AND event_type = ").push_bind(event).push(condition);
+    }
+    if let Some(reference) = &filter.reference {
+        sql.push(" AND payload ->> 'reference' = ").push_bind(reference);
+    }
+    if let Some(order) = filter.order {
+        sql.push(" AND (payload ->> 'grant' = ").push_bind(GrantId::of_order(order).to_string());
+        sql.push(" OR payload ->> 'order' = ").push_bind(order.to_string()).push(")");
     }
     sql.push(" ORDER BY version DESC");
     if filter.from.is_none() && filter.to.is_none() {
@@ -135,6 +148,9 @@ pub async fn lines(
           CROSS JOIN LATERAL (SELECT committed_us FROM ledger.commits c
                                WHERE c.log_part = e.log_part AND c.first_position <= e.position
                                ORDER BY c.first_position DESC LIMIT 1) c
+           LEFT JOIN LATERAL (SELECT id, number FROM read.orders o
+                               WHERE o.grant_id = (e.payload ->> 'grant')::uuid
+                                  OR o.id = (e.payload ->> 'order')::uuid LIMIT 1) o ON true
           WHERE true",
     );
     if let Some(from) = filter.from {
@@ -171,7 +187,8 @@ fn line(row: &PgRow) -> Result<LineView, sqlx::Error> {
         shortfall_after: None,
         hold: None,
         grant: None,
-        order: None,
+        order: row.try_get("order_id")?,
+        order_no: row.try_get("number")?,
         meter: None,
         reference: None,
         reason: None,

@@ -35,6 +35,7 @@ fn blank() -> LineView {
         hold: None,
         grant: None,
         order: None,
+        order_no: None,
         meter: None,
         reference: None,
         reason: None,

@@ -108,20 +108,30 @@ pub async fn by_id(pool: &PgPool, id: SubscriptionId) -> Result<Option<Subscript
     row.as_ref().map(view).transpose()
 }
 
-/// Up to `limit` subscriptions older than `before`, newest first; of one account, where one is named.
+/// Which subscriptions; everything that is `None` matches.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SubscriptionFilter {
+    pub account: Option<AccountKey>,
+    pub status: Option<SubscriptionStatus>,
+}
+
+/// Up to `limit` subscriptions older than `before`, newest first.
 ///
 /// # Errors
 /// When the database cannot be read.
 pub async fn list(
     pool: &PgPool,
-    account: Option<AccountKey>,
+    filter: &SubscriptionFilter,
     before: Option<(DateTime<Utc>, SubscriptionId)>,
     limit: i64,
 ) -> Result<Vec<SubscriptionView>, sqlx::Error> {
     let mut sql = sqlx::QueryBuilder::new(SELECT);
     sql.push(" WHERE true");
-    if let Some(account) = account {
+    if let Some(account) = filter.account {
         sql.push(" AND s.account = ").push_bind(account.uuid());
+    }
+    if let Some(status) = filter.status {
+        sql.push(" AND s.status = ").push_bind(status.as_str());
     }
     if let Some((at, id)) = before {
         sql.push(" AND (s.started_at, s.id) < (").push_bind(at).push(", ").push_bind(id.uuid()).push(")");

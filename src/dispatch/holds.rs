@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use aggregates::{
-    AccountId, AggregateId, Command, CommandId, Credits, Hold, HoldId, Release, ReleaseReason, Reserve, Settle, State,
+    AccountId, AggregateId, Command, CommandId, Credits, Hold, HoldId, Party, Release, ReleaseReason, Reserve, Settle,
+    State,
 };
 use chrono::TimeDelta;
 
@@ -15,6 +16,8 @@ use crate::store::{Receipt, RequestHash};
 #[derive(Debug, Clone)]
 pub struct Reservation {
     pub amount: Credits,
+    /// Who ends it, too.
+    pub by: Party,
     /// Unique within the account, among charges too: the same one is reserved once.
     pub reference: Option<String>,
     pub meter: Option<String>,
@@ -46,14 +49,15 @@ impl Dispatcher {
         key: Option<CommandId>,
         wanted: Reservation,
     ) -> Result<Held, DispatchError> {
-        let Reservation { amount, reference, meter, metadata, expires_in } = wanted;
+        let Reservation { amount, by, reference, meter, metadata, expires_in } = wanted;
         let id = use_id(reference.as_deref(), key);
         let hold = hold_of(account, id);
         let about = metadata.as_ref().map(|metadata| metadata.as_str());
-        let asked = serde_json::to_string(&("reserve", amount, &reference, &meter, expires_in.num_seconds(), about))?;
+        let asked =
+            serde_json::to_string(&("reserve", amount, by, &reference, &meter, expires_in.num_seconds(), about))?;
         let expires_at =
             self.clock.now().checked_add_signed(expires_in).unwrap_or(chrono::DateTime::<chrono::Utc>::MAX_UTC);
-        let commands = vec![Command::Reserve(Reserve { hold, amount, expires_at, meter, reference })];
+        let commands = vec![Command::Reserve(Reserve { hold, amount, by, expires_at, meter, reference })];
         let receipt = self
             .ask(Ask {
                 account: account.clone(),
@@ -71,7 +75,7 @@ impl Dispatcher {
     /// Charges up to what is held. The same amount again changes nothing, with a key or without.
     ///
     /// # Errors
-    /// When there is no such hold, it has ended, it holds less, or the store cannot record it.
+    /// When there is no such hold, `by` may not end it, it has ended, it holds less, or the store cannot record it.
     pub async fn settle(
         &self,
         account: &AccountId,
@@ -79,35 +83,43 @@ impl Dispatcher {
         key: Option<CommandId>,
         hold: HoldId,
         amount: Credits,
+        by: Party,
     ) -> Result<Held, DispatchError> {
-        let id = key.unwrap_or_else(|| ids::derived("settle", &[&hold.to_string(), &amount.to_string()]));
-        let receipt = self.execute(account, actor, id, vec![Command::Settle(Settle { hold, amount })]).await?;
+        let id = key.unwrap_or_else(|| ids::derived("settle", &[&hold.to_string(), &amount.to_string(), word(by)]));
+        let receipt = self.execute(account, actor, id, vec![Command::Settle(Settle { hold, amount, by })]).await?;
         self.held(account, hold, receipt).await
     }
 
     /// Gives all of it back. Said again it changes nothing, with a key or without.
     ///
     /// # Errors
-    /// When there is no such hold, it was settled, or the store cannot record it.
+    /// When there is no such hold, `by` may not end it, it was settled, or the store cannot record it.
     pub async fn release(
         &self,
         account: &AccountId,
         actor: &Actor,
         key: Option<CommandId>,
         hold: HoldId,
+        by: Party,
     ) -> Result<Held, DispatchError> {
-        let id = key.unwrap_or_else(|| ids::derived("release", &[&hold.to_string()]));
-        let release = Release { hold, why: ReleaseReason::Asked };
+        let id = key.unwrap_or_else(|| ids::derived("release", &[&hold.to_string(), word(by)]));
+        let release = Release { hold, why: ReleaseReason::Asked(by) };
         let receipt = self.execute(account, actor, id, vec![Command::Release(release)]).await?;
         self.held(account, hold, receipt).await
     }
 
     async fn held(&self, account: &AccountId, id: HoldId, receipt: Receipt) -> Result<Held, DispatchError> {
-        let state = match self.look_after(account, AggregateId::hold(id), &receipt).await? {
-            State::Hold(state) => state,
-            _ => Hold::NotReserved,
-        };
+        let state = self.look_after(account, AggregateId::hold(id), &receipt).await?;
+        let State::Hold(state) = state else { return Err(DispatchError::NotFound("hold")) };
         Ok(Held { receipt, id, state })
+    }
+}
+
+/// The same word of two parties is two commands.
+const fn word(by: Party) -> &'static str {
+    match by {
+        Party::Account => "account",
+        Party::BackEnd => "back_end",
     }
 }
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use aggregates::order::{PaymentDuplicated, PaymentMismatched, Placed};
 use aggregates::{
-    AcceptReview, AccountId, AggregateId, Command, CommandId, Event, LicenseId, LicenseKey, OrderCommand, OrderEvent,
-    OrderId, OrderNumber, OrderStatus, Payment, ProductKind, RefundId, RequestRefund, State, TakePayment,
+    AcceptReview, AccountId, AggregateId, Command, CommandId, Event, LicenseId, LicenseKey, Order, OrderCommand,
+    OrderEvent, OrderId, OrderNumber, OrderStatus, Payment, ProductKind, RefundId, RequestRefund, State, TakePayment,
 };
 
 use super::{Actor, Ask, DispatchError, Dispatcher, ids, licenses};
@@ -65,12 +65,31 @@ impl Dispatcher {
         Ok((account, OrderId::from_uuid(order)))
     }
 
+    /// An order as a decision would see it now.
+    ///
+    /// # Errors
+    /// When the store cannot say.
+    pub async fn order(&self, account: &AccountId, order: OrderId) -> Result<Order, DispatchError> {
+        let state = self.look(account, AggregateId::order(order)).await?;
+        let State::Order(order) = state else { return Err(DispatchError::NotFound("order")) };
+        Ok(order)
+    }
+
     /// Takes a payment and delivers what was bought, in one commit. An answer without an error means that it is in the
     /// log.
     ///
     /// # Errors
     /// When there is no such order, this payment belongs to another one, or the store cannot record it.
     pub async fn take_payment(&self, notice: PaymentNotice) -> Result<Taken, DispatchError> {
+        self.take_payment_by(notice, |_| None).await
+    }
+
+    /// `asked` is what the word of who asked for it claims, where they sent one; of the command that takes this payment.
+    pub(super) async fn take_payment_by(
+        &self,
+        notice: PaymentNotice,
+        asked: impl FnOnce(CommandId) -> Option<Claim>,
+    ) -> Result<Taken, DispatchError> {
         let (account, order) = self.find_order(&notice.order).await?;
         let PaymentNotice { payment, .. } = notice;
         let amount = payment.amount.minor().to_string();
@@ -78,17 +97,17 @@ impl Dispatcher {
             "payment",
             &[&payment.provider, &payment.payment_id, notice.order.as_str(), &amount, payment.amount.currency().code()],
         );
-        let key = format!("{}:{}", payment.provider, payment.payment_id);
+        let name = format!("{}:{}", payment.provider, payment.payment_id);
         // How it was paid may be told differently from one notice to the next, so it is not part of what is the same.
         let hash = RequestHash::of(id.uuid().as_bytes());
-        let paid = Claim { kind: CLAIM, key, aggregate: AggregateId::order(order) };
+        let paid = Claim { kind: CLAIM, key: name, aggregate: AggregateId::order(order) };
         let fits =
             |placed: &Placed| (payment.amount, payment.provider.as_str()) == (placed.price, placed.provider.as_str());
         let sells_license = self.sells_license(&account, order, fits).await?;
         let take = |license_key| Command::TakePayment(TakePayment { order, payment: payment.clone(), license_key });
+        let claims = [paid].into_iter().chain(asked(id)).collect();
         let paid_with = (payment.provider.clone(), payment.payment_id.clone());
-        let actor = Actor::system("payments");
-        let asking = Delivering { account, actor, id, hash, order, paid_with, claims: vec![paid] };
+        let asking = Delivering { account, actor: Actor::system("payments"), id, hash, order, paid_with, claims };
         let receipt = self.deliver(asking, sells_license, take).await?;
         let for_review = receipt.events.iter().any(|recorded| is_for_review(&recorded.event));
         Ok(Taken { receipt, for_review })
@@ -162,9 +181,7 @@ impl Dispatcher {
         order: OrderId,
         fits: impl FnOnce(&Placed) -> bool,
     ) -> Result<bool, DispatchError> {
-        let State::Order(state) = self.look(account, AggregateId::order(order)).await? else {
-            return Err(DispatchError::NotFound("order"));
-        };
+        let state = self.order(account, order).await?;
         let placed = state.placed()?;
         let unpaid = match state.status()? {
             OrderStatus::Pending | OrderStatus::Expired | OrderStatus::Cancelled | OrderStatus::Failed => true,

@@ -6,12 +6,13 @@
 use std::sync::Arc;
 
 use aggregates::{
-    AccountId, AggregateId, Command, CommandId, Money, Order, OrderCommand, OrderId, OrderNumber, Payment, RefundId,
-    RefundStage, RequestRefund, State, TakeRefund,
+    AccountId, Command, CommandId, Money, Order, OrderCommand, OrderId, OrderNumber, Payment, RefundId, RefundStage,
+    RequestRefund, TakeRefund,
 };
 use uuid::Uuid;
 
 use super::payment::{PaymentNotice, Taken};
+use super::usage::key_claim;
 use super::{Actor, Ask, DispatchError, Dispatcher, ids};
 use crate::providers::PaymentState;
 use crate::store::{Receipt, RequestHash};
@@ -122,7 +123,7 @@ impl Dispatcher {
     ) -> Result<Vec<Receipt>, DispatchError> {
         let asked = self.provider(Some(provider))?.refunds(number, payment_id).await;
         let known = asked.map_err(|source| DispatchError::Provider { order: number.to_string(), source })?;
-        let state = self.order(number).await?;
+        let state = self.order_called(number).await?;
         let is_done = |notice: &RefundNotice| {
             state.refund(refund_id(notice)).is_ok_and(|refund| refund.stage == RefundStage::Done)
         };
@@ -135,12 +136,14 @@ impl Dispatcher {
     }
 
     /// Asks the provider for all money that it has for an order, and for all that went back of what the ledger knows of;
-    /// takes what is missing, as its notices would have told.
+    /// takes what is missing, as its notices would have told. `key` is the client's own word for the request, where it
+    /// sent one: it names the order, for there may be several payments to take.
     ///
     /// # Errors
-    /// When there is no such order, its provider does not answer, or what it says cannot be recorded.
-    pub async fn compare(&self, number: &OrderNumber) -> Result<Compared, DispatchError> {
-        let state = self.order(number).await?;
+    /// When there is no such order, its provider does not answer, the key was used for something else, or what the
+    /// provider says cannot be recorded.
+    pub async fn compare(&self, number: &OrderNumber, key: Option<CommandId>) -> Result<Compared, DispatchError> {
+        let state = self.order_called(number).await?;
         let asked = self.provider(Some(&state.placed()?.provider))?.payments(number).await;
         let paid = asked.map_err(|source| DispatchError::Provider { order: number.to_string(), source })?;
         let is_known = |notice: &PaymentNotice| {
@@ -149,29 +152,32 @@ impl Dispatcher {
         };
         let mut compared = Compared::default();
         for notice in paid.into_iter().filter(|notice| !is_known(notice)) {
-            compared.payments.push(self.take_payment(notice).await?.receipt);
+            let claim = key.map(|key| key_claim(key, ids::derived("compare", &[number.as_str()])));
+            compared.payments.push(self.take_payment_by(notice, |_| claim).await?.receipt);
         }
-        for Payment { provider, payment_id, .. } in self.order(number).await?.payments() {
+        for Payment { provider, payment_id, .. } in self.order_called(number).await?.payments() {
             compared.refunds.extend(self.take_refunds_of(number, provider, payment_id).await?);
         }
         Ok(compared)
     }
 
-    async fn order(&self, number: &OrderNumber) -> Result<Order, DispatchError> {
+    async fn order_called(&self, number: &OrderNumber) -> Result<Order, DispatchError> {
         let (account, order) = self.find_order(number).await?;
-        match self.look(&account, AggregateId::order(order)).await? {
-            State::Order(state) => Ok(state),
-            _ => Err(DispatchError::NotFound("order")),
-        }
+        self.order(&account, order).await
     }
 
     /// Asks the provider about an order that is not paid, and takes the payment that it knows of. `None`: there is none,
-    /// or the order is paid already.
+    /// or the order is paid already. `key` is the client's own word for the request, where it sent one.
     ///
     /// # Errors
-    /// When there is no such order, its provider does not answer, or the payment cannot be taken.
-    pub async fn reconcile(&self, number: &OrderNumber) -> Result<Option<Taken>, DispatchError> {
-        let state = self.order(number).await?;
+    /// When there is no such order, its provider does not answer, the key was used for something else, or the payment
+    /// cannot be taken.
+    pub async fn reconcile(
+        &self,
+        number: &OrderNumber,
+        key: Option<CommandId>,
+    ) -> Result<Option<Taken>, DispatchError> {
+        let state = self.order_called(number).await?;
         if state.payment().is_some() {
             return Ok(None);
         }
@@ -179,7 +185,9 @@ impl Dispatcher {
         let asked = provider.query(number).await;
         match asked.map_err(|source| DispatchError::Provider { order: number.to_string(), source })? {
             PaymentState::Pending => Ok(None),
-            PaymentState::Paid(notice) => self.take_payment(notice).await.map(Some),
+            PaymentState::Paid(notice) => {
+                self.take_payment_by(notice, |id| key.map(|key| key_claim(key, id))).await.map(Some)
+            }
         }
     }
 }

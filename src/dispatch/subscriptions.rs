@@ -268,8 +268,9 @@ impl Dispatcher {
         let price =
             plan.price.checked_sub(present.price).map_err(|_| Refusal::from(SubscriptionError::OtherCurrency))?;
         let Plan { product, terms, price: of_plan } = plan;
-        let from = present.product;
-        let kind = ProductKind::PlanChange(PlanChangeTerms { subscription, plan: terms, price: of_plan, from });
+        let (from, credits) = (present.product, terms.credits.checked_sub(present.terms.credits).unwrap_or_default());
+        let kind =
+            ProductKind::PlanChange(PlanChangeTerms { subscription, plan: terms, price: of_plan, from, credits });
         Ok(Copy { product, kind, price, provider: paid })
     }
 

@@ -335,6 +335,7 @@ mod tests {
         assert_eq!(asked(granted(Some(at()))), vec![Ask::Do(expected)]);
 
         let reserved = serde_json::json!({
+            "reserved_by": "back_end",
             "amount": 1, "packages": [], "credits": [], "expires_at": at(), "at": at(),
         });
         let reserved = HoldEvent::Reserved(serde_json::from_value(reserved).unwrap());

@@ -202,7 +202,11 @@ fn ledger_position() -> Parameter {
 
 fn account_id() -> Parameter {
     let schema = ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(Some(ACCOUNT_CHARS_MAX));
-    header_parameter("X-Account-Id", "Whose account a service acts for; anybody else may name their own.", schema)
+    header_parameter(
+        "X-Account-Id",
+        "Whose account a service acts for, or whose things an admin or an auditor reads where a customer reads their own; anybody else may name their own.",
+        schema,
+    )
 }
 
 fn header_parameter(name: &str, description: &str, schema: ObjectBuilder) -> Parameter {

@@ -356,8 +356,8 @@ impl From<Refusal> for Problem {
 fn status_of(code: &str) -> (StatusCode, &'static str) {
     match code {
         "E4001" | "E4095" => (StatusCode::PAYMENT_REQUIRED, "Not enough"),
-        // A license that is another account's, was revoked, or does not go so far.
-        "E4093" | "E4094" | "E4096" => (StatusCode::FORBIDDEN, "Not allowed"),
+        // A license that is another account's, was revoked, or does not go so far; a hold that a back end reserved.
+        "E4088" | "E4093" | "E4094" | "E4096" => (StatusCode::FORBIDDEN, "Not allowed"),
         "E4040" | "E4050" | "E4064" | "E4070" | "E4080" | "E4090" | "E4100" => (StatusCode::NOT_FOUND, "Not found"),
         // An account that was erased, a hold whose time has passed.
         "E4076" | "E4085" => (StatusCode::GONE, "Gone"),

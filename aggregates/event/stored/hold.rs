@@ -1,5 +1,5 @@
 use super::*;
-use crate::hold::{HeldCredits, HeldQuota, HoldEvent, Released, Reserved, Settled as HoldSettled};
+use crate::hold::{HeldCredits, HeldQuota, HoldEvent, Party, Released, Reserved, Settled as HoldSettled};
 
 pub(super) fn stored() -> Stored {
     let at = time("2026-01-05T06:00:00Z");
@@ -7,6 +7,7 @@ pub(super) fn stored() -> Stored {
     let grant = id(1, GrantId::from_uuid);
     let reserved = Reserved {
         amount: Credits::whole(3),
+        reserved_by: Party::Account,
         packages: vec![HeldQuota { package, day: day("2026-01-05"), amount: Credits::whole(2) }],
         credits: vec![HeldCredits { grant, amount: Credits::whole(1) }],
         expires_at: time("2026-01-05T07:00:00Z"),
@@ -18,11 +19,19 @@ pub(super) fn stored() -> Stored {
     vec![
         (
             HoldEvent::Reserved(reserved.clone()).into(),
-            r#"{"amount":3000000,"packages":[{"package":"00000000-0000-0000-0000-000000000003","day":"2026-01-05","amount":2000000}],"credits":[{"grant":"00000000-0000-0000-0000-000000000001","amount":1000000}],"expires_at":"2026-01-05T07:00:00Z","at":"2026-01-05T06:00:00Z"}"#,
+            r#"{"amount":3000000,"reserved_by":"account","packages":[{"package":"00000000-0000-0000-0000-000000000003","day":"2026-01-05","amount":2000000}],"credits":[{"grant":"00000000-0000-0000-0000-000000000001","amount":1000000}],"expires_at":"2026-01-05T07:00:00Z","at":"2026-01-05T06:00:00Z"}"#,
         ),
         (
-            HoldEvent::Reserved(Reserved { packages: vec![], credits: vec![], meter, reference, ..reserved }).into(),
-            r#"{"amount":3000000,"packages":[],"credits":[],"expires_at":"2026-01-05T07:00:00Z","meter":"tokens","reference":"call-7","at":"2026-01-05T06:00:00Z"}"#,
+            HoldEvent::Reserved(Reserved {
+                reserved_by: Party::BackEnd,
+                packages: vec![],
+                credits: vec![],
+                meter,
+                reference,
+                ..reserved
+            })
+            .into(),
+            r#"{"amount":3000000,"reserved_by":"back_end","packages":[],"credits":[],"expires_at":"2026-01-05T07:00:00Z","meter":"tokens","reference":"call-7","at":"2026-01-05T06:00:00Z"}"#,
         ),
         (
             HoldEvent::Settled(HoldSettled { amount: Credits::whole(1), at }).into(),

@@ -13,7 +13,7 @@ fn a_hold_is_charged_to_the_day_it_was_made_on_whatever_midnight_has_passed() {
     assert_eq!(account.says(&long(1, "4")), "done");
     account.at("2026-01-05T16:00:00Z");
     assert_eq!((account.left_today(1), account.charge("5")), ("5.00".to_owned(), "done"));
-    let recorded = account.ask(&Settle { hold: hold(1), amount: credits("3") }).unwrap();
+    let recorded = account.ask(&Settle { hold: hold(1), amount: credits("3"), by: Party::Account }).unwrap();
     let Event::UserPackage(UserPackageEvent::Settled(settled)) = &recorded[0].event else { panic!("{recorded:?}") };
     assert_eq!((settled.day, settled.day_left), (crate::spec::day("2026-01-05"), credits("2")));
     // Nothing of the day before can be used today.
@@ -54,7 +54,7 @@ fn a_grant_that_has_expired_is_settled_all_the_same_and_what_comes_back_expires(
     account.at("2026-01-07T00:00:00Z");
     let expire = vec![Command::CreditAccount(CreditAccountCommand::Expire { grant: grant(1) })];
     assert_eq!(account.says(&expire), "nothing");
-    let recorded = account.ask(&Settle { hold: hold(1), amount: credits("4") }).unwrap();
+    let recorded = account.ask(&Settle { hold: hold(1), amount: credits("4"), by: Party::Account }).unwrap();
     let kinds: Vec<_> = recorded.iter().map(|recorded| recorded.event.event_type()).collect();
     assert_eq!(kinds, ["settled", "expired", "settled"]);
     let state: CreditAccount = account.state(AggregateId::credit_account(ACCOUNT));

@@ -117,11 +117,11 @@ impl Account {
     }
 
     fn settle(&mut self, number: u128, amount: &str) -> &'static str {
-        self.says(&Settle { hold: hold(number), amount: credits(amount) })
+        self.says(&Settle { hold: hold(number), amount: credits(amount), by: Party::Account })
     }
 
     fn release(&mut self, number: u128) -> &'static str {
-        self.says(&Release { hold: hold(number), why: ReleaseReason::Asked })
+        self.says(&Release { hold: hold(number), why: ReleaseReason::Asked(Party::Account) })
     }
 
     fn time_out(&mut self, number: u128) -> &'static str {
@@ -152,6 +152,7 @@ fn reserve(number: u128, amount: &str) -> Reserve {
     Reserve {
         hold: hold(number),
         amount: credits(amount),
+        by: Party::Account,
         expires_at: time(LATER),
         meter: Some("video".to_owned()),
         reference: None,
@@ -168,6 +169,7 @@ fn reserving_takes_as_a_charge_does_and_says_where_it_was_set_aside() {
         Account::new().granted(1, "2", None).granted(2, "3", Some("2026-02-01T00:00:00Z")).bought(1, "5", 30);
     let reserved = Reserved {
         amount: credits("9"),
+        reserved_by: Party::Account,
         packages: vec![HeldQuota { package: package(1), day: crate::spec::day("2026-01-05"), amount: credits("5") }],
         credits: vec![
             HeldCredits { grant: grant(2), amount: credits("3") },
@@ -253,6 +255,7 @@ fn other_content_under_the_id_of_a_hold_is_refused() {
     for other in [
         reserve(1, "2"),
         Reserve { expires_at: time("2026-01-05T04:30:00Z"), ..reserve(1, "1") },
+        Reserve { by: Party::BackEnd, ..reserve(1, "1") },
         Reserve { meter: None, ..reserve(1, "1") },
         Reserve { reference: Some("r".to_owned()), ..reserve(1, "1") },
     ] {
@@ -267,11 +270,11 @@ fn a_hold_is_settled_once() {
     assert_eq!(account.credits(), ["6.00", "0.00", "0.00"]);
     assert_eq!(account.settle(1, "3"), "nothing");
     for amount in ["2.999999", "0", "5", "6"] {
-        let again = Settle { hold: hold(1), amount: credits(amount) };
+        let again = Settle { hold: hold(1), amount: credits(amount), by: Party::Account };
         assert_eq!(account.ask(&again), Err(HoldError::AlreadySettled { amount: credits("3") }.into()));
     }
     assert_eq!(
-        account.ask(&Release { hold: hold(1), why: ReleaseReason::Asked }),
+        account.ask(&Release { hold: hold(1), why: ReleaseReason::Asked(Party::Account) }),
         Err(HoldError::AlreadySettled { amount: credits("3") }.into())
     );
     assert_eq!((account.at("2026-01-06T00:00:00Z").time_out(1), account.settle(1, "3")), ("E4083", "nothing"));
@@ -287,7 +290,10 @@ fn a_hold_is_released_once_and_then_never_settled() {
         (["9.00", "0.00", "0.00"].map(str::to_owned), "5.00".to_owned())
     );
     assert_eq!(account.release(1), "nothing");
-    assert_eq!(account.ask(&Settle { hold: hold(1), amount: credits("0") }), Err(HoldError::AlreadyReleased.into()));
+    assert_eq!(
+        account.ask(&Settle { hold: hold(1), amount: credits("0"), by: Party::Account }),
+        Err(HoldError::AlreadyReleased.into())
+    );
     assert_eq!((account.at("2026-01-06T00:00:00Z").time_out(1), account.settle(1, "7")), ("nothing", "E4084"));
 }
 
@@ -300,12 +306,15 @@ fn a_hold_that_timed_out_is_never_settled_whether_or_not_that_was_recorded() {
     assert_eq!(account.at("2026-01-05T04:59:59.999999Z").ask(&early), Err(not_yet.into()));
 
     let timed_out = HoldError::TimedOut { expires_at: time(LATER) };
-    assert_eq!(account.at(LATER).ask(&Settle { hold: hold(1), amount: credits("7") }), Err(timed_out.clone().into()));
+    assert_eq!(
+        account.at(LATER).ask(&Settle { hold: hold(1), amount: credits("7"), by: Party::Account }),
+        Err(timed_out.clone().into())
+    );
     assert_eq!(account.credits(), ["2.00", "7.00", "0.00"]);
     let released = HoldEvent::Released(Released { timed_out: true, at: time(LATER) });
     assert_eq!(last_event(account.ask(&early)), released.into());
     assert_eq!(account.credits(), ["9.00", "0.00", "0.00"]);
-    assert_eq!(account.ask(&Settle { hold: hold(1), amount: credits("7") }), Err(timed_out.into()));
+    assert_eq!(account.ask(&Settle { hold: hold(1), amount: credits("7"), by: Party::Account }), Err(timed_out.into()));
     assert_eq!((account.time_out(1), account.release(1)), ("nothing", "nothing"));
 }
 
@@ -314,18 +323,56 @@ fn a_release_that_comes_after_the_time_out_says_that_it_timed_out() {
     let mut account = Account::new().granted(1, "9", None);
     assert_eq!(account.reserve(1, "7"), "done");
     let released = HoldEvent::Released(Released { timed_out: true, at: time(LATER) });
-    let asked = Release { hold: hold(1), why: ReleaseReason::Asked };
+    let asked = Release { hold: hold(1), why: ReleaseReason::Asked(Party::Account) };
     assert_eq!(last_event(account.at(LATER).ask(&asked)), released.into());
 }
 
 #[test]
 fn a_hold_that_is_none_is_neither_settled_nor_released() {
     let mut account = Account::new().granted(1, "9", None);
-    assert_eq!(account.ask(&Settle { hold: hold(1), amount: credits("1") }), Err(HoldError::NotReserved.into()));
-    for why in [ReleaseReason::Asked, ReleaseReason::TimedOut] {
+    assert_eq!(
+        account.ask(&Settle { hold: hold(1), amount: credits("1"), by: Party::Account }),
+        Err(HoldError::NotReserved.into())
+    );
+    for why in [ReleaseReason::Asked(Party::Account), ReleaseReason::TimedOut] {
         assert_eq!(account.ask(&Release { hold: hold(1), why }), Err(HoldError::NotReserved.into()));
     }
     assert_eq!(Hold::default().reserved(), None);
+}
+
+#[test]
+fn what_a_back_end_reserved_the_customer_neither_settles_nor_releases() {
+    let mut account = Account::new().granted(1, "9", None);
+    let settle = |number, by| Settle { hold: hold(number), amount: credits("3"), by };
+    let release = |number, by| Release { hold: hold(number), why: ReleaseReason::Asked(by) };
+    for number in 1..=3 {
+        assert_eq!(account.says(&Reserve { by: Party::BackEnd, ..reserve(number, "3") }), "done");
+    }
+    for number in 1..=3 {
+        assert_eq!(account.ask(&settle(number, Party::Account)), Err(HoldError::NotTheirs.into()));
+        assert_eq!(account.ask(&release(number, Party::Account)), Err(HoldError::NotTheirs.into()));
+    }
+    assert_eq!(account.credits(), ["0.00", "9.00", "0.00"]);
+    assert_eq!(account.says(&settle(1, Party::BackEnd)), "done");
+    assert_eq!(account.says(&release(2, Party::BackEnd)), "done");
+    assert_eq!(account.at(LATER).time_out(3), "done");
+    // Nor is the customer told that it was done before.
+    assert_eq!(account.says(&settle(1, Party::Account)), "E4088");
+    assert_eq!(account.says(&release(2, Party::Account)), "E4088");
+    assert_eq!(account.credits(), ["6.00", "0.00", "0.00"]);
+}
+
+#[test]
+fn what_the_customer_reserved_a_back_end_ends_too() {
+    let mut account = Account::new().granted(1, "9", None);
+    for (number, by) in [(1, Party::Account), (2, Party::BackEnd)] {
+        assert_eq!(account.reserve(number, "1"), "done");
+        assert_eq!(account.says(&Settle { hold: hold(number), amount: credits("1"), by }), "done");
+    }
+    for (number, by) in [(3, Party::Account), (4, Party::BackEnd)] {
+        assert_eq!(account.reserve(number, "1"), "done");
+        assert_eq!(account.says(&Release { hold: hold(number), why: ReleaseReason::Asked(by) }), "done");
+    }
 }
 
 #[test]
@@ -333,7 +380,10 @@ fn no_more_is_settled_than_is_held() {
     let mut account = Account::new().granted(1, "9", None);
     assert_eq!(account.reserve(1, "5"), "done");
     let more = HoldError::MoreThanHeld { held: credits("5"), asked: credits("5.000001") };
-    assert_eq!(account.ask(&Settle { hold: hold(1), amount: credits("5.000001") }), Err(more.into()));
+    assert_eq!(
+        account.ask(&Settle { hold: hold(1), amount: credits("5.000001"), by: Party::Account }),
+        Err(more.into())
+    );
     assert_eq!(account.settle(1, "5"), "done");
 }
 
@@ -350,7 +400,7 @@ fn every_settled_event_carries_the_labels_of_the_reservation() {
     let mut account = Account::new().granted(1, "9", None).bought(1, "5", 1);
     let reserve = Reserve { reference: Some("job-7".to_owned()), ..reserve(1, "6") };
     assert_eq!(account.says(&reserve), "done");
-    let recorded = account.ask(&Settle { hold: hold(1), amount: credits("6") }).unwrap();
+    let recorded = account.ask(&Settle { hold: hold(1), amount: credits("6"), by: Party::Account }).unwrap();
     let labels = |event: &Event| match event {
         Event::UserPackage(UserPackageEvent::Settled(settled)) => (settled.meter.clone(), settled.reference.clone()),
         Event::CreditAccount(CreditAccountEvent::Settled(settled)) => {
@@ -372,7 +422,10 @@ fn what_a_hold_was_set_aside_from_is_asked_for_together() {
     desk.put(AggregateId::hold(hold(1)), account.desk.slot(&AggregateId::hold(hold(1))).unwrap().clone());
     let all = [1, 2].map(|number| AggregateId::user_package(package(number)));
     let all: Vec<_> = all.into_iter().chain([AggregateId::credit_account(ACCOUNT)]).collect();
-    assert_eq!(desk.decide_with(time(NOON), &Settle { hold: hold(1), amount: credits("1") }), Err(Halt::Missing(all)));
+    assert_eq!(
+        desk.decide_with(time(NOON), &Settle { hold: hold(1), amount: credits("1"), by: Party::Account }),
+        Err(Halt::Missing(all))
+    );
 }
 
 #[test]
@@ -381,8 +434,8 @@ fn all_three_are_commands_of_an_account() {
     let commands = vec![
         Command::Reserve(reserve(1, "1")),
         Command::Reserve(reserve(2, "1")),
-        Command::Settle(Settle { hold: hold(1), amount: credits("1") }),
-        Command::Release(Release { hold: hold(2), why: ReleaseReason::Asked }),
+        Command::Settle(Settle { hold: hold(1), amount: credits("1"), by: Party::Account }),
+        Command::Release(Release { hold: hold(2), why: ReleaseReason::Asked(Party::Account) }),
     ];
     let json = serde_json::to_string(&commands).unwrap();
     assert_eq!(serde_json::from_str::<Vec<Command>>(&json).unwrap(), commands);

@@ -31,6 +31,7 @@ fn plan_change() -> ProductKind {
         plan: plan(),
         price: yuan(3_000),
         from: ProductId::numbered(3),
+        credits: plan().credits,
     })
 }
 

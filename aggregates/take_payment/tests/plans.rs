@@ -74,13 +74,15 @@ fn subscribe(desk: &mut Desk, at: &str, number: u128, product: u32) -> Vec<Recor
     buy(desk, time(at), number, &plan(product), ProductKind::Subscription(plan(product).terms))
 }
 
-fn upgrade(desk: &mut Desk, at: &str, number: u128, product: u32) -> Vec<Recorded> {
+/// As it was sold while the plan was `from`, whatever it is now.
+fn upgrade(desk: &mut Desk, at: &str, number: u128, from: u32, product: u32) -> Vec<Recorded> {
     let to = plan(product);
     let change = PlanChangeTerms {
         subscription: subscription(1),
         plan: to.terms,
         price: to.price,
-        from: ProductId::numbered(1),
+        from: ProductId::numbered(from),
+        credits: to.terms.credits.checked_sub(plan(from).terms.credits).unwrap_or_default(),
     };
     buy(desk, time(at), number, &to, ProductKind::PlanChange(change))
 }
@@ -159,7 +161,7 @@ fn what_should_have_ended_by_now_is_started_anew() {
 fn a_better_plan_grants_the_difference_at_once() {
     let mut desk = desk();
     subscribe(&mut desk, START, 1, 1);
-    let better = upgrade(&mut desk, NOW, 2, 3);
+    let better = upgrade(&mut desk, NOW, 2, 1, 3);
     assert_eq!((events(&better), granted(&better)), (vec!["plan_changed"], vec![Credits::whole(20)]));
     assert_eq!(delivered(&better), Delivered::PlanChange(subscription(1)));
 }
@@ -168,8 +170,20 @@ fn a_better_plan_grants_the_difference_at_once() {
 fn a_dearer_plan_of_no_more_credits_grants_none() {
     let mut desk = desk();
     subscribe(&mut desk, START, 1, 3);
-    let dearer = upgrade(&mut desk, NOW, 2, 2);
+    let dearer = upgrade(&mut desk, NOW, 2, 3, 2);
     assert_eq!((events(&dearer), granted(&dearer)), (vec!["plan_changed"], vec![]));
+}
+
+/// Both were placed while the plan was the first one, each for its own difference in price.
+#[test]
+fn two_changes_that_are_both_paid_grant_both_differences_that_were_sold() {
+    for (first, second) in [(2, 3), (3, 2), (3, 3)] {
+        let mut desk = desk();
+        subscribe(&mut desk, START, 1, 1);
+        let sold = |product: u32| vec![Credits::whole((product - 1) * 10)];
+        assert_eq!(granted(&upgrade(&mut desk, NOW, 2, 1, first)), sold(first));
+        assert_eq!(granted(&upgrade(&mut desk, NOW, 3, 1, second)), sold(second));
+    }
 }
 
 /// The money has come, so something is given for it.
@@ -181,7 +195,7 @@ fn a_change_paid_after_the_end_still_grants_the_difference() {
         if ended {
             ask(&mut desk, NOW, SubscriptionCommand::Cancel { now: true, sealed: None });
         }
-        let late = upgrade(&mut desk, "2026-04-01T00:00:00Z", 2, 3);
+        let late = upgrade(&mut desk, "2026-04-01T00:00:00Z", 2, 1, 3);
         assert_eq!((events(&late), granted(&late)), (vec![], vec![Credits::whole(20)]));
     }
 }

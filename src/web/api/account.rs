@@ -1,23 +1,26 @@
 //! What an account has and has used: daily quota, credits, statement.
 
+use aggregates::OrderId;
 use axum::Json;
 use axum::extract::State;
-use axum::response::Response;
-use chrono::Days;
+use axum::response::{IntoResponse, Response};
+use chrono::{Days, NaiveDate};
 use projections::balances::query::{self as balances, CreditsView};
-use projections::daily_usage::query::{self as daily_usage, DayView, TodayView};
+use projections::daily_usage::query::{self as daily_usage, DayView, PackageDayView, TodayView};
 use projections::statement::query::{self as statement, LineFilter, LineKind, LineView};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::super::auth::User;
-use super::super::paging::{Cursor, Limit, Page, Wants};
+use super::super::auth::Reader;
+use super::super::paging::{Cursor, Limit, Page, Row, Wants};
 use super::super::problem::{Problem, Reason};
 use super::super::query::Params;
-use super::super::values::{Day, Moment};
+use super::super::values::{Day, Moment, Word};
 use super::fresh::{Api, Fresh};
+use super::lines::or_empty;
+use super::order_filter;
 use crate::app::App;
 
 /// Days of history unless asked otherwise, and at most.
@@ -51,16 +54,18 @@ struct UsageOut {
     history: Vec<DayView>,
 }
 
-/// Today's quota and the history of the days before, per package.
+/// Today's quota and the history of the days before, per package; as a table, the history alone.
 #[utoipa::path(
-    get, path = "/api/user/daily-usage", tag = "packages", params(UsageQuery), responses((status = 200, body = UsageOut))
+    get, path = "/api/user/daily-usage", tag = "packages", params(UsageQuery),
+    responses((status = 200, content((UsageOut = "application/json"), (String = "text/csv"))))
 )]
 async fn usage(
-    user: User,
+    reader: Reader,
     _: Fresh,
     State(app): State<App>,
+    wants: Wants,
     Params(query): Params<UsageQuery>,
-) -> Result<Json<UsageOut>, Problem> {
+) -> Result<Response, Problem> {
     let now = app.clock.now();
     let to = query.to.map(|Day(to)| to).unwrap_or_else(|| now.with_timezone(&app.time_zone).date_naive());
     let from = query.from.map(|Day(from)| from).or_else(|| to.checked_sub_days(Days::new(DAYS_DEFAULT))).unwrap_or(to);
@@ -68,18 +73,55 @@ async fn usage(
         let detail = format!("has to be a day before `to`, by at most {DAYS_MAX} days");
         return Err(Problem::parameter(Reason::BadQuery, "from", detail));
     }
-    let account = user.account.key();
+    let account = reader.account.key();
+    if wants == Wants::Csv {
+        let history = daily_usage::history(&app.pool, account, from, to).await?;
+        let items = history.into_iter().flat_map(DayLine::of).collect();
+        return Ok(Page { items, next_cursor: None }.answer(wants));
+    }
     let (today, history) = tokio::try_join!(
         daily_usage::today(&app.pool, account, now),
         daily_usage::history(&app.pool, account, from, to)
     )?;
-    Ok(Json(UsageOut { time_zone: app.time_zone.name().to_owned(), today, history }))
+    Ok(Json(UsageOut { time_zone: app.time_zone.name().to_owned(), today, history }).into_response())
+}
+
+/// One package on one day of the history.
+#[derive(Serialize)]
+struct DayLine {
+    day: NaiveDate,
+    package: PackageDayView,
+}
+
+impl DayLine {
+    fn of(DayView { day, packages, .. }: DayView) -> impl Iterator<Item = Self> {
+        packages.into_iter().map(move |package| Self { day, package })
+    }
+}
+
+impl Row for DayLine {
+    const HEADER: &'static [&'static str] =
+        &["day", "user_package", "product", "name", "limit", "used", "remaining", "held"];
+
+    fn cells(&self) -> Vec<String> {
+        let PackageDayView { id, product, name, limit, used, remaining, held } = &self.package;
+        vec![
+            self.day.to_string(),
+            id.to_string(),
+            product.map(|number| number.to_string()).unwrap_or_default(),
+            or_empty(name),
+            limit.clone(),
+            used.clone(),
+            remaining.clone(),
+            held.clone(),
+        ]
+    }
 }
 
 /// Credits, and the grants they come from.
 #[utoipa::path(get, path = "/api/v1/user/credits", tag = "credits", responses((status = 200, body = CreditsView)))]
-async fn credits(user: User, _: Fresh, State(app): State<App>) -> Result<Json<CreditsView>, Problem> {
-    Ok(Json(balances::credits_of(&app.pool, user.account.key(), app.clock.now()).await?))
+async fn credits(reader: Reader, _: Fresh, State(app): State<App>) -> Result<Json<CreditsView>, Problem> {
+    Ok(Json(balances::credits_of(&app.pool, reader.account.key(), app.clock.now()).await?))
 }
 
 #[derive(Deserialize, IntoParams)]
@@ -89,6 +131,11 @@ struct LinesQuery {
     #[serde(rename = "type")]
     #[param(inline)]
     kind: Option<LineKind>,
+    /// Of the charge or reservation.
+    #[param(value_type = Option<String>)]
+    reference: Option<Word>,
+    /// What this order granted, what of that expired, and what went back with its money.
+    order_no: Option<String>,
     /// At or after this time…
     #[param(value_type = Option<String>, format = DateTime)]
     from: Option<Moment>,
@@ -107,7 +154,7 @@ struct LinesQuery {
     responses((status = 200, content((Page<LineView> = "application/json"), (String = "text/csv"))))
 )]
 async fn transactions(
-    user: User,
+    reader: Reader,
     _: Fresh,
     State(app): State<App>,
     wants: Wants,
@@ -115,7 +162,9 @@ async fn transactions(
 ) -> Result<Response, Problem> {
     let before = query.cursor.map(|cursor| cursor.place()).transpose()?;
     let (from, to) = (query.from.map(|Moment(from)| from), query.to.map(|Moment(to)| to));
-    let filter = LineFilter { kind: query.kind, from, to };
-    let items = statement::lines(&app.pool, user.account.key(), &filter, before, query.limit.and_one()).await?;
+    let order = order_filter(query.order_no.as_deref())?.map(|number| OrderId::of_number(&number));
+    let reference = query.reference.map(|Word(reference)| reference);
+    let filter = LineFilter { kind: query.kind, reference, order, from, to };
+    let items = statement::lines(&app.pool, reader.account.key(), &filter, before, query.limit.and_one()).await?;
     Ok(Page::cut(items, query.limit, |last| last.version)?.answer(wants))
 }

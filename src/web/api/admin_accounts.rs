@@ -4,12 +4,15 @@ use aggregates::Locale;
 use axum::Json;
 use axum::extract::State;
 use projections::balances::query::{self as balances, CreditsView};
+use projections::daily_usage::query::{self as daily_usage, TodayView};
 use projections::deliveries::query::{self as deliveries, DeliveryFilter, DeliveryView};
 use projections::holds::query::{self as holds, HoldView};
 use projections::licenses::query::{self as licenses, LicenseFilter, LicenseView};
-use projections::orders::query::{self as orders, OrderFilter, OrderView};
+use projections::orders::query::{self as orders, OrderFilter, OrderView, ReviewFilter, ReviewView};
+use projections::orders::refund_query::{self as refunds, RefundFilter, RefundView};
 use projections::packages::query::{self as packages, PackageView};
-use projections::subscriptions::query::SubscriptionView;
+use projections::statement::query::{self as statement, LineFilter, LineView};
+use projections::subscriptions::query::{SubscriptionFilter, SubscriptionView};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -28,7 +31,7 @@ use crate::dispatch::{DispatchError, Profile};
 use crate::vault::VaultError;
 
 /// Of each kind of thing, newest first; the lists of the kinds have the rest.
-const EACH_MAX: i64 = 100;
+pub(super) const EACH_MAX: i64 = 100;
 
 pub(super) fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::new().routes(routes!(one)).routes(routes!(erase))
@@ -65,6 +68,13 @@ struct AccountOut {
     subscriptions: Vec<SubscriptionView>,
     orders: Vec<OrderView>,
     deliveries: Vec<DeliveryView>,
+    refunds: Vec<RefundView>,
+    /// Payments that delivered nothing, whatever became of them.
+    mismatches: Vec<ReviewView>,
+    /// Lines of the statement.
+    transactions: Vec<LineView>,
+    /// Quota of today.
+    daily_usage: TodayView,
 }
 
 /// One customer, whole.
@@ -94,15 +104,32 @@ async fn one(
     let of_account = OrderFilter { account: Some(key), ..OrderFilter::default() };
     let its = DeliveryFilter { account: Some(key), state: None };
     let bought_or_used = LicenseFilter { account: Some(key), ..LicenseFilter::default() };
-    let subscriptions = opened(&app, Some(key), None, EACH_MAX).await?;
-    let (credits, holds, licenses, packages, orders, deliveries) = tokio::try_join!(
+    let of_refunds = RefundFilter { account: Some(key), ..RefundFilter::default() };
+    let of_reviews = ReviewFilter { account: Some(key), ..ReviewFilter::default() };
+    let subscribed = SubscriptionFilter { account: Some(key), status: None };
+    let subscriptions = opened(&app, &subscribed, None, EACH_MAX).await?;
+    let lines = LineFilter::default();
+    let (money, usage) = (
+        async {
+            tokio::try_join!(
+                refunds::list(&app.pool, &of_refunds, None, EACH_MAX),
+                orders::reviews(&app.pool, &of_reviews, None, EACH_MAX),
+                statement::lines(&app.pool, key, &lines, None, EACH_MAX),
+            )
+        },
+        daily_usage::today(&app.pool, key, now),
+    );
+    let (credits, holds, licenses, packages, orders, deliveries, money, daily_usage) = tokio::try_join!(
         balances::credits_of(&app.pool, key, now),
         holds::list(&app.pool, key, None, now, None, EACH_MAX),
         licenses::list(&app.pool, &bought_or_used, None, EACH_MAX),
         packages::of_account(&app.pool, key, now),
         orders::list(&app.pool, &of_account, None, EACH_MAX),
         deliveries::list(&app.pool, &its, None, EACH_MAX),
+        money,
+        usage,
     )?;
+    let (refunds, mismatches, transactions) = money;
     let profile = profile.filter(|_| !erased).map(ProfileOut::from);
     let account = account.to_string();
     let licenses = licenses.into_iter().map(|license| license.view).collect();
@@ -117,6 +144,10 @@ async fn one(
         subscriptions,
         orders,
         deliveries,
+        refunds,
+        mismatches,
+        transactions,
+        daily_usage,
     }))
 }
 

@@ -24,7 +24,7 @@ use super::super::json::Body;
 use super::super::paging::{Page, Wants};
 use super::super::problem::{Problem, Reason};
 use super::super::query::{Named, Params};
-use super::catalogue::{ProductsQuery, page_of_products};
+use super::catalogue::{TypedProductsQuery, page_of_type};
 use super::fresh::{Api, Fresh};
 use super::{actor, whole};
 use crate::app::App;
@@ -217,7 +217,7 @@ impl AmountIn {
 
 /// Every product there ever was, in the order they are shown in.
 #[utoipa::path(
-    get, path = "/api/v1/admin/products", tag = "products", params(ProductsQuery),
+    get, path = "/api/v1/admin/products", tag = "products", params(TypedProductsQuery),
     responses((status = 200, content((Page<ProductView> = "application/json"), (String = "text/csv"))))
 )]
 async fn list(
@@ -225,9 +225,9 @@ async fn list(
     _: Fresh,
     State(app): State<App>,
     wants: Wants,
-    Params(query): Params<ProductsQuery>,
+    Params(query): Params<TypedProductsQuery>,
 ) -> Result<Response, Problem> {
-    let page = page_of_products(&app, Shown::ALL, query).await?;
+    let page = page_of_type(&app, Shown::ALL, query).await?;
     Ok(page.answer(wants))
 }
 

@@ -8,7 +8,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use projections::MoneyView;
-use projections::orders::query::{self as orders, ReviewCursor, ReviewState, ReviewView};
+use projections::orders::query::{self as orders, ReviewCursor, ReviewFilter, ReviewState, ReviewView};
 use projections::orders::refund_query::{self as refunds, RefundFilter, RefundView};
 use serde::{Deserialize, Serialize};
 use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
@@ -26,7 +26,7 @@ use super::super::problem::Problem;
 use super::super::query::{Named, Params};
 use super::super::values::{Moment, Word};
 use super::fresh::{Api, Fresh};
-use super::{account_filter, account_id, actor, order_number, whole};
+use super::{account_filter, account_id, actor, order_filter, order_number, whole};
 use crate::app::App;
 use crate::dispatch::{Actor, Compared, DispatchError, Dispatcher, ReviewName};
 use crate::store::Receipt;
@@ -169,18 +169,25 @@ struct ReconciledOut {
     refunds: usize,
 }
 
-/// Asks the provider of an order now for all that was paid for it and that went back, and takes what is missing.
+/// Asks the provider of an order now for all that was paid for it and that went back, and takes what is missing: once, however
+/// often this is asked.
+///
+/// An `Idempotency-Key` names the order whose payments this takes: sent again where those of another one would be taken it
+/// is refused (409).
 #[utoipa::path(
     post, path = "/api/v1/admin/orders/{order_no}/reconcile", tag = "admin",
     params(("order_no" = String, Path)), responses((status = 200, body = ReconciledOut))
 )]
-async fn reconcile(_: Admin, State(app): State<App>, Named(order_no): Named<String>) -> Result<Response, Problem> {
+async fn reconcile(
+    Admin(admin): Admin,
+    key: IdempotencyKey,
+    State(app): State<App>,
+    Named(order_no): Named<String>,
+) -> Result<Response, Problem> {
     let place = Place::find(&app.dispatch, order_number(&order_no)?).await?;
-    let (dispatch, number) = (app.dispatch.clone(), place.number.clone());
-    let Compared { payments, refunds } = whole(async move { dispatch.compare(&number).await }).await?;
-    let Aggregate::Order(order) = app.dispatch.look(&place.account, AggregateId::order(place.order)).await? else {
-        return Err(Problem::not_found("order"));
-    };
+    let (dispatch, number, key) = (app.dispatch.clone(), place.number.clone(), key.given(admin.account.as_str()));
+    let Compared { payments, refunds } = whole(async move { dispatch.compare(&number, key).await }).await?;
+    let order = app.dispatch.order(&place.account, place.order).await?;
     let status = order.status().map(OrderStatus::as_str).map_err(|_| Problem::not_found("order"))?;
     let (found, last) = (!(payments.is_empty() && refunds.is_empty()), refunds.last().or(payments.last()));
     let out = ReconciledOut { order_no, status, found, payments: payments.len(), refunds: refunds.len() };
@@ -226,7 +233,7 @@ async fn list(
     Params(query): Params<RefundsQuery>,
 ) -> Result<Response, Problem> {
     let account = account_filter(query.account.as_deref())?;
-    let order = query.order_no.as_deref().map(order_number).transpose()?;
+    let order = order_filter(query.order_no.as_deref())?;
     let filter = RefundFilter { account, state: query.state, order };
     let before: Option<(Moment, Uuid)> = query.cursor.map(|cursor| cursor.place()).transpose()?;
     let before = before.map(|(Moment(at), id)| (at, RefundId::from_uuid(id)));
@@ -285,6 +292,8 @@ async fn retry(
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct ReviewsQuery {
+    account: Option<String>,
+    order_no: Option<String>,
     state: Option<ReviewState>,
     #[serde(default)]
     #[param(value_type = Option<Limit>)]
@@ -295,7 +304,10 @@ struct ReviewsQuery {
 async fn page_of_reviews(app: &App, wants: Wants, query: ReviewsQuery) -> Result<Response, Problem> {
     let before: Option<(Moment, Word, Word)> = query.cursor.map(|cursor| cursor.place()).transpose()?;
     let before = before.map(|(Moment(at), Word(provider), Word(payment_id))| ReviewCursor { at, provider, payment_id });
-    let items = orders::reviews(&app.pool, query.state, before.as_ref(), query.limit.and_one()).await?;
+    let account = account_filter(query.account.as_deref())?;
+    let order = order_filter(query.order_no.as_deref())?;
+    let filter = ReviewFilter { account, order, state: query.state };
+    let items = orders::reviews(&app.pool, &filter, before.as_ref(), query.limit.and_one()).await?;
     let page = Page::cut(items, query.limit, |last| (last.at, last.provider.clone(), last.payment_id.clone()))?;
     Ok(page.answer(wants))
 }

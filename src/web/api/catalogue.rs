@@ -4,6 +4,7 @@ use aggregates::Currency;
 use axum::extract::State;
 use axum::response::Response;
 use chrono::{DateTime, Utc};
+use projections::TermsType;
 use projections::catalogue::query::{self as catalogue, ProductView, Shown};
 use projections::packages::query::{self as packages, PackageView};
 use projections::{MoneyView, TermsView};
@@ -116,6 +117,29 @@ pub(super) struct ProductsQuery {
     cursor: Option<Cursor>,
 }
 
+/// Which products, and which page of them.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct TypedProductsQuery {
+    #[serde(rename = "type")]
+    #[param(inline)]
+    kind: Option<TermsType>,
+    #[serde(default)]
+    #[param(value_type = Option<Limit>)]
+    limit: Limit,
+    cursor: Option<Cursor>,
+}
+
+/// A page of the catalogue, of one type where one is asked for.
+pub(super) async fn page_of_type(
+    app: &App,
+    shown: Shown,
+    TypedProductsQuery { kind, limit, cursor }: TypedProductsQuery,
+) -> Result<Page<ProductView>, Problem> {
+    page_of_products(app, Shown { of_type: kind, ..shown }, ProductsQuery { limit, cursor }).await
+}
+
 /// A page of the catalogue.
 pub(super) async fn page_of_products(
     app: &App,
@@ -146,7 +170,7 @@ async fn packages_on_sale(
 
 /// Everything on sale, in the order it is shown in.
 #[utoipa::path(
-    get, path = "/api/v1/payments/products", tag = "orders", params(ProductsQuery),
+    get, path = "/api/v1/payments/products", tag = "orders", params(TypedProductsQuery),
     responses((status = 200, content((Page<ProductView> = "application/json"), (String = "text/csv"))))
 )]
 async fn products(
@@ -154,9 +178,9 @@ async fn products(
     _: Fresh,
     State(app): State<App>,
     wants: Wants,
-    Params(query): Params<ProductsQuery>,
+    Params(query): Params<TypedProductsQuery>,
 ) -> Result<Response, Problem> {
-    Ok(page_of_products(&app, Shown::ON_SALE, query).await?.answer(wants))
+    Ok(page_of_type(&app, Shown::ON_SALE, query).await?.answer(wants))
 }
 
 impl PackageOut {

@@ -14,7 +14,7 @@ use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::Response;
 
-use super::super::auth::{FirstSeen, Role, User};
+use super::super::auth::{FirstSeen, Reader, Role, User};
 use super::super::idempotency::{After, LedgerPosition};
 use super::super::problem::{Problem, Reason};
 use super::{actor, profile, whole};
@@ -122,7 +122,10 @@ impl FromRequestParts<Api> for Fresh {
         match After::from_request_parts(parts, api).await? {
             After(Some(position)) => wait_for(gate, position).await?,
             After(None) => {
-                let own = User::from_request_parts(parts, api).await.map(|user| user.account);
+                let own = match User::from_request_parts(parts, api).await {
+                    Ok(user) => Ok(user.account),
+                    Err(_) => Reader::from_request_parts(parts, api).await.map(|reader| reader.account),
+                };
                 tokio::join!(
                     catch_up(gate, &api.written, AccountId::system().key().log_part()),
                     catch_up(gate, &api.written, own.unwrap_or_else(|_| AccountId::system()).key().log_part()),

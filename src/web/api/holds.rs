@@ -13,7 +13,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
-use super::super::auth::{Payer, User};
+use super::super::auth::{Payer, Reader};
 use super::super::decimal::CreditsIn;
 use super::super::idempotency::{IdempotencyKey, Written};
 use super::super::json::{Body, OptionalBody};
@@ -90,7 +90,8 @@ struct ReleaseIn {
 /// Sets aside what a charge would take: packages first, credits second, or nothing at all.
 ///
 /// A reference names the reservation within its account, for ever, and no charge has the same one. It is held for
-/// `expires_in_seconds`, then it comes back by itself.
+/// `expires_in_seconds`, then it comes back by itself. What a service or an admin reserves, the customer neither settles
+/// nor releases (403, E4088); what the customer reserves, a service or an admin may end too.
 #[utoipa::path(
     post, path = "/api/v1/usage/reserve", tag = "usage", request_body = ReserveIn,
     responses((status = 201, body = HoldView))
@@ -109,7 +110,7 @@ async fn reserve(
         return Err(Problem::field(Reason::BadValue, "/expires_in_seconds", detail));
     }
     let expires_in = TimeDelta::seconds(expires_in_seconds.into());
-    let wanted = Reservation { amount, reference, meter, metadata, expires_in };
+    let wanted = Reservation { amount, by: payer.party(), reference, meter, metadata, expires_in };
     let key = key.given(payer.caller.account.as_str());
     let has_reference = wanted.reference.is_some();
     let now = app.clock.now();
@@ -122,7 +123,8 @@ async fn reserve(
 }
 
 /// Charges up to what is held, to the day and the grants it was held from, whatever midnight has passed since; the rest
-/// goes back. The same amount again answers the same; another one is refused (409).
+/// goes back. The same amount again answers the same; another one is refused (409). What a service or an admin reserved,
+/// a customer's own token does not settle (403).
 #[utoipa::path(
     post, path = "/api/v1/usage/{id}/settle", tag = "usage", params(("id" = Uuid, Path)), request_body = SettleIn,
     responses((status = 200, body = HoldView))
@@ -136,13 +138,14 @@ async fn settle(
 ) -> Result<Written<HoldView>, Problem> {
     let account = payer.account(wanted.account.as_ref())?;
     let (hold, CreditsIn(amount)) = (hold_id(&id)?, wanted.amount);
-    let key = key.given(payer.caller.account.as_str());
+    let (key, by) = (key.given(payer.caller.account.as_str()), payer.party());
     let now = app.clock.now();
-    let settled = async move { app.dispatch.settle(&account, &actor(&payer.caller), key, hold, amount).await };
+    let settled = async move { app.dispatch.settle(&account, &actor(&payer.caller), key, hold, amount, by).await };
     answer(&whole::<_, DispatchError>(settled).await?, now)
 }
 
-/// Gives all of it back. Said again it answers the same.
+/// Gives all of it back. Said again it answers the same. What a service or an admin reserved, a customer's own token does
+/// not release (403): the work that it is for may have begun.
 #[utoipa::path(
     post, path = "/api/v1/usage/{id}/release", tag = "usage", params(("id" = Uuid, Path)),
     request_body = Option<ReleaseIn>, responses((status = 200, body = HoldView))
@@ -156,9 +159,9 @@ async fn release(
 ) -> Result<Written<HoldView>, Problem> {
     let account = payer.account(wanted.account.as_ref())?;
     let hold = hold_id(&id)?;
-    let key = key.given(payer.caller.account.as_str());
+    let (key, by) = (key.given(payer.caller.account.as_str()), payer.party());
     let now = app.clock.now();
-    let released = async move { app.dispatch.release(&account, &actor(&payer.caller), key, hold).await };
+    let released = async move { app.dispatch.release(&account, &actor(&payer.caller), key, hold, by).await };
     answer(&whole::<_, DispatchError>(released).await?, now)
 }
 
@@ -174,13 +177,13 @@ struct HoldsQuery {
     cursor: Option<Cursor>,
 }
 
-/// The caller's reservations, newest first.
+/// The caller's reservations, newest first; a customer's, for an admin or an auditor who names them.
 #[utoipa::path(
     get, path = "/api/v1/usage/holds", tag = "usage", params(HoldsQuery),
     responses((status = 200, content((Page<HoldView> = "application/json"), (String = "text/csv"))))
 )]
 async fn list(
-    user: User,
+    reader: Reader,
     _: Fresh,
     State(app): State<App>,
     wants: Wants,
@@ -189,7 +192,7 @@ async fn list(
     let before: Option<(DateTime<Utc>, Uuid)> = cursor.map(|cursor| cursor.place()).transpose()?;
     let before = before.map(|(at, id)| (at, HoldId::from_uuid(id)));
     let now = app.clock.now();
-    let items = holds::list(&app.pool, user.account.key(), state, now, before, limit.and_one()).await?;
+    let items = holds::list(&app.pool, reader.account.key(), state, now, before, limit.and_one()).await?;
     Ok(Page::cut(items, limit, |last| (last.reserved_at, last.id))?.answer(wants))
 }
 
@@ -199,12 +202,12 @@ async fn list(
     responses((status = 200, body = HoldView))
 )]
 async fn one(
-    user: User,
+    reader: Reader,
     _: Fresh,
     State(app): State<App>,
     Named(id): Named<String>,
 ) -> Result<Json<HoldView>, Problem> {
-    let found = holds::by_id(&app.pool, user.account.key(), hold_id(&id)?, app.clock.now()).await?;
+    let found = holds::by_id(&app.pool, reader.account.key(), hold_id(&id)?, app.clock.now()).await?;
     found.map(Json).ok_or_else(|| Problem::not_found("hold"))
 }
 

@@ -45,6 +45,8 @@ mod stats;
 mod subscriptions;
 mod usage;
 
+pub use licenses::{Licensed, Names};
+
 use aggregates::{AccountId, AccountKey, OrderNumber};
 use axum::middleware::from_fn_with_state;
 use utoipa_axum::router::OpenApiRouter;
@@ -125,6 +127,12 @@ fn account_filter(text: Option<&str>) -> Result<Option<AccountKey>, Problem> {
     let named = text.map(AccountId::of_customer).transpose();
     let named = named.map_err(|error| Problem::parameter(Reason::BadQuery, "account", error.to_string()))?;
     Ok(named.map(|account| account.key()))
+}
+
+/// The order that a query asks for.
+fn order_filter(text: Option<&str>) -> Result<Option<OrderNumber>, Problem> {
+    let named = text.map(str::parse).transpose();
+    named.map_err(|_| Problem::parameter(Reason::BadQuery, "order_no", "is no number of an order"))
 }
 
 /// What is no number names no order.

@@ -215,7 +215,7 @@ async fn list(
 ) -> Result<Response, Problem> {
     let OrdersQuery { status, from, to, limit, cursor } = query;
     let (from, to) = (from.map(|Moment(from)| from), to.map(|Moment(to)| to));
-    let filter = OrderFilter { account: Some(user.account.key()), status, from, to };
+    let filter = OrderFilter { account: Some(user.account.key()), status, from, to, ..OrderFilter::default() };
     page_of_orders(&app, &filter, limit, cursor).await.map(|page| page.answer(wants))
 }
 

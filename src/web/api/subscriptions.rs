@@ -1,18 +1,19 @@
 //! Plans that are paid period by period: looked at, canceled, resumed, changed. A sandbox can have one renewed.
 
 use aggregates::order::PAYMENT_ID_BYTES_MAX;
-use aggregates::{AggregateId, State as Aggregate, SubscriptionCommand, SubscriptionId};
+use aggregates::{AggregateId, State as Aggregate, SubscriptionCommand, SubscriptionId, SubscriptionStatus};
 use axum::extract::State;
 use axum::response::Response;
 use chrono::{DateTime, Utc};
-use projections::subscriptions::query::{self as subscriptions, PlanView, SubscriptionView};
+use projections::subscriptions::query::{self as subscriptions, PlanView, SubscriptionFilter, SubscriptionView};
 use serde::{Deserialize, Serialize};
+use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
-use super::super::auth::{Auditor, User};
+use super::super::auth::{Auditor, Reader, User};
 use super::super::idempotency::{IdempotencyKey, Written};
 use super::super::json::{Body, OptionalBody};
 use super::super::paging::{Cursor, Limit, Page, Row, Wants};
@@ -46,26 +47,37 @@ pub(super) fn sandbox_routes() -> OpenApiRouter<Api> {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct SubscriptionsQuery {
+    /// `active`, `past_due`, `canceled` or `expired`.
+    #[param(schema_with = subscription_status)]
+    status: Option<SubscriptionStatus>,
     #[serde(default)]
     #[param(value_type = Option<Limit>)]
     limit: Limit,
     cursor: Option<Cursor>,
 }
 
-/// The caller's subscriptions, newest first.
+/// The words there are for it.
+fn subscription_status() -> Object {
+    use SubscriptionStatus as S;
+    let all = [S::Active, S::PastDue, S::Canceled, S::Expired];
+    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(all.map(S::as_str))).build()
+}
+
+/// The caller's subscriptions, newest first; a customer's, for an admin or an auditor who names them.
 #[utoipa::path(
     get, path = "/api/v1/subscriptions", tag = "subscriptions", params(SubscriptionsQuery),
     responses((status = 200, content((Page<SubscriptionView> = "application/json"), (String = "text/csv"))))
 )]
 async fn list(
-    user: User,
+    reader: Reader,
     _: Fresh,
     State(app): State<App>,
     wants: Wants,
     Params(query): Params<SubscriptionsQuery>,
 ) -> Result<Response, Problem> {
-    let SubscriptionsQuery { limit, cursor } = query;
-    Ok(page(&app, Some(user.account.key()), limit, cursor).await?.answer(wants))
+    let SubscriptionsQuery { status, limit, cursor } = query;
+    let filter = SubscriptionFilter { account: Some(reader.account.key()), status };
+    Ok(page(&app, &filter, limit, cursor).await?.answer(wants))
 }
 
 #[derive(Deserialize, IntoParams)]
@@ -73,6 +85,9 @@ async fn list(
 #[into_params(parameter_in = Query)]
 struct AllSubscriptionsQuery {
     account: Option<String>,
+    /// `active`, `past_due`, `canceled` or `expired`.
+    #[param(schema_with = subscription_status)]
+    status: Option<SubscriptionStatus>,
     #[serde(default)]
     #[param(value_type = Option<Limit>)]
     limit: Limit,
@@ -91,30 +106,31 @@ async fn list_all(
     wants: Wants,
     Params(query): Params<AllSubscriptionsQuery>,
 ) -> Result<Response, Problem> {
-    let AllSubscriptionsQuery { account, limit, cursor } = query;
-    Ok(page(&app, account_filter(account.as_deref())?, limit, cursor).await?.answer(wants))
+    let AllSubscriptionsQuery { account, status, limit, cursor } = query;
+    let filter = SubscriptionFilter { account: account_filter(account.as_deref())?, status };
+    Ok(page(&app, &filter, limit, cursor).await?.answer(wants))
 }
 
 async fn page(
     app: &App,
-    account: Option<aggregates::AccountKey>,
+    filter: &SubscriptionFilter,
     limit: Limit,
     cursor: Option<Cursor>,
 ) -> Result<Page<SubscriptionView>, Problem> {
     let before: Option<(Moment, Uuid)> = cursor.map(|cursor| cursor.place()).transpose()?;
     let before = before.map(|(Moment(at), id)| (at, SubscriptionId::from_uuid(id)));
-    let items = opened(app, account, before, limit.and_one()).await?;
+    let items = opened(app, filter, before, limit.and_one()).await?;
     Page::cut(items, limit, |last| (last.started_at, last.id))
 }
 
 /// With what customers said of it in clear, as long as they are not forgotten.
 pub(super) async fn opened(
     app: &App,
-    account: Option<aggregates::AccountKey>,
+    filter: &SubscriptionFilter,
     before: Option<(DateTime<Utc>, SubscriptionId)>,
     limit: i64,
 ) -> Result<Vec<SubscriptionView>, Problem> {
-    let mut items = subscriptions::list(&app.pool, account, before, limit).await?;
+    let mut items = subscriptions::list(&app.pool, filter, before, limit).await?;
     for view in &mut items {
         if let Some(sealed) = view.sealed.take() {
             view.reason = app.dispatch.reveal_reason(&account_id(&view.account)?, &sealed).await?;

@@ -1,6 +1,6 @@
 //! Charges, one or many.
 
-use aggregates::{AccountId, CommandId, Credits, Overdraft};
+use aggregates::{AccountId, CommandId, Credits, Overdraft, Party};
 use axum::Json;
 use axum::extract::State;
 use futures_util::future::join_all;
@@ -47,7 +47,7 @@ struct UseIn {
     /// Kept with the charge; at most 4 KiB. Numbers are kept as they are written, however large.
     #[schema(value_type = Option<std::collections::HashMap<String, serde_json::Value>>)]
     metadata: Option<Box<RawValue>>,
-    /// What to do when there is not enough.
+    /// What to do when there is not enough; only a service or an admin allows an overdraft.
     #[serde(default)]
     overdraft: OverdraftIn,
 }
@@ -59,7 +59,7 @@ enum OverdraftIn {
     /// Nothing is taken.
     #[default]
     Refuse,
-    /// All there is is taken, and the rest is owed.
+    /// All there is is taken, and the rest is owed: for a service or an admin to say.
     Allow,
 }
 
@@ -134,10 +134,17 @@ impl UseIn {
         let metadata = metadata.as_deref().map(checked).transpose()?;
         let overdraft = match overdraft {
             OverdraftIn::Refuse => Overdraft::Refuse,
+            OverdraftIn::Allow if payer.party() == Party::Account => return Err(not_by_the_customer()),
             OverdraftIn::Allow => Overdraft::Allow,
         };
         Ok(Wanted { account, using: Use { amount, reference, meter, metadata, overdraft } })
     }
+}
+
+/// Nobody lends to themselves.
+fn not_by_the_customer() -> Problem {
+    let detail = "only a service or an admin allows an overdraft; a customer's own token asks for what there is";
+    Problem::new(Reason::WrongRole, detail)
 }
 
 pub(super) fn checked(metadata: &RawValue) -> Result<Metadata, Problem> {
@@ -217,7 +224,7 @@ impl UseOut {
 }
 
 /// Charges one use: packages first, credits second, or nothing at all. With `"overdraft": "allow"` it takes what there
-/// is, and the rest is owed.
+/// is, and the rest is owed: a service or an admin may say so, a customer's own token may not (403).
 ///
 /// A reference names the charge within its account, for ever. An `Idempotency-Key` beside it names the same charge, and no
 /// other: sent again with another reference, with none, or for another account it is refused (409).
@@ -264,6 +271,9 @@ struct ItemOut {
 }
 
 /// Charges up to 1,000 uses, each for itself: one that is refused leaves the others alone.
+///
+/// They are recorded each on its own, so there is no `Ledger-Position` of the whole: each `charge` has its own
+/// `ledger_position`. An `Idempotency-Key` names each item by its place in the list.
 #[utoipa::path(
     post, path = "/api/v1/usage/batch", tag = "usage", request_body = BatchIn, responses((status = 200, body = BatchOut))
 )]

@@ -3,14 +3,15 @@
 //! | extractor | who passes | acts for |
 //! |---|---|---|
 //! | `User` | every role; an auditor only to read | itself; a service for the account in `X-Account-Id` |
-//! | `Payer` | as `User` | itself; a service for the account in the body or in `X-Account-Id` |
+//! | `Reader` | every role, to read | itself; a service, an admin or an auditor for the account in `X-Account-Id` |
+//! | `Payer` | as `User` | itself; a service or an admin for the account in the body or in `X-Account-Id` |
 //! | `Service` | services | whoever it names |
 //! | `Auditor` | auditors and admins, to read | nobody |
 //! | `Admin` | admins | nobody |
 
 use std::sync::Arc;
 
-use aggregates::AccountId;
+use aggregates::{AccountId, Party};
 use axum::extract::FromRequestParts;
 use axum::http::Method;
 use axum::http::request::Parts;
@@ -24,6 +25,13 @@ const ACCOUNT_HEADER: &str = "x-account-id";
 #[derive(Clone, Debug)]
 pub struct User {
     /// Whom this is about.
+    pub account: AccountId,
+    pub caller: Arc<Caller>,
+}
+
+/// Whose things are looked at.
+#[derive(Clone, Debug)]
+pub struct Reader {
     pub account: AccountId,
     pub caller: Arc<Caller>,
 }
@@ -47,6 +55,14 @@ pub struct Auditor(pub Arc<Caller>);
 #[derive(Clone, Debug)]
 pub struct Admin(pub Arc<Caller>);
 
+impl Reader {
+    /// Somebody else looks, who may see everything but what is its owner's alone: keys in clear, and notes.
+    #[must_use]
+    pub fn oversees(&self) -> bool {
+        matches!(self.caller.role, Role::Admin | Role::Auditor) && self.account != self.caller.account
+    }
+}
+
 impl Payer {
     /// The account, given what the body says about it.
     ///
@@ -64,12 +80,21 @@ impl Payer {
             (None, None) => None,
         };
         match (self.caller.role, named) {
-            (Role::Service, Some(named)) => Ok(named.clone()),
+            (Role::Service | Role::Admin, Some(named)) => Ok(named.clone()),
             (Role::Service, None) => {
                 Err(Problem::field(Reason::MissingField, "/account", "a service says whose account it acts for"))
             }
             (_, Some(named)) if *named != self.caller.account => Err(others_account()),
             _ => Ok(self.caller.account.clone()),
+        }
+    }
+
+    /// On whose word: a customer's own, or that of whoever does the work.
+    #[must_use]
+    pub fn party(&self) -> Party {
+        match self.caller.role {
+            Role::Service | Role::Admin => Party::BackEnd,
+            Role::User | Role::Auditor => Party::Account,
         }
     }
 }
@@ -84,6 +109,24 @@ impl<S: Send + Sync> FromRequestParts<S> for User {
             (Some(named), Role::Service) => named,
             (Some(named), _) if named == caller.account => named,
             (Some(_), _) => return Err(others_account()),
+        };
+        Ok(Self { account, caller })
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Reader {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let caller = caller(parts)?;
+        if !reads(parts) {
+            return Err(wrong_role());
+        }
+        let account = match (account_header(parts)?, caller.role) {
+            (None, _) => caller.account.clone(),
+            (Some(named), Role::Service | Role::Admin | Role::Auditor) => named,
+            (Some(named), Role::User) if named == caller.account => named,
+            (Some(_), Role::User) => return Err(others_account()),
         };
         Ok(Self { account, caller })
     }

@@ -6,7 +6,7 @@
 //! verify.rs    is this token ours: algorithm fixed by configuration, signature, times, claims
 //! key_set.rs   published keys: fetched, kept for a bounded time, asked for again when an unknown one appears
 //! cache.rs     claims of tokens that were checked a moment ago
-//! extract.rs   User, Payer, Service, Auditor, Admin: authority as a type
+//! extract.rs   User, Reader, Payer, Service, Auditor, Admin: authority as a type
 //! mint.rs      a token for development
 //! ```
 //!
@@ -28,7 +28,7 @@ pub use aggregates::Locale;
 use axum::http::{HeaderMap, header};
 use serde::{Deserialize, Serialize};
 
-pub use extract::{Admin, Auditor, Payer, Service, User};
+pub use extract::{Admin, Auditor, Payer, Reader, Service, User};
 pub use mint::{Claims, mint};
 
 use super::problem::{Problem, Reason};

@@ -34,7 +34,14 @@ async fn granted(scene: &Scene, grant: GrantId) -> DateTime<Utc> {
 
 async fn reserved(scene: &Scene, amount: &str, expires_in: TimeDelta) -> HoldId {
     let amount = amount.parse().expect("credits");
-    let wanted = Reservation { amount, reference: None, meter: None, metadata: None, expires_in };
+    let wanted = Reservation {
+        amount,
+        reference: None,
+        meter: None,
+        by: aggregates::Party::Account,
+        metadata: None,
+        expires_in,
+    };
     scene.dispatcher.reserve(&alice(), &actor(), None, wanted).await.expect("reserved").id
 }
 
@@ -77,7 +84,7 @@ async fn a_grant_of_which_something_is_held_is_looked_at_again_later() {
     let Outcome::NotBefore(later) = outcome else { panic!("{outcome:?}") };
     assert!(later > scene.clock.now() + TimeDelta::minutes(50), "{later}");
     assert_eq!(history, ["granted", "held"]);
-    scene.dispatcher.release(&alice(), &actor(), None, hold).await.expect("released");
+    scene.dispatcher.release(&alice(), &actor(), None, hold, aggregates::Party::Account).await.expect("released");
     assert_eq!(
         expire(&scene, 2).await,
         (Outcome::Done, ["granted", "held", "settled", "expired"].map(str::to_owned).to_vec())
@@ -100,7 +107,11 @@ async fn a_hold_is_released_once_and_not_before_its_time() {
 
     let settled = reserved(&scene, "4", TimeDelta::hours(1)).await;
     let amount = "1".parse().expect("credits");
-    scene.dispatcher.settle(&alice(), &actor(), None, settled, amount).await.expect("settled");
+    scene
+        .dispatcher
+        .settle(&alice(), &actor(), None, settled, amount, aggregates::Party::Account)
+        .await
+        .expect("settled");
     scene.clock.advance(TimeDelta::hours(1));
     assert_eq!(release(&scene, settled).await, (Outcome::Done, ["reserved", "settled"].map(str::to_owned).to_vec()));
     scene.end().await;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use aggregates::Credits;
 use chrono::{TimeDelta, Utc};
 use futures_util::future::join_all;
 use reqwest::Method;
@@ -119,6 +120,40 @@ async fn a_hold_is_known_to_its_account_and_its_services_alone() {
     service.send(Method::POST, &format!("{path}/release"), Some(named)).await.expect(200);
 }
 
+#[tokio::test]
+async fn what_a_back_end_reserved_the_customer_cannot_take_away() {
+    let ledger = Instance::start().await;
+    give(&ledger, "alice", "10").await;
+    let (alice, admin) = (ledger.user("alice").await, ledger.admin().await);
+    let service = ledger.service().await.with("x-account-id", "alice");
+    let admin = admin.with("x-account-id", "alice");
+    let path = |reserved: &Answer| format!("/api/v1/usage/{}", id_of(reserved));
+    let wanted = json!({"amount": "2.00"});
+    for back_end in [&service, &admin] {
+        let reserved = back_end.post("/api/v1/usage/reserve", wanted.clone()).await.expect(201);
+        alice.post(&format!("{}/settle", path(&reserved)), json!({"amount": "0"})).await.refused(403, "E4088");
+        alice.post_nothing(&format!("{}/release", path(&reserved))).await.refused(403, "E4088");
+        // Whichever of them.
+        let settle = format!("{}/settle", path(&reserved));
+        let settled = service.post(&settle, json!({"amount": "1.00"})).await.expect(200);
+        assert_eq!(admin.post(&settle, json!({"amount": "1.00"})).await.expect(200).json(), settled.json());
+        alice.post(&settle, json!({"amount": "1.00"})).await.refused(403, "E4088");
+        let reserved = back_end.post("/api/v1/usage/reserve", wanted.clone()).await.expect(201);
+        admin.post_nothing(&format!("{}/release", path(&reserved))).await.expect(200);
+    }
+    // What the customer reserved, both may end.
+    let reserved = alice.post("/api/v1/usage/reserve", wanted.clone()).await.expect(201);
+    service.post(&format!("{}/settle", path(&reserved)), json!({"amount": "1.00"})).await.expect(200);
+    let reserved = alice.post("/api/v1/usage/reserve", wanted).await.expect(201);
+    let released = admin.post_nothing(&format!("{}/release", path(&reserved))).await.expect(200);
+    assert_eq!(credits(&alice, &released).await, ["7.00", "7.00", "0.00", "0.00"]);
+    // The same reference from the other party is another request.
+    let named = json!({"amount": "1.00", "reference": "job-1"});
+    service.post("/api/v1/usage/reserve", named.clone()).await.expect(201);
+    alice.post("/api/v1/usage/reserve", named).await.refused(409, "E3007");
+    assert_verifies(&ledger.database.url()).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hundred_settle_one_hold_on_two_servers_and_one_wins() {
     let mut ledger = Instance::start().await;
@@ -137,8 +172,8 @@ async fn a_hundred_settle_one_hold_on_two_servers_and_one_wins() {
     for answer in lost {
         answer.refused(409, "E4083");
     }
-    let charged: f64 = won[0].json()["charged"].as_str().expect("an amount").parse().expect("a number");
-    let left = format!("{:.2}", 500.0 - charged);
+    let charged: Credits = won[0].json()["charged"].as_str().expect("an amount").parse().expect("credits");
+    let left = Credits::whole(500).checked_sub(charged).expect("no more than was given").to_string();
     assert_eq!(credits(&callers[1], &won[0]).await, [&*left, &*left, "0.00", "0.00"].map(str::to_owned));
     assert_eq!(ledger.events_of("alice", "hold", "settled").await, 1);
     assert_eq!(ledger.events_of("alice", "credit_account", "settled").await, 1);
@@ -274,10 +309,12 @@ async fn an_overdraft_happens_where_a_charge_allows_it_and_is_repaid_first() {
     alice.post("/api/v1/usage", json!({"amount": "5.00"})).await.refused(402, "E4001");
     alice.post("/api/v1/usage", json!({"amount": "5.00", "overdraft": "refuse"})).await.refused(402, "E4001");
     let allowed = json!({"amount": "5.00", "overdraft": "allow", "reference": "late"});
-    let charged = alice.post("/api/v1/usage", allowed.clone()).await.expect(200);
+    alice.post("/api/v1/usage", allowed.clone()).await.refused(403, "E2005");
+    let service = ledger.service().await.with("x-account-id", "alice");
+    let charged = service.post("/api/v1/usage", allowed.clone()).await.expect(200);
     assert_eq!(charged.json()["credits"]["amount"], "2.00");
     assert_eq!(charged.json()["owed"], json!({"amount": "3.00", "shortfall": "3.00"}));
-    let again = alice.post("/api/v1/usage", allowed).await.expect(200);
+    let again = service.post("/api/v1/usage", allowed).await.expect(200);
     assert_eq!((again.is_replay(), &again.json()["owed"]), (true, &charged.json()["owed"]));
     // What is allowed is part of what was asked.
     alice.post("/api/v1/usage", json!({"amount": "5.00", "reference": "late"})).await.refused(409, "E3007");

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 
 use aggregates::{
-    AccountKey, Charge, Command, DayRule, GrantId, HoldId, OrderId, Overdraft, Release, ReleaseReason, Reserve, Settle,
-    State, UserPackageCommand, UserPackageId,
+    AccountKey, Charge, Command, DayRule, GrantId, HoldId, OrderId, Overdraft, Party, Release, ReleaseReason, Reserve,
+    Settle, State, UserPackageCommand, UserPackageId,
 };
 use billing_ledger::replay::{self, Range};
 use billing_ledger::store::StoreError;
@@ -118,13 +118,16 @@ async fn after_random_charges_read_models_are_what_the_log_folds_to() {
             7 | 8 => Command::Reserve(Reserve {
                 hold: HoldId::from_uuid(Uuid::from_u128(step)),
                 amount: micros(amount),
+                by: Party::Account,
                 expires_at: at + TimeDelta::days(1),
                 meter: None,
                 reference: None,
             }),
             // Of a hold of the last few steps, if there is one and it is this account's.
-            9 | 10 => Command::Settle(Settle { hold: lately(step, amount), amount: micros(amount / 8) }),
-            11 => Command::Release(Release { hold: lately(step, amount), why: ReleaseReason::Asked }),
+            9 | 10 => {
+                Command::Settle(Settle { hold: lately(step, amount), amount: micros(amount / 8), by: Party::Account })
+            }
+            11 => Command::Release(Release { hold: lately(step, amount), why: ReleaseReason::Asked(Party::Account) }),
             12 => {
                 let (amount, overdraft) = (micros(amount), Overdraft::Allow);
                 Command::Charge(Charge { amount, meter: None, reference: None, overdraft })

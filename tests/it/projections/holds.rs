@@ -1,8 +1,8 @@
 //! What is held and owed: events in, views out.
 
 use aggregates::{
-    AccountId, Charge, Command, CreditAccountCommand, HoldId, OrderId, Overdraft, RefundId, Release, ReleaseReason,
-    Reserve, Settle,
+    AccountId, Charge, Command, CreditAccountCommand, HoldId, OrderId, Overdraft, Party, RefundId, Release,
+    ReleaseReason, Reserve, Settle,
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use projections::holds::query::{self as holds, HoldState, HoldView};
@@ -28,6 +28,7 @@ fn reserve(number: u128, amount: &str, expires_at: DateTime<Utc>) -> Command {
     Command::Reserve(Reserve {
         hold: hold(number),
         amount: credits(amount),
+        by: Party::Account,
         expires_at,
         meter: Some("video".to_owned()),
         reference,
@@ -35,7 +36,7 @@ fn reserve(number: u128, amount: &str, expires_at: DateTime<Utc>) -> Command {
 }
 
 fn settle(number: u128, amount: &str) -> Command {
-    Command::Settle(Settle { hold: hold(number), amount: credits(amount) })
+    Command::Settle(Settle { hold: hold(number), amount: credits(amount), by: Party::Account })
 }
 
 fn release(number: u128, why: ReleaseReason) -> Command {
@@ -128,7 +129,7 @@ async fn a_hold_is_listed_with_its_parts_and_its_end() {
             .await;
     }
     scene.tell(&dave, now, vec![settle(1, "6.00")]).await;
-    scene.tell(&dave, now, vec![release(2, ReleaseReason::Asked)]).await;
+    scene.tell(&dave, now, vec![release(2, ReleaseReason::Asked(Party::Account))]).await;
     scene.tell(&dave, late, vec![release(3, ReleaseReason::TimedOut)]).await;
     scene.catch_up().await;
 
@@ -174,7 +175,9 @@ async fn the_statement_can_be_asked_for_one_kind_of_movement() {
     scene
         .tell(&frank, now, vec![grant(1, "9.00", Some(soon)), reserve(1, "2.00", late), reserve(2, "3.00", late)])
         .await;
-    scene.tell(&frank, now, vec![settle(1, "1.00"), release(2, ReleaseReason::Asked), claw_back("1.00")]).await;
+    scene
+        .tell(&frank, now, vec![settle(1, "1.00"), release(2, ReleaseReason::Asked(Party::Account)), claw_back("1.00")])
+        .await;
     let over = CreditAccountCommand::Expire { grant: aggregates::GrantId::from_uuid(Uuid::from_u128(1)) };
     scene.tell(&frank, soon, vec![Command::CreditAccount(over)]).await;
     let overdraw = Charge { amount: credits("0.50"), meter: None, reference: None, overdraft: Overdraft::Allow };

@@ -4,7 +4,7 @@ use aggregates::{
     AccountId, Command, Feature, LicenseCommand, LicenseId, LicenseKey, LicenseStatus, OrderId, ProductId, UseId,
 };
 use chrono::{DateTime, TimeDelta, Utc};
-use projections::licenses::query::{self as licenses, LicenseFilter, SealedLicense};
+use projections::licenses::query::{self as licenses, LicenseFilter, SealedLicense, UseFilter};
 use uuid::Uuid;
 
 use super::scene::{Scene, time};
@@ -80,11 +80,11 @@ async fn a_license_shows_whose_it_is_and_what_is_left_batch_by_batch_or_all_at_o
         assert_eq!((view.issued_at, view.bound_at), (now(), Some(now() + TimeDelta::minutes(1))));
         assert_eq!(view.revoked_reason.as_deref(), Some("refunded"));
 
-        let uses = licenses::uses(&scene.pool, license(1), None, 10).await.expect("uses");
+        let uses = licenses::uses(&scene.pool, license(1), UseFilter::default(), None, 10).await.expect("uses");
         let told: Vec<_> = uses.iter().map(|it| (it.reference.clone(), it.units, it.given_back)).collect();
         assert_eq!(told, [(Some("r-8".to_owned()), 4, 4), (Some("r-7".to_owned()), 6, 4)]);
         let next = (uses[0].at, uses[0].id);
-        let older = licenses::uses(&scene.pool, license(1), Some(next), 10).await.expect("uses");
+        let older = licenses::uses(&scene.pool, license(1), UseFilter::default(), Some(next), 10).await.expect("uses");
         assert_eq!(older, uses[1..], "a page goes on where the last one ended");
     }
 }

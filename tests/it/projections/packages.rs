@@ -1,7 +1,7 @@
 //! Packages bought again, held, given back, waiting: events in, views out.
 
 use aggregates::{
-    AccountId, Command, DayRule, HoldId, OrderId, ProductId, Reserve, Settle, UserPackageCommand, UserPackageId,
+    AccountId, Command, DayRule, HoldId, OrderId, Party, ProductId, Reserve, Settle, UserPackageCommand, UserPackageId,
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use projections::packages::query::PackageView;
@@ -47,7 +47,14 @@ fn hold() -> HoldId {
 }
 
 fn reserve(amount: &str, expires_at: DateTime<Utc>) -> Command {
-    Command::Reserve(Reserve { hold: hold(), amount: credits(amount), expires_at, meter: None, reference: None })
+    Command::Reserve(Reserve {
+        hold: hold(),
+        amount: credits(amount),
+        by: Party::Account,
+        expires_at,
+        meter: None,
+        reference: None,
+    })
 }
 
 #[tokio::test]
@@ -128,7 +135,9 @@ async fn what_is_held_of_a_day_is_neither_used_nor_left_until_it_is_settled() {
 
     // Settled after midnight: it was the day before's, and so is what comes back.
     let after = time("2026-01-05T16:00:01Z");
-    scene.tell(&cas, after, vec![Command::Settle(Settle { hold: hold(), amount: credits("2.00") })]).await;
+    scene
+        .tell(&cas, after, vec![Command::Settle(Settle { hold: hold(), amount: credits("2.00"), by: Party::Account })])
+        .await;
     scene.catch_up().await;
     assert_eq!(today(after).await, numbers(["5.00", "0.00", "0.00", "5.00"]));
     let date = "2026-01-05".parse().expect("a day");
@@ -147,7 +156,9 @@ async fn a_day_that_was_only_held_of_is_in_no_history() {
     let (dan, now) = (account("dan"), time(BOUGHT));
     scene.tell(&dan, now, vec![activate(package(1), "5.00", 30, DayRule::Calendar)]).await;
     scene.tell(&dan, now, vec![reserve("3.00", now + TimeDelta::days(1))]).await;
-    scene.tell(&dan, now, vec![Command::Settle(Settle { hold: hold(), amount: credits("0") })]).await;
+    scene
+        .tell(&dan, now, vec![Command::Settle(Settle { hold: hold(), amount: credits("0"), by: Party::Account })])
+        .await;
     scene.catch_up().await;
     let date = "2026-01-05".parse().expect("a day");
     let history = daily_usage::query::history(&scene.pool, dan.key(), date, date).await.expect("history");

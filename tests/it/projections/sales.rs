@@ -8,7 +8,7 @@ use aggregates::{
 use chrono::TimeDelta;
 use projections::catalogue::query::Shown;
 use projections::deliveries::query::{DeliveryFilter, DeliveryState};
-use projections::orders::query::{OrderFilter, ReviewCursor};
+use projections::orders::query::{OrderFilter, ReviewCursor, ReviewFilter};
 use projections::{catalogue, deliveries, orders};
 
 use super::scene::{Scene, create_product, monthly_card, pay, place, time};
@@ -133,13 +133,14 @@ async fn a_payment_that_does_not_fit_is_there_to_be_looked_at() {
     scene.tell(&alice, now, vec![pay(order, "right", 3_000)]).await;
     scene.tell(&alice, now + TimeDelta::minutes(1), vec![pay(order, "again", 3_000)]).await;
     scene.catch_up().await;
-    let reviews = orders::query::reviews(&scene.pool, None, None, 10).await.expect("reviews");
+    let reviews = orders::query::reviews(&scene.pool, &ReviewFilter::default(), None, 10).await.expect("reviews");
     let seen: Vec<_> = reviews
         .iter()
         .map(|it| (it.kind.as_str(), it.payment_id.as_str(), it.paid.amount.as_str(), it.expected.amount.as_str()))
         .collect();
     assert_eq!(seen, [("duplicate", "again", "30.00", "30.00"), ("mismatch", "too-little", "29.99", "30.00")]);
-    let rest = orders::query::reviews(&scene.pool, None, Some(&ReviewCursor::from(&reviews[0])), 10).await;
+    let rest =
+        orders::query::reviews(&scene.pool, &ReviewFilter::default(), Some(&ReviewCursor::from(&reviews[0])), 10).await;
     assert_eq!(rest.expect("reviews"), reviews[1..]);
 }
 

@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::Response;
 use chrono::{DateTime, Utc};
-use projections::licenses::query::{self as licenses, LicenseFilter, SealedLicense, UseView};
+use projections::licenses::query::{self as licenses, LicenseFilter, SealedLicense, UseFilter, UseView};
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -14,7 +14,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
-use super::super::super::auth::User;
+use super::super::super::auth::{Reader, User};
 use super::super::super::idempotency::{IdempotencyKey, Written};
 use super::super::super::json::Body;
 use super::super::super::paging::{Cursor, Limit, Page, Wants};
@@ -44,7 +44,7 @@ pub(in super::super) fn routes() -> OpenApiRouter<Api> {
 #[derive(Serialize, ToSchema)]
 pub(in super::super) struct KeyOut {
     pub(in super::super) id: Uuid,
-    /// Absent where the account that bought it was erased.
+    /// Absent where the account that bought it was erased, and where somebody else looks.
     #[schema(example = "0123-4567-89AB-CDEF")]
     pub(in super::super) key_code: Option<String>,
     #[schema(value_type = String, example = "active")]
@@ -94,13 +94,14 @@ struct KeysQuery {
     cursor: Option<Cursor>,
 }
 
-/// The keys that the caller bought or uses, newest first, in clear.
+/// The keys that the caller bought or uses, newest first, in clear. An admin or an auditor who names a customer sees
+/// theirs, without what is theirs alone: the keys themselves and the notes.
 #[utoipa::path(
     get, path = "/api/v1/keys", tag = "licenses", params(KeysQuery),
     responses((status = 200, content((Page<KeyOut> = "application/json"), (String = "text/csv"))))
 )]
 async fn list(
-    user: User,
+    reader: Reader,
     _: Fresh,
     State(app): State<App>,
     wants: Wants,
@@ -108,14 +109,17 @@ async fn list(
 ) -> Result<Response, Problem> {
     let before: Option<(Moment, Uuid)> = query.cursor.map(|cursor| cursor.place()).transpose()?;
     let before = before.map(|(Moment(at), id)| (at, LicenseId::from_uuid(id)));
-    let account = user.account.key();
+    let account = reader.account.key();
     let filter = LicenseFilter { account: Some(account), status: query.status, order: None };
     let items = licenses::list(&app.pool, &filter, before, query.limit.and_one()).await?;
     let page = Page::cut(items, query.limit, |last| (last.view.issued_at, last.view.id))?;
-    let chosen = app.dispatch.chosen_license(&user.account).await?.map(|chosen| chosen.license.uuid());
+    let chosen = app.dispatch.chosen_license(&reader.account).await?.map(|chosen| chosen.license.uuid());
     let mut items = Vec::with_capacity(page.items.len());
     for license in &page.items {
-        items.push(opened(&app, license, account, chosen).await?);
+        items.push(match reader.oversees() {
+            true => shown(license, account, chosen),
+            false => opened(&app, license, account, chosen).await?,
+        });
     }
     Ok(Page { items, next_cursor: page.next_cursor }.answer(wants))
 }
@@ -127,20 +131,26 @@ async fn opened(
     account: AccountKey,
     chosen: Option<Uuid>,
 ) -> Result<KeyOut, Problem> {
-    let view = &license.view;
     let key_code = app.dispatch.reveal_license(license.home, &license.key).await?;
     let note = match &license.note {
         Some((author, sealed)) if *author == account => app.dispatch.reveal_note(*author, sealed).await?,
         _ => None,
     };
+    let key_code = key_code.map(|key| key.expose_secret().to_owned());
+    Ok(KeyOut { key_code, note, ..shown(license, account, chosen) })
+}
+
+/// With nothing in it that is `account`'s alone to see.
+fn shown(license: &SealedLicense, account: AccountKey, chosen: Option<Uuid>) -> KeyOut {
+    let view = &license.view;
     let bound_to = match license.owner {
         None => BoundTo::Nobody,
         Some(owner) if owner == account => BoundTo::You,
         Some(_) => BoundTo::Another,
     };
-    Ok(KeyOut {
+    KeyOut {
         id: view.id,
-        key_code: key_code.map(|key| key.expose_secret().to_owned()),
+        key_code: None,
         status: view.status,
         product: view.product,
         product_type: view.product_type.clone(),
@@ -151,11 +161,11 @@ async fn opened(
         features: view.features.clone(),
         current: chosen == Some(view.id) && bound_to != BoundTo::Another && view.revoked_at.is_none(),
         bound_to,
-        note,
+        note: None,
         issued_at: view.issued_at,
         activated_at: view.bound_at,
         revoked_at: view.revoked_at,
-    })
+    }
 }
 
 /// A key as its owner copied it.
@@ -321,6 +331,12 @@ async fn annotate(
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct UsesQuery {
+    /// At or after this time…
+    #[param(value_type = Option<String>, format = DateTime)]
+    from: Option<Moment>,
+    /// …and before this one.
+    #[param(value_type = Option<String>, format = DateTime)]
+    to: Option<Moment>,
     #[serde(default)]
     #[param(value_type = Option<Limit>)]
     limit: Limit,
@@ -347,6 +363,7 @@ async fn usage(
     }
     let before: Option<(Moment, Uuid)> = query.cursor.map(|cursor| cursor.place()).transpose()?;
     let before = before.map(|(Moment(at), id)| (at, id));
-    let items = licenses::uses(&app.pool, LicenseId::from_uuid(id), before, query.limit.and_one()).await?;
+    let filter = UseFilter { from: query.from.map(|Moment(from)| from), to: query.to.map(|Moment(to)| to) };
+    let items = licenses::uses(&app.pool, LicenseId::from_uuid(id), filter, before, query.limit.and_one()).await?;
     Ok(Page::cut(items, query.limit, |last| (last.at, last.id))?.answer(wants))
 }
