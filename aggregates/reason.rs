@@ -8,12 +8,23 @@ pub const REASON_BYTES_MAX: usize = 500;
 #[error("a reason has 1 to {REASON_BYTES_MAX} bytes and no control characters")]
 pub struct BadReason;
 
-pub(crate) fn check(reason: &str) -> Result<(), BadReason> {
+/// What a sealed reason may have.
+pub const SEALED_BYTES_MAX: usize = 2_048;
+
+/// # Errors
+/// When it is not one.
+pub fn check(reason: &str) -> Result<(), BadReason> {
     let blank = reason.trim().is_empty();
     if blank || reason.len() > REASON_BYTES_MAX || reason.chars().any(char::is_control) {
         return Err(BadReason);
     }
     Ok(())
+}
+
+/// A reason in somebody's own words, as far as the log may know it: encrypted under the key of their account.
+pub(crate) fn check_sealed(sealed: &str) -> Result<(), BadReason> {
+    let fits = (1..=SEALED_BYTES_MAX).contains(&sealed.len()) && sealed.bytes().all(|byte| byte.is_ascii_graphic());
+    if fits { Ok(()) } else { Err(BadReason) }
 }
 
 /// Makes what an outside service said into a reason: no control characters, cut where it is too long, never empty.
@@ -40,6 +51,14 @@ mod tests {
         for good in ["x", "误发", &*"x".repeat(REASON_BYTES_MAX)] {
             assert_eq!(check(good), Ok(()), "{good:?}");
         }
+    }
+
+    #[test]
+    fn a_sealed_reason_is_not_one_in_clear() {
+        for bad in ["", "in clear", "太贵", &*"x".repeat(SEALED_BYTES_MAX + 1)] {
+            assert_eq!(check_sealed(bad), Err(BadReason), "{bad:?}");
+        }
+        assert_eq!(check_sealed(&"x".repeat(SEALED_BYTES_MAX)), Ok(()));
     }
 
     #[test]

@@ -24,7 +24,9 @@ CREATE TABLE read.subscriptions (
     cancel_at_end  bool NOT NULL,
     started_at     timestamptz NOT NULL,
     ended_at       timestamptz,
-    reason         text
+    reason         text,
+    -- Why the customer canceled it: opens with the key of their account.
+    sealed         text
 ) WITH (fillfactor = 80);
 
 CREATE INDEX subscriptions_of_account ON read.subscriptions (account, started_at, id);

@@ -121,6 +121,11 @@ impl Order {
         self.bought()?.refund(refund)
     }
 
+    /// All money that was ever reported for it, the order's own first.
+    pub fn payments(&self) -> impl Iterator<Item = &Payment> {
+        self.bought().into_iter().flat_map(Bought::payments)
+    }
+
     /// Oldest first.
     pub fn refunds(&self) -> &[Refund] {
         self.bought().map(|bought| bought.refunds.as_slice()).unwrap_or_default()

@@ -80,7 +80,7 @@ fn asked() -> impl Strategy<Value = Vec<Command>> {
     let command = prop_oneof![
         plans().prop_map(|plan| SubscriptionCommand::ScheduleChange { plan }),
         plans().prop_map(|plan| SubscriptionCommand::ChangePlan { order: None, plan }),
-        any::<bool>().prop_map(|now| SubscriptionCommand::Cancel { now, reason: None }),
+        any::<bool>().prop_map(|now| SubscriptionCommand::Cancel { now, sealed: None }),
         Just(SubscriptionCommand::WithdrawCancel),
         Just(SubscriptionCommand::PeriodOver),
         Just(SubscriptionCommand::PeriodOver),

@@ -31,7 +31,8 @@ pub enum SubscriptionCommand {
     /// With the end of the period, unless `now`.
     Cancel {
         now: bool,
-        reason: Option<String>,
+        /// Why, in the customer's own words: encrypted under the key of their account.
+        sealed: Option<String>,
     },
     WithdrawCancel,
     /// Records that the paid period, or the grace after it, is over. Refused before its time.

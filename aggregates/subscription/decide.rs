@@ -22,7 +22,7 @@ impl Subscription {
             SubscriptionCommand::ChangePlan { order: Some(order), plan } => self.upgrade(at, *order, plan),
             SubscriptionCommand::ChangePlan { order: None, plan } => self.change_for_nothing(at, plan),
             SubscriptionCommand::ScheduleChange { plan } => self.schedule_change(at, plan),
-            SubscriptionCommand::Cancel { now, reason } => self.cancel(at, *now, reason.as_deref()),
+            SubscriptionCommand::Cancel { now, sealed } => self.cancel(at, *now, sealed.as_deref()),
             SubscriptionCommand::WithdrawCancel => self.withdraw_cancel(at),
             SubscriptionCommand::PeriodOver => self.period_over(at),
             SubscriptionCommand::TakeBack { order, reason } => self.take_back(at, *order, reason),
@@ -83,19 +83,17 @@ impl Subscription {
         Ok(vec![SubscriptionEvent::PlanChangeScheduled(PlanChangeScheduled { plan: *plan, at })])
     }
 
-    fn cancel(&self, at: DateTime<Utc>, now: bool, reason: Option<&str>) -> Decision {
-        reason.map_or(Ok(()), reason::check)?;
+    fn cancel(&self, at: DateTime<Utc>, now: bool, sealed: Option<&str>) -> Decision {
+        sealed.map_or(Ok(()), reason::check_sealed)?;
         let subscribed = self.subscribed()?;
-        let reason = reason.map(str::to_owned);
+        let sealed = sealed.map(str::to_owned);
         match (subscribed.ended, subscribed.cancel.is_some()) {
             (Some(SubscriptionEnd::Expired), _) => Err(SubscriptionError::Ended),
             (Some(SubscriptionEnd::Canceled), _) => Ok(vec![]),
             // There is no paid time left to wait for.
-            (None, _) if now || subscribed.period.ends_at <= at => {
-                Ok(vec![ended(at, SubscriptionEnd::Canceled, reason)])
-            }
+            (None, _) if now || subscribed.period.ends_at <= at => Ok(vec![canceled(at, None, sealed)]),
             (None, true) => Ok(vec![]),
-            (None, false) => Ok(vec![SubscriptionEvent::CancelScheduled(CancelScheduled { reason, at })]),
+            (None, false) => Ok(vec![SubscriptionEvent::CancelScheduled(CancelScheduled { sealed, at })]),
         }
     }
 
@@ -115,13 +113,13 @@ impl Subscription {
         if at < ends_at {
             return Err(SubscriptionError::NotOver { ends_at });
         }
-        if let Some(CancelScheduled { reason, at: _ }) = &subscribed.cancel {
-            return Ok(vec![ended(at, SubscriptionEnd::Canceled, reason.clone())]);
+        if let Some(CancelScheduled { sealed, at: _ }) = &subscribed.cancel {
+            return Ok(vec![canceled(at, None, sealed.clone())]);
         }
         let expires_at = subscribed.lapses_at().ok_or(SubscriptionError::TimeOutOfRange)?;
         let past_due = SubscriptionEvent::PastDue(PastDue { expires_at, at });
         let unpaid = subscribed.expires_at.is_none().then_some(past_due);
-        let expired = (expires_at <= at).then(|| ended(at, SubscriptionEnd::Expired, None));
+        let expired = (expires_at <= at).then(|| expired(at));
         Ok(unpaid.into_iter().chain(expired).collect())
     }
 
@@ -132,7 +130,7 @@ impl Subscription {
             return Ok(vec![]);
         }
         if subscribed.orders.contains(&order) {
-            return Ok(vec![ended(at, SubscriptionEnd::Canceled, Some(reason.to_owned()))]);
+            return Ok(vec![canceled(at, Some(reason.to_owned()), None)]);
         }
         // A change of an earlier period has had its time: later periods were paid at their own price.
         let change = subscribed.changes.iter().find(|change| change.order == order);
@@ -174,6 +172,10 @@ fn changed(at: DateTime<Utc>, plan: &Plan, order: Option<OrderId>, undoes: Optio
     vec![SubscriptionEvent::PlanChanged(PlanChanged { plan: *plan, order, undoes, at })]
 }
 
-fn ended(at: DateTime<Utc>, how: SubscriptionEnd, reason: Option<String>) -> SubscriptionEvent {
-    SubscriptionEvent::Ended(Ended { how, reason, at })
+fn canceled(at: DateTime<Utc>, reason: Option<String>, sealed: Option<String>) -> SubscriptionEvent {
+    SubscriptionEvent::Ended(Ended { how: SubscriptionEnd::Canceled, reason, sealed, at })
+}
+
+fn expired(at: DateTime<Utc>) -> SubscriptionEvent {
+    SubscriptionEvent::Ended(Ended { how: SubscriptionEnd::Expired, reason: None, sealed: None, at })
 }

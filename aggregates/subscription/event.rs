@@ -68,8 +68,9 @@ pub struct PastDue {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CancelScheduled {
+    /// Why, in the customer's own words: encrypted under the key of their account.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
+    pub sealed: Option<String>,
     pub at: DateTime<Utc>,
 }
 
@@ -105,8 +106,12 @@ pub struct PlanChanged {
 #[serde(deny_unknown_fields)]
 pub struct Ended {
     pub how: SubscriptionEnd,
+    /// Why the money went back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// Why the customer canceled it, encrypted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sealed: Option<String>,
     pub at: DateTime<Utc>,
 }
 

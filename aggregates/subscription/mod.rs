@@ -188,7 +188,7 @@ impl Subscription {
 
 impl Decider for Subscription {
     const KIND: AggregateKind = AggregateKind::Subscription;
-    const SCHEMA: i32 = 1;
+    const SCHEMA: i32 = 2;
 
     type Command = SubscriptionCommand;
     type Event = SubscriptionEvent;
@@ -244,7 +244,7 @@ impl Subscribed {
                 self.plan = *plan;
                 self.next = None;
             }
-            SubscriptionEvent::Ended(Ended { how, reason: _, at: _ }) => self.ended = Some(*how),
+            SubscriptionEvent::Ended(Ended { how, .. }) => self.ended = Some(*how),
         }
     }
 

@@ -61,7 +61,7 @@ fn past_due() -> SubscriptionEvent {
 }
 
 fn ended(how: SubscriptionEnd, reason: Option<&str>, at: &str) -> SubscriptionEvent {
-    SubscriptionEvent::Ended(Ended { how, reason: reason.map(str::to_owned), at: time(at) })
+    SubscriptionEvent::Ended(Ended { how, reason: reason.map(str::to_owned), sealed: None, at: time(at) })
 }
 
 fn expired() -> SubscriptionEvent {
@@ -72,9 +72,9 @@ fn canceled() -> SubscriptionEvent {
     ended(SubscriptionEnd::Canceled, None, "2026-02-10T00:00:00Z")
 }
 
-fn scheduled(reason: Option<&str>) -> SubscriptionEvent {
-    let reason = reason.map(str::to_owned);
-    SubscriptionEvent::CancelScheduled(CancelScheduled { reason, at: time(NOW) })
+fn scheduled(sealed: Option<&str>) -> SubscriptionEvent {
+    let sealed = sealed.map(str::to_owned);
+    SubscriptionEvent::CancelScheduled(CancelScheduled { sealed, at: time(NOW) })
 }
 
 fn to_come(plan: Plan) -> SubscriptionEvent {
@@ -105,7 +105,7 @@ fn schedule(plan: Plan) -> SubscriptionCommand {
 }
 
 fn cancel(now: bool) -> SubscriptionCommand {
-    SubscriptionCommand::Cancel { now, reason: None }
+    SubscriptionCommand::Cancel { now, sealed: None }
 }
 
 fn take_back(number: u128) -> SubscriptionCommand {
@@ -257,14 +257,16 @@ fn without_a_grace_it_expires_with_its_period() {
 
 #[test]
 fn it_is_canceled_with_the_end_of_its_period() {
-    let why = SubscriptionCommand::Cancel { now: false, reason: Some("太贵".to_owned()) };
+    let sealed = Some("c2VhbGVk".to_owned());
+    let why = SubscriptionCommand::Cancel { now: false, sealed: sealed.clone() };
+    let over = Ended { how: SubscriptionEnd::Canceled, reason: None, sealed, at: time(END) };
     let subscription = given([started()])
         .when(time(NOW), why)
-        .then([scheduled(Some("太贵"))])
+        .then([scheduled(Some("c2VhbGVk"))])
         .when(time(NOW), cancel(false))
         .then_nothing()
         .when(time(END), OVER)
-        .then([ended(SubscriptionEnd::Canceled, Some("太贵"), END)])
+        .then([SubscriptionEvent::Ended(over)])
         .when(time(END), cancel(false))
         .then_nothing()
         .state();
@@ -452,7 +454,7 @@ fn an_order_of_something_else_takes_nothing_back() {
 fn a_reason_is_one() {
     let blank = || " ".to_owned();
     for command in [
-        SubscriptionCommand::Cancel { now: true, reason: Some(blank()) },
+        SubscriptionCommand::Cancel { now: true, sealed: Some("in clear".to_owned()) },
         SubscriptionCommand::TakeBack { order: order(1), reason: blank() },
     ] {
         given([started()]).when(time(NOW), command).then_refused(SubscriptionError::BadReason(BadReason));

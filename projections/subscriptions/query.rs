@@ -73,7 +73,11 @@ pub struct SubscriptionView {
     pub cancel_at_period_end: bool,
     pub started_at: DateTime<Utc>,
     pub ended_at: Option<DateTime<Utc>>,
+    /// Why it ended, or is to end.
     pub reason: Option<String>,
+    /// The customer's own words, as they are kept: to be opened into `reason`.
+    #[serde(skip)]
+    pub sealed: Option<String>,
     /// Oldest first.
     pub periods: Vec<PeriodPaidView>,
 }
@@ -161,6 +165,7 @@ fn view(row: &PgRow) -> Result<SubscriptionView, sqlx::Error> {
         started_at: row.try_get("started_at")?,
         ended_at: row.try_get("ended_at")?,
         reason: row.try_get("reason")?,
+        sealed: row.try_get("sealed")?,
         periods: periods.into_iter().map(paid).collect(),
     })
 }

@@ -26,6 +26,7 @@ pub(super) struct Row {
     pub(super) started_at: DateTime<Utc>,
     pub(super) ended_at: Option<DateTime<Utc>>,
     pub(super) reason: Option<String>,
+    pub(super) sealed: Option<String>,
 }
 
 pub(super) type Rows = BTreeMap<SubscriptionId, Row>;
@@ -45,6 +46,7 @@ pub(super) fn apply(rows: &mut Rows, id: SubscriptionId, account: AccountKey, ev
             started_at: period.starts_at,
             ended_at: None,
             reason: None,
+            sealed: None,
         };
         rows.insert(id, row);
     } else if let Some(row) = rows.get_mut(&id) {
@@ -67,21 +69,22 @@ impl Row {
             }
             SubscriptionEvent::CancelScheduled(scheduled) => {
                 self.cancel_at_end = true;
-                self.reason = scheduled.reason.as_deref().map(text);
+                self.sealed = scheduled.sealed.as_deref().map(text);
             }
-            SubscriptionEvent::CancelWithdrawn(_) => (self.cancel_at_end, self.reason) = (false, None),
+            SubscriptionEvent::CancelWithdrawn(_) => (self.cancel_at_end, self.sealed) = (false, None),
             SubscriptionEvent::PlanChangeScheduled(PlanChangeScheduled { plan, at: _ }) => {
                 self.next_plan = (plan.product != self.plan.product).then_some(*plan);
             }
             SubscriptionEvent::PlanChanged(PlanChanged { plan, .. }) => {
                 (self.plan, self.next_plan) = (*plan, None);
             }
-            SubscriptionEvent::Ended(Ended { how, reason, at }) => {
+            SubscriptionEvent::Ended(Ended { how, reason, sealed, at }) => {
                 self.status = match how {
                     aggregates::subscription::SubscriptionEnd::Canceled => SubscriptionStatus::Canceled,
                     aggregates::subscription::SubscriptionEnd::Expired => SubscriptionStatus::Expired,
                 };
-                (self.ended_at, self.reason) = (Some(*at), reason.as_deref().map(text));
+                self.ended_at = Some(*at);
+                (self.reason, self.sealed) = (reason.as_deref().map(text), sealed.as_deref().map(text));
             }
         }
     }
@@ -109,6 +112,7 @@ pub(super) async fn read(
             started_at: row.try_get("started_at")?,
             ended_at: row.try_get("ended_at")?,
             reason: row.try_get("reason")?,
+            sealed: row.try_get("sealed")?,
         };
         Ok((SubscriptionId::from_uuid(row.try_get("id")?), kept))
     };
@@ -122,15 +126,15 @@ pub(super) async fn write(tx: &mut PgConnection, rows: &Rows) -> Result<(), sqlx
     let status = rows.values().map(|row| word(&row.status)).collect::<Result<Vec<_>, Unfit>>().map_err(decode)?;
     sqlx::query(
         "INSERT INTO subscriptions (id, account, status, plan, next_plan, period_number, starts_at, ends_at, expires_at,
-                                    cancel_at_end, started_at, ended_at, reason)
+                                    cancel_at_end, started_at, ended_at, reason, sealed)
          SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::jsonb[], $5::jsonb[], $6::int8[],
                               $7::timestamptz[], $8::timestamptz[], $9::timestamptz[], $10::bool[], $11::timestamptz[],
-                              $12::timestamptz[], $13::text[])
+                              $12::timestamptz[], $13::text[], $14::text[])
              ON CONFLICT (id) DO UPDATE
             SET status = excluded.status, plan = excluded.plan, next_plan = excluded.next_plan,
                 period_number = excluded.period_number, starts_at = excluded.starts_at, ends_at = excluded.ends_at,
                 expires_at = excluded.expires_at, cancel_at_end = excluded.cancel_at_end,
-                ended_at = excluded.ended_at, reason = excluded.reason",
+                ended_at = excluded.ended_at, reason = excluded.reason, sealed = excluded.sealed",
     )
     .bind(rows.keys().map(|id| id.uuid()).collect::<Vec<_>>())
     .bind(rows.values().map(|row| row.account.uuid()).collect::<Vec<_>>())
@@ -145,6 +149,7 @@ pub(super) async fn write(tx: &mut PgConnection, rows: &Rows) -> Result<(), sqlx
     .bind(rows.values().map(|row| row.started_at).collect::<Vec<_>>())
     .bind(rows.values().map(|row| row.ended_at).collect::<Vec<_>>())
     .bind(rows.values().map(|row| row.reason.as_deref()).collect::<Vec<_>>())
+    .bind(rows.values().map(|row| row.sealed.as_deref()).collect::<Vec<_>>())
     .execute(tx)
     .await?;
     Ok(())

@@ -91,13 +91,13 @@ fn past_due_ends_with_a_payment() {
 
 #[test]
 fn a_cancellation_is_shown_until_it_is_withdrawn() {
-    let scheduled = CancelScheduled { reason: Some("a\0b".to_owned()), at: now() };
+    let scheduled = CancelScheduled { sealed: Some("a\0b".to_owned()), at: now() };
     let scheduled = SubscriptionEvent::CancelScheduled(scheduled);
     let row_of = |more: Vec<SubscriptionEvent>| row([started(), scheduled.clone()].into_iter().chain(more));
     let waiting = row_of(vec![]);
-    assert_eq!((waiting.cancel_at_end, waiting.reason.as_deref()), (true, Some("a\u{fffd}b")));
+    assert_eq!((waiting.cancel_at_end, waiting.sealed.as_deref()), (true, Some("a\u{fffd}b")));
     let withdrawn = row_of(vec![SubscriptionEvent::CancelWithdrawn(CancelWithdrawn { at: now() })]);
-    assert_eq!((withdrawn.cancel_at_end, withdrawn.reason), (false, None));
+    assert_eq!((withdrawn.cancel_at_end, withdrawn.sealed), (false, None));
 }
 
 #[test]
@@ -106,9 +106,10 @@ fn an_end_says_how_and_when() {
         (SubscriptionEnd::Canceled, SubscriptionStatus::Canceled),
         (SubscriptionEnd::Expired, SubscriptionStatus::Expired),
     ] {
-        let ended = Ended { how, reason: Some("r".to_owned()), at: now() };
+        let ended = Ended { how, reason: Some("r".to_owned()), sealed: Some("s".to_owned()), at: now() };
         let row = row([started(), SubscriptionEvent::Ended(ended)]);
         assert_eq!((row.status, row.ended_at, row.reason.as_deref()), (status, Some(now()), Some("r")));
+        assert_eq!(row.sealed.as_deref(), Some("s"));
     }
 }
 

@@ -9,7 +9,6 @@ use aggregates::{
     OrderEvent, OrderId, OrderNumber, OrderStatus, Payment, ProductKind, RefundId, RequestRefund, State, TakePayment,
 };
 
-use super::usage::key_claim;
 use super::{Actor, Ask, DispatchError, Dispatcher, ids, licenses};
 use crate::store::{Claim, ExecuteError, Receipt, RequestHash};
 
@@ -82,14 +81,14 @@ impl Dispatcher {
     /// # Errors
     /// When there is no such order, this payment belongs to another one, or the store cannot record it.
     pub async fn take_payment(&self, notice: PaymentNotice) -> Result<Taken, DispatchError> {
-        self.take_payment_by(notice, None).await
+        self.take_payment_by(notice, |_| None).await
     }
 
-    /// `key` is the word of who asked whether it was paid, where they sent one: it names this payment and no other.
+    /// `asked` is what the word of who asked for it claims, where they sent one; of the command that takes this payment.
     pub(super) async fn take_payment_by(
         &self,
         notice: PaymentNotice,
-        key: Option<CommandId>,
+        asked: impl FnOnce(CommandId) -> Option<Claim>,
     ) -> Result<Taken, DispatchError> {
         let (account, order) = self.find_order(&notice.order).await?;
         let PaymentNotice { payment, .. } = notice;
@@ -106,7 +105,7 @@ impl Dispatcher {
             |placed: &Placed| (payment.amount, payment.provider.as_str()) == (placed.price, placed.provider.as_str());
         let sells_license = self.sells_license(&account, order, fits).await?;
         let take = |license_key| Command::TakePayment(TakePayment { order, payment: payment.clone(), license_key });
-        let claims = [paid].into_iter().chain(key.map(|key| key_claim(key, id))).collect();
+        let claims = [paid].into_iter().chain(asked(id)).collect();
         let paid_with = (payment.provider.clone(), payment.payment_id.clone());
         let asking = Delivering { account, actor: Actor::system("payments"), id, hash, order, paid_with, claims };
         let receipt = self.deliver(asking, sells_license, take).await?;

@@ -6,11 +6,13 @@
 use std::sync::Arc;
 
 use aggregates::{
-    AccountId, Command, CommandId, Money, OrderCommand, OrderId, OrderNumber, RefundId, RequestRefund, TakeRefund,
+    AccountId, Command, CommandId, Money, Order, OrderCommand, OrderId, OrderNumber, Payment, RefundId, RefundStage,
+    RequestRefund, TakeRefund,
 };
 use uuid::Uuid;
 
-use super::payment::Taken;
+use super::payment::{PaymentNotice, Taken};
+use super::usage::key_claim;
 use super::{Actor, Ask, DispatchError, Dispatcher, ids};
 use crate::providers::PaymentState;
 use crate::store::{Receipt, RequestHash};
@@ -29,6 +31,13 @@ pub struct RefundNotice {
     pub amount: Money,
     pub provider_refund: Option<String>,
     pub reason: Option<String>,
+}
+
+/// What an order's provider knew that the ledger did not.
+#[derive(Debug, Clone, Default)]
+pub struct Compared {
+    pub payments: Vec<Receipt>,
+    pub refunds: Vec<Receipt>,
 }
 
 /// What a provider knows a refund by.
@@ -102,6 +111,61 @@ impl Dispatcher {
         self.say_once(account, id, Command::Order(order, command)).await.map(|_| ())
     }
 
+    /// Asks a provider what went back of a payment, and takes what is not recorded. Answers the receipts of that.
+    ///
+    /// # Errors
+    /// When there is no such order, its provider does not answer, or what it says cannot be recorded.
+    pub async fn take_refunds_of(
+        &self,
+        number: &OrderNumber,
+        provider: &str,
+        payment_id: &str,
+    ) -> Result<Vec<Receipt>, DispatchError> {
+        let asked = self.provider(Some(provider))?.refunds(number, payment_id).await;
+        let known = asked.map_err(|source| DispatchError::Provider { order: number.to_string(), source })?;
+        let state = self.order_called(number).await?;
+        let is_done = |notice: &RefundNotice| {
+            state.refund(refund_id(notice)).is_ok_and(|refund| refund.stage == RefundStage::Done)
+        };
+        let mut receipts = Vec::new();
+        for notice in known.into_iter().filter(|notice| !is_done(notice)) {
+            let receipt = self.take_refund(notice).await?;
+            receipts.extend(Some(receipt).filter(|receipt| !receipt.events.is_empty()));
+        }
+        Ok(receipts)
+    }
+
+    /// Asks the provider for all money that it has for an order, and for all that went back of what the ledger knows of;
+    /// takes what is missing, as its notices would have told. `key` is the client's own word for the request, where it
+    /// sent one: it names the order, for there may be several payments to take.
+    ///
+    /// # Errors
+    /// When there is no such order, its provider does not answer, the key was used for something else, or what the
+    /// provider says cannot be recorded.
+    pub async fn compare(&self, number: &OrderNumber, key: Option<CommandId>) -> Result<Compared, DispatchError> {
+        let state = self.order_called(number).await?;
+        let asked = self.provider(Some(&state.placed()?.provider))?.payments(number).await;
+        let paid = asked.map_err(|source| DispatchError::Provider { order: number.to_string(), source })?;
+        let is_known = |notice: &PaymentNotice| {
+            let name = |payment: &Payment| (payment.provider.clone(), payment.payment_id.clone());
+            state.payments().any(|known| name(known) == name(&notice.payment))
+        };
+        let mut compared = Compared::default();
+        for notice in paid.into_iter().filter(|notice| !is_known(notice)) {
+            let claim = key.map(|key| key_claim(key, ids::derived("compare", &[number.as_str()])));
+            compared.payments.push(self.take_payment_by(notice, |_| claim).await?.receipt);
+        }
+        for Payment { provider, payment_id, .. } in self.order_called(number).await?.payments() {
+            compared.refunds.extend(self.take_refunds_of(number, provider, payment_id).await?);
+        }
+        Ok(compared)
+    }
+
+    async fn order_called(&self, number: &OrderNumber) -> Result<Order, DispatchError> {
+        let (account, order) = self.find_order(number).await?;
+        self.order(&account, order).await
+    }
+
     /// Asks the provider about an order that is not paid, and takes the payment that it knows of. `None`: there is none,
     /// or the order is paid already. `key` is the client's own word for the request, where it sent one.
     ///
@@ -113,8 +177,7 @@ impl Dispatcher {
         number: &OrderNumber,
         key: Option<CommandId>,
     ) -> Result<Option<Taken>, DispatchError> {
-        let (account, order) = self.find_order(number).await?;
-        let state = self.order(&account, order).await?;
+        let state = self.order_called(number).await?;
         if state.payment().is_some() {
             return Ok(None);
         }
@@ -122,7 +185,9 @@ impl Dispatcher {
         let asked = provider.query(number).await;
         match asked.map_err(|source| DispatchError::Provider { order: number.to_string(), source })? {
             PaymentState::Pending => Ok(None),
-            PaymentState::Paid(notice) => self.take_payment_by(notice, key).await.map(Some),
+            PaymentState::Paid(notice) => {
+                self.take_payment_by(notice, |id| key.map(|key| key_claim(key, id))).await.map(Some)
+            }
         }
     }
 }

@@ -18,15 +18,18 @@ use aggregates::subscription::{Plan, SubscriptionError};
 use aggregates::{
     AccountId, AggregateId, Command, CommandId, Event, Money, OrderCommand, OrderId, OrderNumber, Payment, PlaceOrder,
     PlanChangeTerms, Product, ProductId, ProductKind, Refusal, State, Subscription, SubscriptionCommand,
-    SubscriptionEvent, SubscriptionId, SubscriptionStatus, UpgradePolicy,
+    SubscriptionEvent, SubscriptionId, SubscriptionStatus, UpgradePolicy, reason,
 };
 use chrono::{DateTime, Utc};
+use secrecy::ExposeSecret;
 
 use super::erasure::UnlessErased;
+use super::licenses::unless_erased;
 use super::sale::{CLAIM, placed_in};
 use super::{Actor, Ask, Buyer, DispatchError, Dispatcher, PaymentNotice, Sale, Taken, ids};
 use crate::store::{Claim, ExecuteError, Receipt, RequestHash};
 
+const REASON_PURPOSE: &str = "subscription.reason";
 /// See `sale.rs`.
 const NUMBERS_TRIED_MAX: usize = 3;
 
@@ -57,7 +60,56 @@ struct Copy {
 }
 
 impl Dispatcher {
-    /// Cancels it, or takes a cancellation back.
+    /// Cancels it. Why is said in the customer's own words, so it is kept as what they can be forgotten by.
+    ///
+    /// # Errors
+    /// When there is no such subscription in this account, it has expired, the reason is not one, or the store cannot
+    /// record it.
+    pub async fn cancel_subscription(
+        &self,
+        account: &AccountId,
+        actor: &Actor,
+        id: CommandId,
+        subscription: SubscriptionId,
+        (now, reason): (bool, Option<&str>),
+    ) -> Result<Receipt, DispatchError> {
+        // Sealed anew the same words look like others, so what makes a repeat the same request is their digest.
+        let (sealed, digest) = match reason {
+            Some(reason) => {
+                reason::check(reason).map_err(|bad| Refusal::from(SubscriptionError::from(bad)))?;
+                let digest = self.vault.digest(account.key(), reason).await?;
+                (Some(self.vault.seal(account.key(), REASON_PURPOSE, reason).await?), digest)
+            }
+            None => (None, String::new()),
+        };
+        let hash = RequestHash::of(&serde_json::to_vec(&("cancel", subscription, now, digest))?);
+        let cancel = SubscriptionCommand::Cancel { now, sealed };
+        self.ask(Ask {
+            account: account.clone(),
+            actor: actor.clone(),
+            id,
+            hash,
+            decision: Arc::new(vec![Command::Subscription(subscription, cancel)]),
+            claims: actor.key_claim(account, id).into_iter().collect(),
+            about: None,
+        })
+        .await
+    }
+
+    /// Why a customer canceled, in clear, for their own eyes and an operator's. `None`: they were erased.
+    ///
+    /// # Errors
+    /// When the vault cannot be asked.
+    pub async fn reveal_reason(&self, account: &AccountId, sealed: &str) -> Result<Option<String>, DispatchError> {
+        // A process may still remember a key that was destroyed.
+        if self.is_erased(account).await? {
+            return Ok(None);
+        }
+        let reason = unless_erased(self.vault.open(account.key(), REASON_PURPOSE, sealed).await)?;
+        Ok(reason.map(|reason| reason.expose_secret().to_owned()))
+    }
+
+    /// Takes a cancellation back.
     ///
     /// # Errors
     /// When there is no such subscription in this account, it has ended, or the store cannot record it.

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   first attempt ──► refund ──► done, refused ──► recorded
+//!                       │     └── refused: what went back otherwise is taken first
 //!                       └── no answer, later attempts ──► query_refund ──► done, refused ──► recorded
 //!                                                             └── never heard of it ──► refund
 //! ```
@@ -9,14 +10,16 @@
 //! Whether an attempt had its effect is asked before it is made again, so that a provider which forgets numbers does not
 //! pay twice. A plain no ends it; anything else is tried for as long as the policy says, then somebody has to look.
 
-use aggregates::{AccountId, AggregateId, OrderCommand, OrderId, Refund, RefundId, RefundStage, State, reason};
+use aggregates::{
+    AccountId, AggregateId, OrderCommand, OrderId, OrderNumber, Refund, RefundId, RefundStage, State, reason,
+};
 use anyhow::Context;
 use async_trait::async_trait;
 use serde::Deserialize;
 
 use super::expire_order::settle;
 use super::kinds;
-use crate::dispatch::{Dispatcher, RefundNotice, refund_number};
+use crate::dispatch::{DispatchError, Dispatcher, RefundNotice, refund_number};
 use crate::jobs::{Handler, Job, Outcome};
 use crate::providers::{ProviderError, RefundRequest, RefundState};
 
@@ -73,7 +76,9 @@ impl RefundPayment {
         };
         match self.have_it_done(job, refund, &request).await {
             Ok(RefundState::Done { provider_refund }) => self.done(refund, request, provider_refund).await,
-            Ok(RefundState::Refused(why)) | Err(ProviderError::Refused(why)) => self.refused(&case, &why).await,
+            Ok(RefundState::Refused(why)) | Err(ProviderError::Refused(why)) => {
+                self.refused(&case, &request.order, refund, &why).await
+            }
             Ok(RefundState::Pending | RefundState::Unknown) => Ok(Outcome::failed("the provider has not done it yet")),
             Err(error @ ProviderError::Unreachable(_)) => Ok(Outcome::failed(error.to_string())),
         }
@@ -117,7 +122,12 @@ impl RefundPayment {
         Ok(Outcome::Done)
     }
 
-    async fn refused(&self, case: &Case, why: &str) -> anyhow::Result<Outcome> {
+    /// A provider also says no where it gave the money back itself, and its notice was lost: then the books follow it.
+    async fn refused(&self, case: &Case, order: &OrderNumber, refund: &Refund, why: &str) -> anyhow::Result<Outcome> {
+        match self.dispatcher.take_refunds_of(order, &refund.provider, &refund.payment_id).await {
+            Err(error @ DispatchError::Provider { .. }) => return Ok(Outcome::failed(error.to_string())),
+            taken => taken.map(drop)?,
+        }
         let command = OrderCommand::RefundRefused { refund: case.refund, reason: reason::from_outside(why) };
         self.record(case, &["refused"], command).await?;
         Ok(Outcome::Done)

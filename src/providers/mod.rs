@@ -3,7 +3,7 @@
 //! ```text
 //!   order ──► create_payment ──► where the customer pays
 //!   notice ──► verify ──► what it says, or a refusal ──► acknowledge, once that is in the log
-//!   doubt ──► query ──► what the provider knows
+//!   doubt ──► query, payments, refunds ──► what the provider knows
 //!   money back ──► refund, under a number that never changes ──► done, refused, or query_refund while nobody knows
 //! ```
 //!
@@ -136,6 +136,12 @@ pub trait Provider: Send + Sync {
     async fn verify(&self, headers: &HeaderMap, body: &[u8]) -> Result<Notice, NoticeError>;
 
     async fn query(&self, order: &OrderNumber) -> Result<PaymentState, ProviderError>;
+
+    /// All money that it has for an order; what pays for it before all other.
+    async fn payments(&self, order: &OrderNumber) -> Result<Vec<PaymentNotice>, ProviderError>;
+
+    /// All that went back of a payment, asked for here or not, oldest first.
+    async fn refunds(&self, order: &OrderNumber, payment_id: &str) -> Result<Vec<RefundNotice>, ProviderError>;
 
     /// Asked again under the same number, it gives back nothing more.
     async fn refund(&self, request: &RefundRequest) -> Result<RefundState, ProviderError>;

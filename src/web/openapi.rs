@@ -30,7 +30,7 @@ const STATUSES: &[(u16, &str)] = &[
     (404, "Not found"),
     (408, "The body did not arrive in time"),
     (409, "Conflict"),
-    (410, "It was there, and its time has passed"),
+    (410, "It was there, and its time has passed; or the customer was erased"),
     (413, "The body is too large"),
     (415, "The body has another content type"),
     (422, "Well-formed, but refused"),
@@ -94,8 +94,6 @@ const BATCH: &str = "/api/v1/usage/batch";
 const CLOCK: &str = "/api/v1/sandbox/clock";
 /// Asked by a machine with a secret of its own, about nothing that it has written.
 const CRON: &str = "/api/cron/";
-/// What was held can time out.
-const HOLDS: &str = "/api/v1/usage/{id}/";
 /// Questions with a body: a key in an address would be in every log on its way.
 const QUESTIONS: &[&str] = &["/api/v1/keys/check", "/api/v1/entitlements/check"];
 /// Who asks there acts for nobody's account.
@@ -133,10 +131,7 @@ fn complete_operation(path: &str, method: &HttpMethod, operation: &mut Operation
         statuses.push(404);
     }
     if writes {
-        statuses.extend([402, 404, 409, 422]);
-    }
-    if path.starts_with(HOLDS) {
-        statuses.push(410);
+        statuses.extend([402, 404, 409, 410, 422]);
     }
     if operation.request_body.is_some() {
         statuses.extend([408, 413, 415]);

@@ -27,9 +27,9 @@ pub(super) fn stored() -> Stored {
         ends_at: time("2026-03-05T06:00:00Z"),
     };
     let undone = PlanChanged { plan, order: None, undoes: Some(order), at };
-    let ended = |how, reason: Option<&str>| {
-        let reason = reason.map(str::to_owned);
-        SubscriptionEvent::Ended(Ended { how, reason, at }).into()
+    let ended = |how, reason: Option<&str>, sealed: Option<&str>| {
+        let (reason, sealed) = (reason.map(str::to_owned), sealed.map(str::to_owned));
+        SubscriptionEvent::Ended(Ended { how, reason, sealed, at }).into()
     };
     vec![
         (
@@ -61,18 +61,22 @@ pub(super) fn stored() -> Stored {
             r#"{"expires_at":"2026-03-08T06:00:00Z","at":"2026-01-05T06:00:00Z"}"#,
         ),
         (
-            SubscriptionEvent::CancelScheduled(CancelScheduled { reason: None, at }).into(),
+            SubscriptionEvent::CancelScheduled(CancelScheduled { sealed: None, at }).into(),
             r#"{"at":"2026-01-05T06:00:00Z"}"#,
         ),
         (SubscriptionEvent::CancelWithdrawn(CancelWithdrawn { at }).into(), r#"{"at":"2026-01-05T06:00:00Z"}"#),
         (
-            SubscriptionEvent::CancelScheduled(CancelScheduled { reason: Some("太贵".to_owned()), at }).into(),
-            r#"{"reason":"太贵","at":"2026-01-05T06:00:00Z"}"#,
+            SubscriptionEvent::CancelScheduled(CancelScheduled { sealed: Some("c2VhbGVk".to_owned()), at }).into(),
+            r#"{"sealed":"c2VhbGVk","at":"2026-01-05T06:00:00Z"}"#,
         ),
-        (ended(SubscriptionEnd::Expired, None), r#"{"how":"expired","at":"2026-01-05T06:00:00Z"}"#),
+        (ended(SubscriptionEnd::Expired, None, None), r#"{"how":"expired","at":"2026-01-05T06:00:00Z"}"#),
         (
-            ended(SubscriptionEnd::Canceled, Some("refunded")),
+            ended(SubscriptionEnd::Canceled, Some("refunded"), None),
             r#"{"how":"canceled","reason":"refunded","at":"2026-01-05T06:00:00Z"}"#,
+        ),
+        (
+            ended(SubscriptionEnd::Canceled, None, Some("c2VhbGVk")),
+            r#"{"how":"canceled","sealed":"c2VhbGVk","at":"2026-01-05T06:00:00Z"}"#,
         ),
     ]
 }

@@ -276,6 +276,14 @@ fn after_a_mismatch_the_right_money_still_pays() {
 }
 
 #[test]
+fn all_money_that_was_ever_reported_is_known_the_orders_own_first() {
+    let order = given([placed(), mismatched(payment("odd", 2_999)), paid(soon(), false), fulfilled()]).state();
+    let known: Vec<&str> = order.payments().map(|payment| payment.payment_id.as_str()).collect();
+    assert_eq!(known, ["p-1", "odd"]);
+    assert_eq!(Order::default().payments().count(), 0);
+}
+
+#[test]
 fn whatever_comes_after_the_order_was_paid_is_a_duplicate() {
     for second in
         [payment("p-2", 3_000), payment("p-2", 1), Payment { provider: "wechat".to_owned(), ..payment("p-1", 3_000) }]

@@ -203,7 +203,7 @@ fn a_change_paid_after_the_end_still_grants_the_difference() {
         let mut desk = desk();
         subscribe(&mut desk, START, 1, 1);
         if ended {
-            ask(&mut desk, NOW, SubscriptionCommand::Cancel { now: true, reason: None });
+            ask(&mut desk, NOW, SubscriptionCommand::Cancel { now: true, sealed: None });
         }
         let late = upgrade(&mut desk, "2026-04-01T00:00:00Z", 2, 1, 3);
         assert_eq!((events(&late), granted(&late)), (vec![], vec![Credits::whole(20)]));

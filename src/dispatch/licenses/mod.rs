@@ -347,7 +347,7 @@ fn choosing(place: &LicensePlace) -> Command {
     Command::ChooseLicense(LicenseChosen { license: place.license, home: place.home.key() })
 }
 
-fn unless_erased(opened: Result<SecretString, VaultError>) -> Result<Option<SecretString>, DispatchError> {
+pub(super) fn unless_erased(opened: Result<SecretString, VaultError>) -> Result<Option<SecretString>, DispatchError> {
     match opened {
         Ok(clear) => Ok(Some(clear)),
         Err(VaultError::Erased) => Ok(None),

@@ -72,25 +72,31 @@ impl Books {
 
     /// The payment that came first, if there is one; one of the right amount before all others.
     pub(super) async fn paid(&self, order: &OrderNumber) -> Result<Option<PaymentNotice>, sqlx::Error> {
-        let row = sqlx::query(
+        Ok(self.payments(order).await?.into_iter().next())
+    }
+
+    /// As they came, but those of the right amount before all others.
+    pub(super) async fn payments(&self, order: &OrderNumber) -> Result<Vec<PaymentNotice>, sqlx::Error> {
+        let rows = sqlx::query(
             "SELECT p.payment_id, p.amount_minor, p.currency, p.method
                FROM sandbox.payments p LEFT JOIN sandbox.orders o USING (order_number)
               WHERE order_number = $1
               ORDER BY ((p.amount_minor, p.currency) = (o.amount_minor, o.currency)) DESC NULLS LAST,
-                       p.entered_at, p.payment_id
-              LIMIT 1",
+                       p.entered_at, p.payment_id",
         )
         .bind(order.as_str())
-        .fetch_optional(&self.pool)
+        .fetch_all(&self.pool)
         .await?;
-        let Some(row) = row else { return Ok(None) };
-        let payment = Payment {
-            provider: NAME.to_owned(),
-            payment_id: row.try_get("payment_id")?,
-            amount: amount_of(&row)?,
-            method: row.try_get("method")?,
+        let notice = |row: &sqlx::postgres::PgRow| {
+            let payment = Payment {
+                provider: NAME.to_owned(),
+                payment_id: row.try_get("payment_id")?,
+                amount: amount_of(row)?,
+                method: row.try_get("method")?,
+            };
+            Ok(PaymentNotice { order: order.clone(), payment })
         };
-        Ok(Some(PaymentNotice { order: order.clone(), payment }))
+        rows.iter().map(notice).collect()
     }
 }
 
@@ -173,6 +179,22 @@ impl Books {
         .await?;
         tx.commit().await?;
         Ok(GivenBack { payment_id: payment_id.to_owned(), amount })
+    }
+
+    /// What went back of a payment, by number.
+    pub(super) async fn refunds(&self, payment_id: &str) -> Result<Vec<(String, GivenBack)>, sqlx::Error> {
+        let rows = sqlx::query(
+            "SELECT refund_no, payment_id, amount_minor, currency FROM sandbox.refunds WHERE payment_id = $1
+              ORDER BY executed_at, refund_no",
+        )
+        .bind(payment_id)
+        .fetch_all(&self.pool)
+        .await?;
+        let back = |row: &sqlx::postgres::PgRow| {
+            let back = GivenBack { payment_id: row.try_get("payment_id")?, amount: amount_of(row)? };
+            Ok((row.try_get("refund_no")?, back))
+        };
+        rows.iter().map(back).collect()
     }
 
     pub(super) async fn given_back(&self, refund_no: &str) -> Result<Option<GivenBack>, sqlx::Error> {

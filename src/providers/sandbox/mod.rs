@@ -221,6 +221,17 @@ impl Provider for Sandbox {
         Ok(paid.map_or(PaymentState::Pending, PaymentState::Paid))
     }
 
+    async fn payments(&self, order: &OrderNumber) -> Result<Vec<PaymentNotice>, ProviderError> {
+        self.check_answers().await?;
+        self.books.payments(order).await.map_err(unreachable)
+    }
+
+    async fn refunds(&self, order: &OrderNumber, payment_id: &str) -> Result<Vec<RefundNotice>, ProviderError> {
+        self.check_answers().await?;
+        let refunds = self.books.refunds(payment_id).await.map_err(unreachable)?;
+        Ok(refunds.into_iter().map(|(refund_no, back)| refund_notice(order, refund_no, back, None)).collect())
+    }
+
     /// Under the number that it was asked with, however often.
     async fn refund(&self, request: &RefundRequest) -> Result<RefundState, ProviderError> {
         let RefundRequest { order, payment_id, refund, amount, reason: _ } = request;

@@ -12,7 +12,7 @@ use projections::orders::query::{self as orders, OrderFilter, OrderView, ReviewF
 use projections::orders::refund_query::{self as refunds, RefundFilter, RefundView};
 use projections::packages::query::{self as packages, PackageView};
 use projections::statement::query::{self as statement, LineFilter, LineView};
-use projections::subscriptions::query::{self as subscriptions, SubscriptionFilter, SubscriptionView};
+use projections::subscriptions::query::{SubscriptionFilter, SubscriptionView};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -24,6 +24,7 @@ use super::super::json::Body;
 use super::super::problem::Problem;
 use super::super::query::Named;
 use super::fresh::{Api, Fresh};
+use super::subscriptions::opened;
 use super::{account_id, actor, whole};
 use crate::app::App;
 use crate::dispatch::{DispatchError, Profile};
@@ -106,6 +107,7 @@ async fn one(
     let of_refunds = RefundFilter { account: Some(key), ..RefundFilter::default() };
     let of_reviews = ReviewFilter { account: Some(key), ..ReviewFilter::default() };
     let subscribed = SubscriptionFilter { account: Some(key), status: None };
+    let subscriptions = opened(&app, &subscribed, None, EACH_MAX).await?;
     let lines = LineFilter::default();
     let (money, usage) = (
         async {
@@ -117,12 +119,11 @@ async fn one(
         },
         daily_usage::today(&app.pool, key, now),
     );
-    let (credits, holds, licenses, packages, subscriptions, orders, deliveries, money, daily_usage) = tokio::try_join!(
+    let (credits, holds, licenses, packages, orders, deliveries, money, daily_usage) = tokio::try_join!(
         balances::credits_of(&app.pool, key, now),
         holds::list(&app.pool, key, None, now, None, EACH_MAX),
         licenses::list(&app.pool, &bought_or_used, None, EACH_MAX),
         packages::of_account(&app.pool, key, now),
-        subscriptions::list(&app.pool, &subscribed, None, EACH_MAX),
         orders::list(&app.pool, &of_account, None, EACH_MAX),
         deliveries::list(&app.pool, &its, None, EACH_MAX),
         money,

@@ -28,7 +28,7 @@ use super::super::values::{Moment, Word};
 use super::fresh::{Api, Fresh};
 use super::{account_filter, account_id, actor, order_filter, order_number, whole};
 use crate::app::App;
-use crate::dispatch::{Actor, DispatchError, Dispatcher, ReviewName};
+use crate::dispatch::{Actor, Compared, DispatchError, Dispatcher, ReviewName};
 use crate::store::Receipt;
 
 pub(super) fn routes() -> OpenApiRouter<Api> {
@@ -162,13 +162,19 @@ struct ReconciledOut {
     /// Of the order, now.
     #[schema(example = "fulfilled")]
     status: &'static str,
-    /// A payment was found that had not been heard of, or that is for review.
+    /// Something was found that had not been heard of.
     found: bool,
+    /// How many payments: what did not pay for the order is for review, or goes back.
+    payments: usize,
+    /// How many refunds.
+    refunds: usize,
 }
 
-/// Asks the provider of an order now whether it was paid, and takes the payment: once, however often this is asked.
+/// Asks the provider of an order now for all that was paid for it and that went back, and takes what is missing: once, however
+/// often this is asked.
 ///
-/// An `Idempotency-Key` names the payment that this takes: sent again where another one would be taken it is refused (409).
+/// An `Idempotency-Key` names the order whose payments this takes: sent again where those of another one would be taken it
+/// is refused (409).
 #[utoipa::path(
     post, path = "/api/v1/admin/orders/{order_no}/reconcile", tag = "admin",
     params(("order_no" = String, Path)), responses((status = 200, body = ReconciledOut))
@@ -181,12 +187,14 @@ async fn reconcile(
 ) -> Result<Response, Problem> {
     let place = Place::find(&app.dispatch, order_number(&order_no)?).await?;
     let (dispatch, number, key) = (app.dispatch.clone(), place.number.clone(), key.given(admin.account.as_str()));
-    let taken = whole(async move { dispatch.reconcile(&number, key).await }).await?;
+    let Compared { payments, refunds } = whole(async move { dispatch.compare(&number, key).await }).await?;
     let order = app.dispatch.order(&place.account, place.order).await?;
     let status = order.status().map(OrderStatus::as_str).map_err(|_| Problem::not_found("order"))?;
-    let mut response = Json(ReconciledOut { order_no, status, found: taken.is_some() }).into_response();
-    if let Some(taken) = taken {
-        LedgerPosition::from(&taken.receipt).put_on(&mut response);
+    let (found, last) = (!(payments.is_empty() && refunds.is_empty()), refunds.last().or(payments.last()));
+    let out = ReconciledOut { order_no, status, found, payments: payments.len(), refunds: refunds.len() };
+    let mut response = Json(out).into_response();
+    if let Some(last) = last {
+        LedgerPosition::from(last).put_on(&mut response);
     }
     Ok(response)
 }

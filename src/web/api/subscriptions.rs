@@ -119,8 +119,24 @@ async fn page(
 ) -> Result<Page<SubscriptionView>, Problem> {
     let before: Option<(Moment, Uuid)> = cursor.map(|cursor| cursor.place()).transpose()?;
     let before = before.map(|(Moment(at), id)| (at, SubscriptionId::from_uuid(id)));
-    let items = subscriptions::list(&app.pool, filter, before, limit.and_one()).await?;
+    let items = opened(app, filter, before, limit.and_one()).await?;
     Page::cut(items, limit, |last| (last.started_at, last.id))
+}
+
+/// With what customers said of it in clear, as long as they are not forgotten.
+pub(super) async fn opened(
+    app: &App,
+    filter: &SubscriptionFilter,
+    before: Option<(DateTime<Utc>, SubscriptionId)>,
+    limit: i64,
+) -> Result<Vec<SubscriptionView>, Problem> {
+    let mut items = subscriptions::list(&app.pool, filter, before, limit).await?;
+    for view in &mut items {
+        if let Some(sealed) = view.sealed.take() {
+            view.reason = app.dispatch.reveal_reason(&account_id(&view.account)?, &sealed).await?;
+        }
+    }
+    Ok(items)
 }
 
 /// How a subscription is to end.
@@ -130,6 +146,7 @@ struct CancelIn {
     /// At once, instead of with the end of the paid period.
     #[serde(default)]
     now: bool,
+    /// Encrypted wherever it is kept.
     #[schema(min_length = 1, max_length = 500)]
     reason: Option<String>,
 }
@@ -158,7 +175,14 @@ async fn cancel(
     Named(id): Named<Uuid>,
     OptionalBody(CancelIn { now, reason }): OptionalBody<CancelIn>,
 ) -> Result<Written<SubscriptionOut>, Problem> {
-    ask(app, user, key, id, SubscriptionCommand::Cancel { now, reason }).await
+    let command_id = key.command_id(user.caller.account.as_str());
+    let (subscription, dispatch) = (SubscriptionId::from_uuid(id), app.dispatch.clone());
+    let (account, by) = (user.account.clone(), actor(&user.caller));
+    let canceled = async move {
+        dispatch.cancel_subscription(&account, &by, command_id, subscription, (now, reason.as_deref())).await
+    };
+    let receipt = whole(canceled).await?;
+    Ok(Written::ok(&receipt, after(&app, &user, id, &receipt).await?))
 }
 
 /// Takes back a cancellation that waits for the end of the period.

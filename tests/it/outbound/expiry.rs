@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use aggregates::{Checkout, Currency, Money, OrderNumber, Payment};
 use async_trait::async_trait;
 use axum::http::HeaderMap;
-use billing_ledger::dispatch::{Dispatcher, PaymentNotice, Rules};
+use billing_ledger::dispatch::{Dispatcher, PaymentNotice, RefundNotice, Rules};
 use billing_ledger::jobs::{Handler, Job, Outcome};
 use billing_ledger::processes::kinds::{EXPIRE_ORDER, RECONCILE};
 use billing_ledger::processes::{ExpireOrder, Reconcile};
@@ -50,6 +50,14 @@ impl Provider for Moody {
             Mood::Unreachable => Err(ProviderError::Unreachable("as told".to_owned())),
             Mood::Says(state) => Ok(state),
         }
+    }
+
+    async fn payments(&self, order: &OrderNumber) -> Result<Vec<PaymentNotice>, ProviderError> {
+        self.0.payments(order).await
+    }
+
+    async fn refunds(&self, order: &OrderNumber, payment_id: &str) -> Result<Vec<RefundNotice>, ProviderError> {
+        self.0.refunds(order, payment_id).await
     }
 
     async fn refund(&self, request: &RefundRequest) -> Result<RefundState, ProviderError> {

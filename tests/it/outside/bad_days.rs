@@ -6,8 +6,9 @@ use serde_json::{Value, json};
 
 use super::harness::{Instance, payment};
 use super::journey::items;
-use super::refunds::{bought, credit_pack, faults, ordered, waiting_notices};
+use super::refunds::{bought, credit_pack, faults, given_back, ordered, waiting_notices};
 use crate::support::eventually;
+use crate::support::process::assert_verifies;
 
 const NOTIFY: &str = "/api/v1/payments/notify";
 
@@ -162,6 +163,39 @@ async fn an_admin_asks_the_provider_now() {
     let silent = ordered(&ledger, "now", credit_pack("5")).await;
     faults(&ledger, json!({"silent_query": true})).await;
     admin.post_nothing(&format!("/api/v1/admin/orders/{silent}/reconcile")).await.refused(503, "E5107");
+}
+
+/// A second payment and a refund whose notices were lost, of an order that is paid already.
+#[tokio::test]
+async fn an_admin_compares_a_paid_order_with_what_its_provider_knows() {
+    let ledger = Instance::start().await;
+    let order = ledger.bought("both").await;
+    let second = "INSERT INTO sandbox.payments (payment_id, order_number, amount_minor, currency)
+                  VALUES ('unheard-of', $1, 3000, 'CNY')";
+    sqlx::query(second).bind(&order).execute(&ledger.pool).await.expect("the sandbox's books");
+    faults(&ledger, json!({"lose": true})).await;
+    let admin = ledger.admin().await;
+    let own = json!({"amount": "10.00"});
+    admin.post(&format!("/sandbox/refund/{order}"), own).await.expect(200);
+
+    let path = format!("/api/v1/admin/orders/{order}/reconcile");
+    let found = admin.post_nothing(&path).await.expect(200).json();
+    assert_eq!((&found["payments"], &found["refunds"], &found["found"]), (&json!(1), &json!(1), &json!(true)));
+    ledger.order_is("both", &order, "partially_refunded").await;
+    // What came twice goes back by itself, and nothing is found again.
+    eventually("the second payment to go back", async || {
+        (given_back(&ledger, &order).await == (2, 4_000)).then_some(())
+    })
+    .await;
+    eventually("both to be recorded", async || {
+        (ledger.events_of("both", "order", "refunded").await == 2).then_some(())
+    })
+    .await;
+    let again = admin.post_nothing(&path).await.expect(200).json();
+    assert_eq!((&again["payments"], &again["refunds"], &again["found"]), (&json!(0), &json!(0), &json!(false)));
+    assert_eq!(ledger.events_of("both", "order", "payment_duplicated").await, 1);
+    assert_verifies(&ledger.database.url()).await;
+    ledger.command(&["rebuild", "--check"]).await;
 }
 
 #[tokio::test]

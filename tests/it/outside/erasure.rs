@@ -1,13 +1,13 @@
 //! A customer is forgotten: what they bought and paid stays and still verifies, who they were is gone for ever.
 
-use aggregates::{Command, CustomerCommand};
+use aggregates::{Command, CustomerCommand, UpgradePolicy};
 use chrono::Utc;
 use serde_json::{Value, json};
 
 use super::harness::{Instance, email_of, name_of, payment};
 use super::http::Answer;
 use super::journey::items;
-use super::plans::{bought, license, ordered, put_on_sale, tell};
+use super::plans::{bought, license, monthly, ordered, put_on_sale, tell};
 use super::refunds::given_back;
 use super::secrets;
 use crate::support::eventually;
@@ -15,6 +15,9 @@ use crate::support::process::assert_verifies;
 use crate::support::units::account;
 
 const LICENSE: u32 = 101;
+const PLAN: u32 = 102;
+/// Of a customer who cancels.
+const WORDS: &str = "I-am-moving-to-Elbe-Street-12";
 
 async fn erase(ledger: &Instance, sub: &str) {
     let why = json!({"reason": "asked for by the customer"});
@@ -41,7 +44,25 @@ async fn license_key(ledger: &Instance, sub: &str) -> String {
     put_on_sale(ledger, LICENSE, "10.00 CNY", license()).await;
     let paid = bought(ledger, sub, LICENSE).await;
     let keys = user.after(&paid).get("/api/v1/keys").await.expect(200).json();
-    super::journey::items(&keys)[0]["key_code"].as_str().unwrap_or_else(|| panic!("{keys}")).to_owned()
+    items(&keys)[0]["key_code"].as_str().unwrap_or_else(|| panic!("{keys}")).to_owned()
+}
+
+/// A plan that is canceled again, for a reason that its customer and an admin read.
+async fn canceled(ledger: &Instance, sub: &str) {
+    put_on_sale(ledger, PLAN, "20.00 CNY", monthly(100, UpgradePolicy::NextCycle)).await;
+    let (user, paid) = (ledger.user(sub).await, bought(ledger, sub, PLAN).await);
+    let list = user.after(&paid).get("/api/v1/subscriptions").await.expect(200).json();
+    let path = format!("/api/v1/subscriptions/{}/cancel", items(&list)[0]["id"].as_str().expect("an id"));
+    let cancel =
+        async |reason: &str| user.with("idempotency-key", "goodbye").post(&path, json!({"reason": reason})).await;
+    let canceled = cancel(WORDS).await.expect(200);
+    assert!(cancel(WORDS).await.expect(200).is_replay());
+    cancel("something else").await.refused(409, "E3005");
+    let all = format!("/api/v1/admin/subscriptions?account={sub}");
+    for (reader, path) in [(user, "/api/v1/subscriptions"), (ledger.auditor().await, &all)] {
+        let list = reader.after(&canceled).get(path).await.expect(200).json();
+        assert_eq!(items(&list)[0]["reason"], WORDS, "{list}");
+    }
 }
 
 #[tokio::test]
@@ -54,15 +75,17 @@ async fn an_erased_customer_is_nowhere_in_clear_and_the_log_still_verifies() {
     let mail = ledger.mail_to("alice");
     let key = mail[0].text.split_whitespace().find(|word| word.starts_with("sk-")).expect("a key").to_owned();
     let license = license_key(&ledger, "alice").await;
+    canceled(&ledger, "alice").await;
     let before = seen(&ledger, "alice").await;
     assert_eq!(
         (&before["erased"], &before["profile"]["email"]),
         (&json!(false), &json!(email_of("alice"))),
         "{before}"
     );
-    let bought = super::journey::items(&before["orders"]);
+    let bought = items(&before["orders"]);
     let product = bought.iter().find(|it| it["order_no"] == order.as_str()).expect("the order")["product"].clone();
-    assert_eq!(super::journey::items(&before["licenses"]).len(), 1);
+    assert_eq!(items(&before["licenses"]).len(), 1);
+    assert_eq!(before["subscriptions"][0]["reason"], WORDS, "{before}");
 
     erase(&ledger, "alice").await;
     erase(&ledger, "alice").await;
@@ -73,8 +96,10 @@ async fn an_erased_customer_is_nowhere_in_clear_and_the_log_still_verifies() {
     for kept in ["orders", "packages", "licenses", "credits", "deliveries"] {
         assert_eq!(after[kept], before[kept], "what was sold stays");
     }
+    let ended = &after["subscriptions"][0];
+    assert_eq!((&ended["cancel_at_period_end"], &ended["reason"]), (&json!(true), &Value::Null), "{ended}");
     let keys = ledger.user("alice").await.get("/api/v1/keys").await.expect(200).json();
-    assert_eq!(super::journey::items(&keys)[0]["key_code"], Value::Null, "shown as gone: {keys}");
+    assert_eq!(items(&keys)[0]["key_code"], Value::Null, "shown as gone: {keys}");
 
     // On both servers, also on the one that still remembers the key.
     for server in 0..2 {
@@ -94,7 +119,7 @@ async fn an_erased_customer_is_nowhere_in_clear_and_the_log_still_verifies() {
     ledger.command(&["rebuild", "--check"]).await;
     ledger.command(&["replay"]).await;
     ledger.stop().await;
-    secrets::assert_nowhere(&ledger, &[name_of("alice"), email_of("alice"), key, license]).await;
+    secrets::assert_nowhere(&ledger, &[name_of("alice"), email_of("alice"), key, license, WORDS.to_owned()]).await;
 }
 
 #[tokio::test]
@@ -103,7 +128,7 @@ async fn what_waits_for_an_erased_customers_data_is_given_up_for_all_to_see() {
     ledger.forward.misbehave("500x100").await;
     let order = ledger.bought("carol").await;
     eventually("a first attempt", async || {
-        ledger.delivery(&order).await.filter(|delivery| !super::journey::items(&delivery["attempts"]).is_empty())
+        ledger.delivery(&order).await.filter(|delivery| !items(&delivery["attempts"]).is_empty())
     })
     .await;
     erase(&ledger, "carol").await;
@@ -111,7 +136,7 @@ async fn what_waits_for_an_erased_customers_data_is_given_up_for_all_to_see() {
         ledger.delivery(&order).await.filter(|delivery| delivery["state"] == "given_up")
     })
     .await;
-    let attempts = super::journey::items(&given_up["attempts"]);
+    let attempts = items(&given_up["attempts"]);
     assert_eq!(attempts.last().map(|last| &last["reason"]), Some(&json!("the account was erased")), "{given_up}");
 }
 

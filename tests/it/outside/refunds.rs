@@ -225,14 +225,34 @@ async fn a_refund_that_was_given_up_is_tried_again_by_hand() {
 async fn a_plain_no_of_the_provider_frees_the_amount() {
     let ledger = Instance::start().await;
     let order = ledger.bought("no").await;
-    // Given back on the other side, and nobody was told: so the provider has nothing left to give.
-    faults(&ledger, json!({"lose": true})).await;
-    ledger.admin().await.post_nothing(&format!("/sandbox/refund/{order}")).await.expect(200);
+    // The provider has lost its books.
+    sqlx::query("DELETE FROM sandbox.payments").execute(&ledger.pool).await.expect("the sandbox's books");
     let asked = refund(&ledger, &order, json!({"reason": "误购"})).await.expect(201).json();
     refund_is(&ledger, &asked["id"], "refused").await;
     ledger.order_is("no", &order, "fulfilled").await;
     books_are_right(&ledger).await;
-    assert_eq!(given_back(&ledger, &order).await, (1, 3_000));
+}
+
+/// Given back on the other side, and nobody was told: so the provider has too little left to give.
+#[tokio::test]
+async fn a_refund_whose_notice_was_lost_is_taken_when_the_provider_refuses_ours() {
+    let ledger = Instance::start().await;
+    for (customer, back, status, minor) in
+        [("all", json!({}), "refunded", 3_000), ("part", json!({"amount": "10.00"}), "partially_refunded", 1_000)]
+    {
+        faults(&ledger, json!({})).await;
+        let order = ledger.bought(customer).await;
+        faults(&ledger, json!({"lose": true})).await;
+        ledger.admin().await.post(&format!("/sandbox/refund/{order}"), back).await.expect(200);
+        let asked = refund(&ledger, &order, json!({"reason": "误购"})).await.expect(201).json();
+        refund_is(&ledger, &asked["id"], "refused").await;
+        let seen = ledger.order_is(customer, &order, status).await;
+        assert_eq!(given_back(&ledger, &order).await, (1, minor));
+        assert_eq!(seen["refunded"]["amount"], format!("{}.00", minor / 100), "{seen}");
+        let revoked = i64::from(status == "refunded");
+        assert_eq!(ledger.events_of(customer, "user_package", "revoked").await, revoked);
+    }
+    books_are_right(&ledger).await;
 }
 
 #[tokio::test]

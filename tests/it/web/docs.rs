@@ -57,7 +57,7 @@ async fn every_operation_documents_what_may_go_wrong() {
     assert_eq!(statuses("/healthz", "get"), [200, 400, 500, 503]);
     assert_eq!(statuses("/test/whoami", "get"), [200, 400, 401, 403, 429, 500, 503]);
     assert_eq!(statuses("/test/things/{number}", "get"), [200, 400, 401, 403, 404, 429, 500, 503]);
-    let write = [200, 400, 401, 402, 403, 404, 408, 409, 413, 415, 422, 429, 500, 503];
+    let write = [200, 400, 401, 402, 403, 404, 408, 409, 410, 413, 415, 422, 429, 500, 503];
     assert_eq!(statuses("/test/charges", "post"), write);
     let of_429 = &document["components"]["responses"]["Problem429"]["content"];
     assert_eq!(of_429["application/problem+json"]["schema"]["$ref"], "#/components/schemas/Problem");
