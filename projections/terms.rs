@@ -2,7 +2,7 @@
 
 use aggregates::{
     Again, CreditPackTerms, DayRule, LicenseTerms, PackageTerms, Period, PlanChangeTerms, PlanTerms, ProductKind,
-    UpgradePolicy,
+    RenewalTerms, UpgradePolicy,
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -55,6 +55,12 @@ pub enum TermsView {
         #[serde(flatten)]
         plan: PlanTermsView,
     },
+    /// A further period of one subscription: placed when its provider announces the payment, never on sale.
+    Renewal {
+        renewed_subscription: Uuid,
+        #[serde(flatten)]
+        plan: PlanTermsView,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -83,6 +89,7 @@ impl TermsView {
             Self::CreditPack { .. } => "credit_pack",
             Self::Subscription { .. } => "subscription",
             Self::PlanChange { .. } => "plan_change",
+            Self::Renewal { .. } => "renewal",
         }
     }
 }
@@ -109,6 +116,9 @@ impl From<&ProductKind> for TermsView {
                 plan_price: (*price).into(),
                 plan: plan.into(),
             },
+            ProductKind::Renewal(RenewalTerms { subscription, plan }) => {
+                Self::Renewal { renewed_subscription: subscription.uuid(), plan: plan.into() }
+            }
         }
     }
 }
@@ -167,6 +177,13 @@ mod tests {
                 json!({
                     "type": "subscription", "period": { "months": 1 }, "credits": "10.00", "valid_days": 30,
                     "upgrade_policy": "immediate", "grace_days": 3,
+                }),
+            ),
+            (
+                ProductKind::Renewal(RenewalTerms { subscription: change.subscription, plan }),
+                json!({
+                    "type": "renewal", "period": { "months": 1 }, "credits": "10.00", "valid_days": 30,
+                    "upgrade_policy": "immediate", "grace_days": 3, "renewed_subscription": Uuid::nil(),
                 }),
             ),
             (
