@@ -124,6 +124,10 @@ pub fn asks_of(happened: &Happened) -> Vec<Ask> {
         Event::Delivery(DeliveryEvent::Retried(retried)) => {
             vec![Ask::RetryNow { kind: kind_of(retried.step), key }]
         }
+        // Whichever of them waits ends now, and forgets a key that is kept.
+        Event::Delivery(DeliveryEvent::Withdrawn(_)) => {
+            [kinds::CREATE_API_KEY, kinds::SEND_MAIL].map(|kind| Ask::RetryNow { kind, key: key.clone() }).to_vec()
+        }
         Event::Subscription(event) => match subscription_period::ends(event) {
             Some(at) => {
                 let (account_id, key) =
@@ -251,6 +255,15 @@ mod tests {
     }
 
     #[test]
+    fn what_waits_of_a_withdrawn_delivery_ends_at_once() {
+        let reason = "refunded".to_owned();
+        let withdrawn = aggregates::delivery::Withdrawn { step: DeliveryStep::SendMail, reason, at: at() };
+        let retry = |kind| Ask::RetryNow { kind, key: AGGREGATE.to_string() };
+        let expected = [kinds::CREATE_API_KEY, kinds::SEND_MAIL].map(retry);
+        assert_eq!(asked(DeliveryEvent::Withdrawn(withdrawn)), expected);
+    }
+
+    #[test]
     fn money_that_is_to_go_back_is_asked_for_and_asked_for_again_by_hand() {
         let (refund, order) = (RefundId::from_uuid(Uuid::from_u128(9)), json!(AGGREGATE));
         let (provider, payment_id) = ("alipay".to_owned(), "p-2".to_owned());
@@ -270,7 +283,7 @@ mod tests {
             payment_id,
             amount,
             reason: "r".to_owned(),
-            revoke: false,
+            revoke: None,
             at: at(),
         };
         assert_eq!(asked(OrderEvent::RefundRequested(requested)), due(kinds::REFUND, refund, json!({"order": order})));
