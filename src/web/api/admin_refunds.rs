@@ -28,7 +28,7 @@ use super::super::values::{Moment, Word};
 use super::fresh::{Api, Fresh};
 use super::{account_filter, account_id, actor, order_number, whole};
 use crate::app::App;
-use crate::dispatch::{Actor, DispatchError, Dispatcher, ReviewName};
+use crate::dispatch::{Actor, DispatchError, Dispatcher, ReviewName, ids};
 use crate::store::Receipt;
 
 pub(super) fn routes() -> OpenApiRouter<Api> {
@@ -91,7 +91,7 @@ async fn request(
     let amount = wanted.amount.map(|amount| amount.to_money(currency, "/amount")).transpose()?;
     let RefundIn { reason, revoke, .. } = wanted;
     let ask = RequestRefund {
-        refund: RefundId::from_uuid(id.uuid()),
+        refund: refund_id(id, place.order),
         provider: None,
         payment_id: None,
         amount,
@@ -100,6 +100,11 @@ async fn request(
     };
     let (receipt, out) = place.ask(app.dispatch.clone(), actor(&admin), id, ask).await?;
     Ok(Written::created(&receipt, out))
+}
+
+/// A client may use one key for several orders; what providers know a refund by is its own.
+fn refund_id(command: CommandId, order: OrderId) -> RefundId {
+    RefundId::from_uuid(ids::derived("refund_asked_for", &[&command.to_string(), &order.to_string()]).uuid())
 }
 
 /// An order, and where it lives.
@@ -368,8 +373,9 @@ async fn resolve(
     Body(ResolveIn { action, reason }): Body<ResolveIn>,
 ) -> Result<Written<ResolvedOut>, Problem> {
     let review = orders::review_by_id(&app.pool, id).await?.ok_or_else(|| Problem::not_found("mismatch"))?;
+    let order = order_number(&review.order_no)?;
     let name = ReviewName {
-        order: order_number(&review.order_no)?,
+        order: order.clone(),
         provider: review.provider.clone(),
         payment_id: review.payment_id.clone(),
     };
@@ -377,7 +383,7 @@ async fn resolve(
     let (dispatch, actor) = (app.dispatch.clone(), actor(&admin));
     let resolving = Resolving { account, actor, id: command_id, name, reason };
     let (state, refund) = match action {
-        ReviewAction::Refund => ("refunding", Some(command_id.uuid())),
+        ReviewAction::Refund => ("refunding", Some(refund_id(command_id, OrderId::of_number(&order)).uuid())),
         ReviewAction::Accept => ("accepted", None),
         ReviewAction::Dismiss => ("dismissed", None),
     };
@@ -406,7 +412,7 @@ impl Resolving {
             }
             ReviewAction::Refund => {
                 let ask = RequestRefund {
-                    refund: RefundId::from_uuid(id.uuid()),
+                    refund: refund_id(id, order),
                     provider: Some(name.provider),
                     payment_id: Some(name.payment_id),
                     amount: None,
