@@ -5,7 +5,9 @@ use super::command::{
 };
 use super::error::ProductError;
 use super::event::{ProductEvent, PutOnSale, TakenOffSale};
-use super::{CREDITS_MAX, DESCRIPTION_BYTES_MAX, GRACE_DAYS_MAX, NAME_BYTES_MAX, PERIOD_MONTHS_MAX, PRICES_MAX, Product};
+use super::{
+    CREDITS_MAX, DESCRIPTION_BYTES_MAX, GRACE_DAYS_MAX, NAME_BYTES_MAX, PERIOD_MONTHS_MAX, PRICES_MAX, Product,
+};
 use crate::credits::Credits;
 use crate::user_package;
 

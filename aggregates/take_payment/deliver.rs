@@ -11,7 +11,9 @@ use crate::holdings::{Holdings, HoldingsCommand, LicenseChosen};
 use crate::ids::{AggregateId, DeliveryId, GrantId, LicenseId, OrderId, ProductId, SubscriptionId, UserPackageId};
 use crate::license::{License, LicenseCommand, LicenseError, LicenseKey};
 use crate::order::{Delivered, Placed};
-use crate::product::{Again, CreditPackTerms, LicenseTerms, PackageTerms, PlanChangeTerms, PlanTerms, ProductKind, RenewalTerms};
+use crate::product::{
+    Again, CreditPackTerms, LicenseTerms, PackageTerms, PlanChangeTerms, PlanTerms, ProductKind, RenewalTerms,
+};
 use crate::subscription::{Plan, Subscription, SubscriptionCommand};
 use crate::user_package::{UserPackageCommand, later};
 

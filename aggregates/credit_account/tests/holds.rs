@@ -221,10 +221,7 @@ fn what_comes_back_to_an_expired_grant_is_over_and_repays_nothing() {
         .when_asked(|_| Ok(vec![clawed_back_before("3", "9")]))
         .then([clawed_back_before("3", "9")])
         .when_asked(settle(AFTER, 1, &[(1, "5")], "1"))
-        .then([
-            settled(1, ["1", "4"], &[(1, "1", "4", "8")], "0", "8"),
-            expired(1, "8", "0"),
-        ])
+        .then([settled(1, ["1", "4"], &[(1, "1", "4", "8")], "0", "8"), expired(1, "8", "0")])
         .state();
     assert_eq!((account.balance(), account.shortfall()), (credits("0"), credits("3")));
 }

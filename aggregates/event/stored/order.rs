@@ -77,7 +77,8 @@ fn renewal(placed: Placed) -> (Event, &'static str) {
 
 fn change_of_plan(placed: Placed) -> (Event, &'static str) {
     let subscription = id(8, SubscriptionId::from_uuid);
-    let change = PlanChangeTerms { subscription, plan: plan(), price: money(5_000, "CNY"), from: ProductId::numbered(3) };
+    let change =
+        PlanChangeTerms { subscription, plan: plan(), price: money(5_000, "CNY"), from: ProductId::numbered(3) };
     (
         OrderEvent::Placed(Placed { kind: ProductKind::PlanChange(change), ..placed }).into(),
         r#"{"number":"ORD20260105060000deadbeef","product":"00000000-0000-0000-0000-000000000004","name":"月卡","kind":{"plan_change":{"subscription":"00000000-0000-0000-0000-000000000008","plan":{"period":{"months":1},"credits":10000000,"upgrade_policy":"immediate","grace_days":3},"price":{"minor":5000,"currency":"CNY"},"from":"00000000-0000-0000-0000-000000000003"}},"time_zone":"Asia/Shanghai","price":{"minor":3000,"currency":"CNY"},"provider":"alipay","placed_at":"2026-01-05T06:00:00Z","expires_at":"2026-01-05T06:15:00Z"}"#,

@@ -90,14 +90,8 @@ async fn request(
     let currency = place.currency(&app.dispatch).await?.unwrap_or(app.currency);
     let amount = wanted.amount.map(|amount| amount.to_money(currency, "/amount")).transpose()?;
     let RefundIn { reason, revoke, .. } = wanted;
-    let ask = RequestRefund {
-        refund: refund_id(id, place.order),
-        provider: None,
-        payment_id: None,
-        amount,
-        reason,
-        revoke,
-    };
+    let ask =
+        RequestRefund { refund: refund_id(id, place.order), provider: None, payment_id: None, amount, reason, revoke };
     let (receipt, out) = place.ask(app.dispatch.clone(), actor(&admin), id, ask).await?;
     Ok(Written::created(&receipt, out))
 }
@@ -374,11 +368,8 @@ async fn resolve(
 ) -> Result<Written<ResolvedOut>, Problem> {
     let review = orders::review_by_id(&app.pool, id).await?.ok_or_else(|| Problem::not_found("mismatch"))?;
     let order = order_number(&review.order_no)?;
-    let name = ReviewName {
-        order: order.clone(),
-        provider: review.provider.clone(),
-        payment_id: review.payment_id.clone(),
-    };
+    let name =
+        ReviewName { order: order.clone(), provider: review.provider.clone(), payment_id: review.payment_id.clone() };
     let (account, command_id) = (account_id(&review.account)?, key.command_id(admin.account.as_str()));
     let (dispatch, actor) = (app.dispatch.clone(), actor(&admin));
     let resolving = Resolving { account, actor, id: command_id, name, reason };
