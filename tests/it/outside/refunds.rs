@@ -124,23 +124,6 @@ async fn one_idempotency_key_is_one_refund_on_however_many_servers() {
 }
 
 #[tokio::test]
-async fn one_idempotency_key_on_two_orders_is_two_refunds() {
-    let ledger = Instance::start().await;
-    let token = ledger.token(&["--role", "admin", "--sub", "root"]).await;
-    let mut ids = Vec::new();
-    for customer in ["one", "two"] {
-        let order = ledger.bought(customer).await;
-        let path = format!("/api/v1/admin/orders/{order}/refund");
-        let caller = ledger.caller_at(0, Some(&token)).with("idempotency-key", "k");
-        let asked = caller.post(&path, json!({"reason": "a kindness"})).await.expect(201).json();
-        refund_is(&ledger, &asked["id"], "done").await;
-        assert_eq!(given_back(&ledger, &order).await, (1, 3_000));
-        ids.push(asked["id"].clone());
-    }
-    assert_ne!(ids[0], ids[1]);
-}
-
-#[tokio::test]
 async fn a_part_takes_back_its_part_of_the_credits_and_the_rest_takes_the_rest() {
     let ledger = Instance::start().await;
     let order = bought(&ledger, "pat", credit_pack("100")).await;
