@@ -114,7 +114,7 @@ pub use crate::order::{
 };
 pub use crate::product::{
     Again, CreditPackTerms, LicenseTerms, PackageTerms, Period, PlanChangeTerms, PlanTerms, Product, ProductCode,
-    ProductCommand, ProductContent, ProductEvent, ProductKind, UpgradePolicy,
+    ProductCommand, ProductContent, ProductEvent, ProductKind, RenewalTerms, UpgradePolicy,
 };
 pub use crate::refusal::Refusal;
 pub use crate::subscription::{Plan, Subscription, SubscriptionCommand, SubscriptionEvent, SubscriptionStatus};

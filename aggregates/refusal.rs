@@ -63,6 +63,7 @@
 //! | E4074 | the delivery is done |
 //! | E4075 | more of an API key than its last four characters |
 //! | E4076 | the account was erased |
+//! | E4077 | what was to be delivered was given back |
 //! | E4080 | there is no such hold |
 //! | E4081 | this number names another hold |
 //! | E4082 | more than is held |
@@ -277,6 +278,7 @@ mod tests {
             DeliveryError::NoKeyYet.into(),
             DeliveryError::Done.into(),
             DeliveryError::NotLastFour.into(),
+            DeliveryError::Withdrawn.into(),
             DeliveryError::BadLabel(BadLabel).into(),
             DeliveryError::BadReason(BadReason).into(),
             CustomerError::BadProfile.into(),

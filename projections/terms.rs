@@ -2,7 +2,7 @@
 
 use aggregates::{
     Again, CreditPackTerms, DayRule, LicenseTerms, PackageTerms, Period, PlanChangeTerms, PlanTerms, ProductKind,
-    UpgradePolicy,
+    RenewalTerms, UpgradePolicy,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -58,6 +58,12 @@ pub enum TermsView {
         #[serde(flatten)]
         plan: PlanTermsView,
     },
+    /// A further period of one subscription: placed when its provider announces the payment, never on sale.
+    Renewal {
+        renewed_subscription: Uuid,
+        #[serde(flatten)]
+        plan: PlanTermsView,
+    },
 }
 
 /// The types there are, as lists are filtered by them.
@@ -69,6 +75,7 @@ pub enum TermsType {
     CreditPack,
     Subscription,
     PlanChange,
+    Renewal,
 }
 
 impl TermsType {
@@ -81,6 +88,7 @@ impl TermsType {
             Self::CreditPack => "credit_pack",
             Self::Subscription => "subscription",
             Self::PlanChange => "plan_change",
+            Self::Renewal => "renewal",
         }
     }
 }
@@ -111,6 +119,7 @@ impl TermsView {
             Self::CreditPack { .. } => TermsType::CreditPack,
             Self::Subscription { .. } => TermsType::Subscription,
             Self::PlanChange { .. } => TermsType::PlanChange,
+            Self::Renewal { .. } => TermsType::Renewal,
         };
         of_type.as_str()
     }
@@ -139,6 +148,9 @@ impl From<&ProductKind> for TermsView {
                 extra_credits: credits.to_string(),
                 plan: plan.into(),
             },
+            ProductKind::Renewal(RenewalTerms { subscription, plan }) => {
+                Self::Renewal { renewed_subscription: subscription.uuid(), plan: plan.into() }
+            }
         }
     }
 }
@@ -198,6 +210,13 @@ mod tests {
                 json!({
                     "type": "subscription", "period": { "months": 1 }, "credits": "10.00", "valid_days": 30,
                     "upgrade_policy": "immediate", "grace_days": 3,
+                }),
+            ),
+            (
+                ProductKind::Renewal(RenewalTerms { subscription: change.subscription, plan }),
+                json!({
+                    "type": "renewal", "period": { "months": 1 }, "credits": "10.00", "valid_days": 30,
+                    "upgrade_policy": "immediate", "grace_days": 3, "renewed_subscription": Uuid::nil(),
                 }),
             ),
             (

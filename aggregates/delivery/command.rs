@@ -31,4 +31,9 @@ pub enum DeliveryCommand {
     },
     /// By hand: what has failed is tried again now. Before anything has failed it changes nothing.
     Retry,
+    /// What was bought was given back: what is not done yet is not done any more, and not by hand either. Afterwards, and
+    /// where there is no delivery, it changes nothing.
+    Withdraw {
+        reason: String,
+    },
 }

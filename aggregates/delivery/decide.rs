@@ -4,7 +4,9 @@ use chrono::{DateTime, Utc};
 
 use super::command::DeliveryCommand;
 use super::error::DeliveryError;
-use super::event::{AttemptFailed, DeliveryEvent, DeliveryStep, GivenUp, KeyCreated, MailSent, Requested, Retried};
+use super::event::{
+    AttemptFailed, DeliveryEvent, DeliveryStep, GivenUp, KeyCreated, MailSent, Requested, Retried, Withdrawn,
+};
 use super::{Delivery, Progress};
 use crate::ids::{OrderId, UserPackageId};
 use crate::label;
@@ -23,6 +25,7 @@ impl Delivery {
             }
             DeliveryCommand::GiveUp { step } => Ok(self.progress()?.give_up(at, *step)),
             DeliveryCommand::Retry => self.progress()?.retry(at),
+            DeliveryCommand::Withdraw { reason } => self.withdraw(at, reason),
         }
     }
 
@@ -32,6 +35,13 @@ impl Delivery {
             Self::Requested(_) => Err(DeliveryError::Differs),
             Self::NotRequested => Ok(vec![DeliveryEvent::Requested(Requested { order, user_package, at })]),
         }
+    }
+
+    fn withdraw(&self, at: DateTime<Utc>, why: &str) -> Decision {
+        reason::check(why)?;
+        let step = self.progress().ok().and_then(|progress| progress.next);
+        let withdrawn = step.map(|step| Withdrawn { step, reason: why.to_owned(), at });
+        Ok(withdrawn.map(DeliveryEvent::Withdrawn).into_iter().collect())
     }
 }
 
@@ -50,14 +60,14 @@ impl Progress {
     }
 
     fn mail_sent(&self, at: DateTime<Utc>, message_id: &str) -> Decision {
-        match self.next {
-            None => Ok(vec![]),
-            Some(DeliveryStep::CreateKey) => Err(DeliveryError::NoKeyYet),
-            Some(DeliveryStep::SendMail) => {
-                label::check(message_id)?;
-                Ok(vec![DeliveryEvent::MailSent(MailSent { message_id: message_id.to_owned(), at })])
-            }
+        if self.key.is_none() {
+            return Err(DeliveryError::NoKeyYet);
         }
+        if self.next.is_none() && !self.withdrawn {
+            return Ok(vec![]);
+        }
+        label::check(message_id)?;
+        Ok(vec![DeliveryEvent::MailSent(MailSent { message_id: message_id.to_owned(), at })])
     }
 
     fn attempt_failed(&self, at: DateTime<Utc>, step: DeliveryStep, attempt: u32, reason: &str) -> Decision {
@@ -76,6 +86,9 @@ impl Progress {
     }
 
     fn retry(&self, at: DateTime<Utc>) -> Decision {
+        if self.withdrawn {
+            return Err(DeliveryError::Withdrawn);
+        }
         let step = self.next.ok_or(DeliveryError::Done)?;
         if self.failed == 0 && !self.given_up {
             return Ok(vec![]);

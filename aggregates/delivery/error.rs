@@ -17,6 +17,8 @@ pub enum DeliveryError {
     NoKeyYet,
     #[error("all of this delivery is done")]
     Done,
+    #[error("what was bought was given back, so it is not delivered any more")]
+    Withdrawn,
     #[error("of an API key only the last four characters are written down")]
     NotLastFour,
     #[error(transparent)]
@@ -34,6 +36,7 @@ impl DeliveryError {
             Self::NoKeyYet => "E4073",
             Self::Done => "E4074",
             Self::NotLastFour => "E4075",
+            Self::Withdrawn => "E4077",
             Self::BadLabel(_) => "E4004",
             Self::BadReason(_) => "E4005",
         }

@@ -14,6 +14,7 @@ events! {
         "attempt_failed" v 1 => AttemptFailed(AttemptFailed),
         "given_up" v 1 => GivenUp(GivenUp),
         "retried" v 1 => Retried(Retried),
+        "withdrawn" v 1 => Withdrawn(Withdrawn),
     }
 }
 
@@ -80,5 +81,15 @@ pub struct GivenUp {
 #[serde(deny_unknown_fields)]
 pub struct Retried {
     pub step: DeliveryStep,
+    pub at: DateTime<Utc>,
+}
+
+/// What was bought was given back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Withdrawn {
+    /// That was to be done next.
+    pub step: DeliveryStep,
+    pub reason: String,
     pub at: DateTime<Utc>,
 }

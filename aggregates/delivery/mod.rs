@@ -3,7 +3,11 @@
 //! ```text
 //!   (nothing) ── request ──► key wanted ── key created ──► mail wanted ── mail sent ──► delivered
 //!                                └── attempt failed … give up ◄─┘  (then only a retry by hand goes on)
+//!
+//!   key wanted, mail wanted ── withdraw: what was bought was given back ──► withdrawn: nothing is done any more
 //! ```
+//!
+//! What an attempt that was under way has done all the same is recorded still: a mail that has left delivers.
 //!
 //! Nothing here can undo the order it belongs to. The key itself is never in the log.
 
@@ -19,7 +23,9 @@ use serde::{Deserialize, Serialize};
 
 pub use self::command::DeliveryCommand;
 pub use self::error::DeliveryError;
-pub use self::event::{AttemptFailed, DeliveryEvent, DeliveryStep, GivenUp, KeyCreated, MailSent, Requested, Retried};
+pub use self::event::{
+    AttemptFailed, DeliveryEvent, DeliveryStep, GivenUp, KeyCreated, MailSent, Requested, Retried, Withdrawn,
+};
 use crate::decider::Decider;
 use crate::events::cqrs_aggregate;
 use crate::ids::{AggregateId, DeliveryId, OrderId, UserPackageId};
@@ -38,12 +44,14 @@ pub enum Delivery {
 pub struct Progress {
     pub order: OrderId,
     pub user_package: UserPackageId,
-    /// What is to be done next; `None`: all is done.
+    /// What is to be done next; `None`: all is done, or it was withdrawn.
     pub next: Option<DeliveryStep>,
     pub key: Option<KeyCreated>,
     /// The number of the last attempt at `next` that failed, since it was last tried by hand.
     pub failed: u32,
     pub given_up: bool,
+    /// What was bought was given back before all was done.
+    pub withdrawn: bool,
 }
 
 impl Delivery {
@@ -57,7 +65,7 @@ impl Delivery {
 
 impl Decider for Delivery {
     const KIND: AggregateKind = AggregateKind::Delivery;
-    const SCHEMA: i32 = 1;
+    const SCHEMA: i32 = 2;
 
     type Command = DeliveryCommand;
     type Event = DeliveryEvent;
@@ -77,15 +85,21 @@ impl Decider for Delivery {
                     key: None,
                     failed: 0,
                     given_up: false,
+                    withdrawn: false,
                 });
             }
             (Self::NotRequested, _) => {}
             (Self::Requested(progress), DeliveryEvent::KeyCreated(key)) => {
                 progress.key = Some(key.clone());
-                progress.go_on_to(Some(DeliveryStep::SendMail));
+                progress.go_on_to((!progress.withdrawn).then_some(DeliveryStep::SendMail));
             }
             (Self::Requested(progress), DeliveryEvent::MailSent(MailSent { message_id: _, at: _ })) => {
                 progress.go_on_to(None);
+                progress.withdrawn = false;
+            }
+            (Self::Requested(progress), DeliveryEvent::Withdrawn(Withdrawn { step: _, reason: _, at: _ })) => {
+                progress.go_on_to(None);
+                progress.withdrawn = true;
             }
             (Self::Requested(progress), DeliveryEvent::AttemptFailed(AttemptFailed { attempt, .. })) => {
                 progress.failed = *attempt;

@@ -214,6 +214,67 @@ fn nothing_is_known_of_a_delivery_that_nobody_asked_for() {
     }
 }
 
+fn withdraw() -> DeliveryCommand {
+    DeliveryCommand::Withdraw { reason: "refunded".to_owned() }
+}
+
+fn withdrawn(step: DeliveryStep) -> DeliveryEvent {
+    DeliveryEvent::Withdrawn(Withdrawn { step, reason: "refunded".to_owned(), at: now() })
+}
+
+#[test]
+fn what_was_given_back_is_not_delivered_any_more_and_not_by_hand_either() {
+    for (before, step) in [
+        (vec![requested()], CreateKey),
+        (vec![requested(), failed(CreateKey, 1), given_up(CreateKey, 1)], CreateKey),
+        (vec![requested(), key_created()], SendMail),
+    ] {
+        let delivery = given(before)
+            .when(now(), withdraw())
+            .then([withdrawn(step)])
+            .when(now(), withdraw())
+            .then_nothing()
+            .when(now(), DeliveryCommand::Retry)
+            .then_refused(DeliveryError::Withdrawn)
+            .when(now(), fail(step, 9))
+            .then_nothing()
+            .when(now(), DeliveryCommand::GiveUp { step })
+            .then_nothing()
+            .state();
+        let progress = delivery.progress().unwrap();
+        assert_eq!((progress.next, progress.withdrawn, progress.given_up), (None, true, false));
+    }
+}
+
+#[test]
+fn what_is_delivered_or_was_never_asked_for_is_not_withdrawn() {
+    delivered().when(now(), withdraw()).then_nothing();
+    given([]).when(now(), withdraw()).then_nothing();
+    let silent = DeliveryCommand::Withdraw { reason: String::new() };
+    given([requested()]).when(now(), silent).then_refused(BadReason.into());
+}
+
+/// The call was under way, and so was the mail.
+#[test]
+fn what_came_about_after_it_was_withdrawn_is_recorded_and_asks_for_nothing_more() {
+    let delivery = given([requested(), withdrawn(CreateKey)])
+        .when(now(), send_mail("<1@mail>"))
+        .then_refused(DeliveryError::NoKeyYet)
+        .when(now(), create_key("k-1", "a1b2"))
+        .then([key_created()])
+        .when(now(), DeliveryCommand::Retry)
+        .then_refused(DeliveryError::Withdrawn)
+        .state();
+    assert_eq!(delivery.progress().unwrap().next, None);
+    given([requested(), key_created(), withdrawn(SendMail)])
+        .when(now(), send_mail("<1@mail>"))
+        .then([mail_sent()])
+        .when(now(), send_mail("<1@mail>"))
+        .then_nothing()
+        .when(now(), DeliveryCommand::Retry)
+        .then_refused(DeliveryError::Done);
+}
+
 #[test]
 fn a_step_is_written_as_it_is_said() {
     for step in [CreateKey, SendMail] {

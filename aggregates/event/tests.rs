@@ -95,6 +95,7 @@ fn every_event_keeps_the_name_it_is_stored_under() {
         "delivery.attempt_failed v1",
         "delivery.given_up v1",
         "delivery.retried v1",
+        "delivery.withdrawn v1",
         "customer.described v1",
         "customer.erased v1",
         "hold.reserved v1",

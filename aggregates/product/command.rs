@@ -51,6 +51,8 @@ pub enum ProductKind {
     Subscription(PlanTerms),
     /// Never on sale by itself: what an order buys that moves a subscription to a better plan at once.
     PlanChange(PlanChangeTerms),
+    /// Never on sale by itself: what an order buys that its provider placed for a further period of one subscription.
+    Renewal(RenewalTerms),
 }
 
 /// So many days of a daily quota.
@@ -125,6 +127,14 @@ pub enum Period {
     Days(u32),
     /// Of the calendar, in UTC: from the 31st to the last day of a shorter month, and back to the 31st after it.
     Months(u32),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RenewalTerms {
+    pub subscription: SubscriptionId,
+    /// The product of the plan is that of the order.
+    pub plan: PlanTerms,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]

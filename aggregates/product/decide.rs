@@ -73,7 +73,7 @@ fn check(content: &ProductContent) -> Result<(), ProductError> {
     if !(1..=PRICES_MAX).contains(&prices.len()) || currencies.len() != prices.len() || !each_above_zero {
         return Err(ProductError::BadPrices);
     }
-    if matches!(kind, ProductKind::PlanChange(_)) {
+    if matches!(kind, ProductKind::PlanChange(_) | ProductKind::Renewal(_)) {
         return Err(ProductError::NotForSale);
     }
     check_kind(kind)
@@ -100,6 +100,7 @@ pub(crate) fn check_kind(kind: &ProductKind) -> Result<(), ProductError> {
         ProductKind::CreditPack(CreditPackTerms { credits, valid_days }) => check_credits(*credits, *valid_days),
         ProductKind::Subscription(plan) => check_plan(plan),
         ProductKind::PlanChange(change) => check_plan(&change.plan),
+        ProductKind::Renewal(renewal) => check_plan(&renewal.plan),
     }
 }
 

@@ -25,7 +25,7 @@ pub enum ProductError {
     BadPrices,
     #[error("the code of a product never changes; create another product")]
     CodeChanged,
-    #[error("a change of plan is bought for a subscription, and is not a product")]
+    #[error("a change of plan or a renewal is bought for a subscription, and is not a product")]
     NotForSale,
     #[error("a license has at least one use and one feature")]
     BadLicenseTerms,

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 pub use self::code::{BadProductCode, PRODUCT_CODE_BYTES_MAX, ProductCode};
 pub use self::command::{
     Again, CreditPackTerms, DEFAULT_GRACE_DAYS, LicenseTerms, PackageTerms, Period, PlanChangeTerms, PlanTerms,
-    ProductCommand, ProductContent, ProductKind, UpgradePolicy,
+    ProductCommand, ProductContent, ProductKind, RenewalTerms, UpgradePolicy,
 };
 pub(crate) use self::decide::{check_kind, check_name};
 pub use self::error::ProductError;

@@ -268,6 +268,9 @@ fn a_change_of_plan_is_no_product() {
         credits: Credits::ZERO,
     };
     not_sold(ProductKind::PlanChange(change), ProductError::NotForSale);
+    let renewal = ProductKind::Renewal(RenewalTerms { subscription: change.subscription, plan: change.plan });
+    not_sold(renewal, ProductError::NotForSale);
+    assert_eq!(check_kind(&renewal), Ok(()), "an order may be for one");
     assert_eq!(check_kind(&ProductKind::PlanChange(change)), Ok(()), "an order may be for one");
 }
 

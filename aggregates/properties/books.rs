@@ -31,6 +31,7 @@ pub(super) struct Books {
     held: BTreeMap<AggregateId, (DateTime<Utc>, DateTime<Utc>)>,
     orders: BTreeMap<OrderId, Ordered>,
     deliveries: BTreeSet<OrderId>,
+    withdrawn: BTreeSet<AggregateId>,
 }
 
 #[derive(Default)]
@@ -95,6 +96,10 @@ impl Books {
             Event::Order(event) => self.enter_order(OrderId::from_uuid(recorded.aggregate.id), event),
             Event::Delivery(DeliveryEvent::Requested(requested)) => {
                 prop_assert!(self.deliveries.insert(requested.order), "delivered twice");
+                Ok(())
+            }
+            Event::Delivery(DeliveryEvent::Withdrawn(_)) => {
+                prop_assert!(self.withdrawn.insert(recorded.aggregate), "withdrawn twice");
                 Ok(())
             }
             other => Err(TestCaseError::fail(format!("nobody asked for {other:?}"))),

@@ -7,7 +7,7 @@ use super::*;
 use crate::credit_account::Granted;
 use crate::ids::SubscriptionId;
 use crate::order::{Delivered, Fulfilled, OrderEvent};
-use crate::product::{Period, PlanChangeTerms, PlanTerms, UpgradePolicy};
+use crate::product::{Period, PlanChangeTerms, PlanTerms, RenewalTerms, UpgradePolicy};
 use crate::subscription::{
     PaidPeriod, Plan, Renewed, Started, SubscriptionCommand, SubscriptionError, SubscriptionEvent,
 };
@@ -77,6 +77,10 @@ fn asked() -> impl Strategy<Value = Vec<Command>> {
         let change = PlanChangeTerms { subscription, plan: terms, price, from, credits };
         vec![place(number, product, ProductKind::PlanChange(change), yuan(1)), pay(number, yuan(1))]
     });
+    let renewing = (1..=BUYS, some(), plans()).prop_map(|(number, subscription, Plan { product, terms, price })| {
+        let kind = ProductKind::Renewal(RenewalTerms { subscription, plan: terms });
+        vec![place(number, product, kind, price), pay(number, price)]
+    });
     let command = prop_oneof![
         plans().prop_map(|plan| SubscriptionCommand::ScheduleChange { plan }),
         plans().prop_map(|plan| SubscriptionCommand::ChangePlan { order: None, plan }),
@@ -87,7 +91,7 @@ fn asked() -> impl Strategy<Value = Vec<Command>> {
         (1..=BUYS).prop_map(|number| SubscriptionCommand::TakeBack { order: buy(number), reason: "r".to_owned() }),
     ];
     let asking = (some(), command).prop_map(|(id, command)| vec![Command::Subscription(id, command)]);
-    prop_oneof![3 => buying, 1 => upgrading, 3 => asking]
+    prop_oneof![3 => buying, 1 => upgrading, 1 => renewing, 3 => asking]
 }
 
 fn touched() -> impl Iterator<Item = AggregateId> {

@@ -11,7 +11,9 @@ use crate::holdings::{Holdings, HoldingsCommand, LicenseChosen};
 use crate::ids::{AggregateId, DeliveryId, GrantId, LicenseId, OrderId, ProductId, SubscriptionId, UserPackageId};
 use crate::license::{License, LicenseCommand, LicenseError, LicenseKey};
 use crate::order::{Delivered, Placed};
-use crate::product::{Again, CreditPackTerms, LicenseTerms, PackageTerms, PlanChangeTerms, PlanTerms, ProductKind};
+use crate::product::{
+    Again, CreditPackTerms, LicenseTerms, PackageTerms, PlanChangeTerms, PlanTerms, ProductKind, RenewalTerms,
+};
 use crate::subscription::{Plan, Subscription, SubscriptionCommand};
 use crate::user_package::{UserPackageCommand, later};
 
@@ -27,7 +29,10 @@ pub(super) fn deliver(
         ProductKind::CreditPack(CreditPackTerms { credits, valid_days }) => {
             grant(view, order, GrantSource::Order, *credits, *valid_days).map(Delivered::Grant)
         }
-        ProductKind::Subscription(terms) => subscription(view, order, placed, *terms),
+        ProductKind::Subscription(terms) => subscription(view, order, placed, *terms, None),
+        ProductKind::Renewal(RenewalTerms { subscription: named, plan }) => {
+            subscription(view, order, placed, *plan, Some(*named))
+        }
         ProductKind::PlanChange(change) => plan_change(view, order, placed.product, change),
     }
 }
@@ -120,13 +125,24 @@ fn grant(
     Ok(grant)
 }
 
-/// A plan that the account subscribes to already, or comes to with its next period, is renewed; any other is started.
-fn subscription(view: &mut View<'_>, order: OrderId, placed: &Placed, terms: PlanTerms) -> Result<Delivered, Halt> {
+/// The subscription that the order names is renewed while it lives. Otherwise a plan that the account subscribes to
+/// already, or comes to with its next period, is renewed; any other is started.
+fn subscription(
+    view: &mut View<'_>,
+    order: OrderId,
+    placed: &Placed,
+    terms: PlanTerms,
+    named: Option<SubscriptionId>,
+) -> Result<Delivered, Halt> {
     let new = SubscriptionId::of_order(order);
     let credits = AggregateId::credit_account(view.account());
     view.need([AggregateId::subscription(new), AggregateId::holdings(view.account()), credits])?;
     let plan = Plan { product: placed.product, terms, price: placed.price };
-    let subscription = match renewed_by(view, placed.product)? {
+    let there = match live(view, named)? {
+        Some(named) => Some(named),
+        None => renewed_by(view, placed.product)?,
+    };
+    let subscription = match there {
         Some(there) => {
             ask_subscription(view, there, &SubscriptionCommand::Renew { order, plan })?;
             there
@@ -138,6 +154,12 @@ fn subscription(view: &mut View<'_>, order: OrderId, placed: &Placed, terms: Pla
     };
     grant(view, order, GrantSource::SubscriptionPeriod, terms.credits, terms.valid_days)?;
     Ok(Delivered::Subscription(subscription))
+}
+
+fn live(view: &View<'_>, named: Option<SubscriptionId>) -> Result<Option<SubscriptionId>, Halt> {
+    let Some(named) = named else { return Ok(None) };
+    let lives = view.read::<Subscription>(AggregateId::subscription(named))?.is_live_at(view.at());
+    Ok(lives.then_some(named))
 }
 
 /// The one that comes to this plan with its next period, before one that has it now.

@@ -4,11 +4,12 @@ use super::*;
 use crate::command::Command;
 use crate::credit_account::{ClawedBack, CreditAccountEvent};
 use crate::credits::Credits;
+use crate::delivery::DeliveryStep;
 use crate::desk::{Desk, Recorded, Slot};
 use crate::event::Event;
 use crate::feature::{Feature, Features};
 use crate::holdings::Holdings;
-use crate::ids::{GrantId, LicenseId, ProductId, SubscriptionId, UserPackageId};
+use crate::ids::{DeliveryId, GrantId, LicenseId, ProductId, SubscriptionId, UserPackageId};
 use crate::kinds::InState;
 use crate::license::LicenseKey;
 use crate::money::Currency;
@@ -138,6 +139,13 @@ impl Scene {
         })
     }
 
+    fn next_of_delivery(&self, order: OrderId) -> Option<DeliveryStep> {
+        match &self.desk.slot(&AggregateId::delivery(DeliveryId::of_order(order))).unwrap().state {
+            State::Delivery(delivery) => delivery.progress().unwrap().next,
+            other => panic!("{other:?} is no delivery"),
+        }
+    }
+
     fn status(&self, order: OrderId) -> OrderStatus {
         match &self.desk.slot(&AggregateId::order(order)).unwrap().state {
             State::Order(order) => order.status().unwrap(),
@@ -168,7 +176,7 @@ fn a_package_is_revoked_with_the_money() {
     let order = scene.buy(package(Again::Extend));
     scene.request(order, 1, 3_000, None);
     let taken = scene.taken(order, 1, 3_000);
-    assert_eq!(taken, ["order.refunded", "user_package.revoked", "holdings.package_removed"]);
+    assert_eq!(taken, ["order.refunded", "delivery.withdrawn", "user_package.revoked", "holdings.package_removed"]);
     assert_eq!(scene.status(order), OrderStatus::Refunded);
 }
 
@@ -178,8 +186,9 @@ fn days_that_an_order_added_go_back_and_the_rest_stays() {
     let first = scene.buy(package(Again::Extend));
     let second = scene.buy(package(Again::Extend));
     let taken = scene.taken(second, 1, 3_000);
-    assert_eq!(taken, ["order.refunded", "user_package.shortened", "holdings.package_moved"]);
+    assert_eq!(taken, ["order.refunded", "delivery.withdrawn", "user_package.shortened", "holdings.package_moved"]);
     assert_eq!(scene.status(first), OrderStatus::Fulfilled);
+    assert_eq!((scene.next_of_delivery(first), scene.next_of_delivery(second)), (Some(DeliveryStep::CreateKey), None));
 }
 
 #[test]
@@ -398,7 +407,7 @@ fn who_asked_says_why_and_otherwise_the_provider_does() {
         }
         let back = TakeRefund { reason: said.map(str::to_owned), ..gone(order, 1, 3_000) };
         let taken = scene.ask(Command::TakeRefund(back)).unwrap();
-        let Event::UserPackage(crate::UserPackageEvent::Revoked(revoked)) = &taken[1].event else {
+        let Event::UserPackage(crate::UserPackageEvent::Revoked(revoked)) = &taken[2].event else {
             panic!("not revoked")
         };
         assert_eq!(revoked.reason, why);

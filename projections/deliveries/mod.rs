@@ -1,4 +1,4 @@
-//! Deliveries: an API key made, then mailed; and what went wrong on the way.
+//! Deliveries: an API key made, then mailed; and what went wrong on the way, or why it was given back.
 
 pub mod query;
 #[cfg(test)]
@@ -14,6 +14,8 @@ use sqlx::PgConnection;
 
 use crate::rows::text;
 use crate::{Fact, Projection, Unfit};
+
+const WITHDRAWN: &str = "withdrawn";
 
 #[derive(Default)]
 pub struct Deliveries {
@@ -54,7 +56,10 @@ impl Projection for Deliveries {
             }
             DeliveryEvent::KeyCreated(key) => {
                 row.key = Some((text(&key.key_id), text(&key.last_four)));
-                row.wants(DeliveryStep::SendMail);
+                // Of what was withdrawn nothing is wanted any more.
+                if row.state != Some(WITHDRAWN) {
+                    row.wants(DeliveryStep::SendMail);
+                }
                 key.at
             }
             DeliveryEvent::MailSent(mail) => {
@@ -76,6 +81,13 @@ impl Projection for Deliveries {
             DeliveryEvent::Retried(retried) => {
                 row.wants(retried.step);
                 retried.at
+            }
+            DeliveryEvent::Withdrawn(withdrawn) => {
+                row.state = Some(WITHDRAWN);
+                row.attempts.push(json!({
+                    "step": withdrawn.step.as_str(), "reason": text(&withdrawn.reason), "at": withdrawn.at,
+                }));
+                withdrawn.at
             }
         });
         Ok(())
@@ -137,7 +149,9 @@ async fn update(tx: &mut PgConnection, rows: &[Row]) -> Result<(), sqlx::Error> 
     }
     sqlx::query(
         "UPDATE deliveries d
-            SET state = coalesce(n.state, d.state), step = coalesce(n.step, d.step), attempts = d.attempts || n.attempts,
+            SET state = CASE WHEN d.state = 'withdrawn' AND n.state <> 'delivered' THEN d.state
+                             ELSE coalesce(n.state, d.state) END,
+                step = coalesce(n.step, d.step), attempts = d.attempts || n.attempts,
                 key_id = coalesce(n.key_id, d.key_id), last_four = coalesce(n.last_four, d.last_four),
                 message_id = coalesce(n.message_id, d.message_id), changed_at = coalesce(n.changed_at, d.changed_at)
            FROM unnest($1::uuid[], $2::text[], $3::text[], $4::jsonb[], $5::text[], $6::text[], $7::text[], $8::timestamptz[])

@@ -23,6 +23,8 @@ pub enum DeliveryState {
     Delivered,
     /// Somebody has to look at it.
     GivenUp,
+    /// What was bought was given back before.
+    Withdrawn,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -35,7 +37,7 @@ pub struct DeliveryView {
     pub state: DeliveryState,
     /// What is or was to be done last.
     pub step: String,
-    /// Those that failed, oldest first.
+    /// Those that failed, oldest first; last, why it was withdrawn.
     pub attempts: Vec<AttemptView>,
     pub key_id: Option<String>,
     pub last_four: Option<String>,
@@ -47,7 +49,9 @@ pub struct DeliveryView {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AttemptView {
     pub step: String,
-    pub attempt: u32,
+    /// None: it was withdrawn.
+    #[serde(default)]
+    pub attempt: Option<u32>,
     pub reason: String,
     pub at: DateTime<Utc>,
 }

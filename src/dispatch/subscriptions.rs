@@ -17,7 +17,7 @@ use aggregates::order::Placed;
 use aggregates::subscription::{Plan, SubscriptionError};
 use aggregates::{
     AccountId, AggregateId, Command, CommandId, Event, Money, OrderCommand, OrderId, OrderNumber, Payment, PlaceOrder,
-    PlanChangeTerms, Product, ProductId, ProductKind, Refusal, State, Subscription, SubscriptionCommand,
+    PlanChangeTerms, Product, ProductId, ProductKind, Refusal, RenewalTerms, State, Subscription, SubscriptionCommand,
     SubscriptionEvent, SubscriptionId, SubscriptionStatus, UpgradePolicy, reason,
 };
 use chrono::{DateTime, Utc};
@@ -225,7 +225,7 @@ impl Dispatcher {
             None => {
                 let state = self.subscription(account, subscription).await?;
                 let plan = *state.next_plan().ok_or(Refusal::from(SubscriptionError::NotStarted))?;
-                let kind = ProductKind::Subscription(plan.terms);
+                let kind = ProductKind::Renewal(RenewalTerms { subscription, plan: plan.terms });
                 let of = Copy { product: plan.product, kind, price: plan.price, provider: provider.clone() };
                 self.place_copy(account, &actor, id, hash, of).await?
             }

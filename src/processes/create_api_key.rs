@@ -5,7 +5,8 @@
 //! ```
 //!
 //! Cut off after the call, the next attempt asks again with the same idempotency key; cut off after keeping it, the next
-//! attempt records what is kept and calls nobody.
+//! attempt records what is kept and calls nobody. Of a delivery that was withdrawn meanwhile no key is made; one that was
+//! made already is recorded, so that somebody can have it removed there.
 
 use aggregates::{DeliveryCommand, DeliveryStep};
 use async_trait::async_trait;
@@ -41,11 +42,13 @@ impl CreateApiKey {
     }
 
     async fn create(&self, case: &Case) -> Result<(), Trouble> {
-        if case.progress(&self.dispatcher).await?.next != Some(STEP) {
+        let progress = case.progress(&self.dispatcher).await?;
+        if progress.key.is_some() {
             return Ok(());
         }
         let key = match kept_key(&self.vault, case).await? {
             Some(key) => key,
+            None if progress.next != Some(STEP) => return Ok(()),
             None => self.keep(case, self.ask_for_key(case).await?).await?,
         };
         let created = DeliveryCommand::KeyCreated { last_four: key.last_four(), key_id: key.key_id };

@@ -124,6 +124,10 @@ pub fn asks_of(happened: &Happened) -> Vec<Ask> {
         Event::Delivery(DeliveryEvent::Retried(retried)) => {
             vec![Ask::RetryNow { kind: kind_of(retried.step), key }]
         }
+        // Whichever of them waits ends now, and forgets a key that is kept.
+        Event::Delivery(DeliveryEvent::Withdrawn(_)) => {
+            [kinds::CREATE_API_KEY, kinds::SEND_MAIL].map(|kind| Ask::RetryNow { kind, key: key.clone() }).to_vec()
+        }
         Event::Subscription(event) => match subscription_period::ends(event) {
             Some(at) => {
                 let (account_id, key) =
@@ -248,6 +252,15 @@ mod tests {
             let retry = vec![Ask::RetryNow { kind, key: AGGREGATE.to_string() }];
             assert_eq!(asked(DeliveryEvent::Retried(Retried { step, at: at() })), retry);
         }
+    }
+
+    #[test]
+    fn what_waits_of_a_withdrawn_delivery_ends_at_once() {
+        let reason = "refunded".to_owned();
+        let withdrawn = aggregates::delivery::Withdrawn { step: DeliveryStep::SendMail, reason, at: at() };
+        let retry = |kind| Ask::RetryNow { kind, key: AGGREGATE.to_string() };
+        let expected = [kinds::CREATE_API_KEY, kinds::SEND_MAIL].map(retry);
+        assert_eq!(asked(DeliveryEvent::Withdrawn(withdrawn)), expected);
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! ```
 //!
 //! Cut off between sending and recording, the mail goes out again under the same Message-ID. Cut off before the key is
-//! erased, the next attempt only erases it.
+//! erased, the next attempt only erases it. Nothing is mailed of a delivery that was withdrawn; its key is forgotten too.
 
 use std::time::Duration;
 

@@ -26,5 +26,9 @@ pub(super) fn stored() -> Stored {
             r#"{"step":"send_mail","attempts":3,"at":"2026-01-05T06:20:00Z"}"#,
         ),
         (DeliveryEvent::Retried(Retried { step, at }).into(), r#"{"step":"create_key","at":"2026-01-05T06:20:00Z"}"#),
+        (
+            DeliveryEvent::Withdrawn(Withdrawn { step, reason: "误购".to_owned(), at }).into(),
+            r#"{"step":"create_key","reason":"误购","at":"2026-01-05T06:20:00Z"}"#,
+        ),
     ]
 }

@@ -15,7 +15,7 @@ mod user_package;
 use crate::credit_account::{Deducted, GrantSource, Granted, Spent, Taken};
 use crate::credits::Credits;
 use crate::customer::{Described, Erased, Locale};
-use crate::delivery::{AttemptFailed, DeliveryStep, GivenUp, KeyCreated, MailSent, Requested, Retried};
+use crate::delivery::{AttemptFailed, DeliveryStep, GivenUp, KeyCreated, MailSent, Requested, Retried, Withdrawn};
 use crate::holdings::PackageAdded;
 use crate::ids::{GrantId, OrderId, ProductId, RefundId, UserPackageId};
 use crate::kinds::Event;

@@ -1,6 +1,6 @@
 use super::*;
 use crate::ids::{LicenseId, SubscriptionId};
-use crate::product::{Period, PlanChangeTerms, PlanTerms, UpgradePolicy};
+use crate::product::{Period, PlanChangeTerms, PlanTerms, RenewalTerms, UpgradePolicy};
 
 pub(super) fn stored() -> Stored {
     let placed = Placed {
@@ -20,6 +20,7 @@ pub(super) fn stored() -> Stored {
     };
     let at = time("2026-01-05T06:20:00Z");
     let mut all = vec![
+        renewal(placed.clone()),
         change_of_plan(placed.clone()),
         (
             OrderEvent::Placed(placed).into(),
@@ -56,18 +57,29 @@ pub(super) fn stored() -> Stored {
     all
 }
 
-fn change_of_plan(placed: Placed) -> (Event, &'static str) {
-    let plan = PlanTerms {
+fn plan() -> PlanTerms {
+    PlanTerms {
         period: Period::Months(1),
         credits: Credits::whole(10),
         valid_days: None,
         upgrade_policy: UpgradePolicy::Immediate,
         grace_days: 3,
-    };
+    }
+}
+
+fn renewal(placed: Placed) -> (Event, &'static str) {
+    let renewal = RenewalTerms { subscription: id(8, SubscriptionId::from_uuid), plan: plan() };
+    (
+        OrderEvent::Placed(Placed { kind: ProductKind::Renewal(renewal), ..placed }).into(),
+        r#"{"number":"ORD20260105060000deadbeef","product":"00000000-0000-0000-0000-000000000004","name":"月卡","kind":{"renewal":{"subscription":"00000000-0000-0000-0000-000000000008","plan":{"period":{"months":1},"credits":10000000,"upgrade_policy":"immediate","grace_days":3}}},"time_zone":"Asia/Shanghai","price":{"minor":3000,"currency":"CNY"},"provider":"alipay","placed_at":"2026-01-05T06:00:00Z","expires_at":"2026-01-05T06:15:00Z"}"#,
+    )
+}
+
+fn change_of_plan(placed: Placed) -> (Event, &'static str) {
     let subscription = id(8, SubscriptionId::from_uuid);
     let change = PlanChangeTerms {
         subscription,
-        plan,
+        plan: plan(),
         price: money(5_000, "CNY"),
         from: ProductId::numbered(3),
         credits: Credits::whole(4),

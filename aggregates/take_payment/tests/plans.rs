@@ -11,7 +11,7 @@ use crate::event::Event;
 use crate::ids::{ProductId, SubscriptionId};
 use crate::money::{Currency, Money};
 use crate::order::{Delivered, Fulfilled, OrderCommand, OrderEvent, PlaceOrder};
-use crate::product::{Period, PlanChangeTerms, PlanTerms, ProductKind, UpgradePolicy};
+use crate::product::{Period, PlanChangeTerms, PlanTerms, ProductKind, RenewalTerms, UpgradePolicy};
 use crate::spec::{ACCOUNT, id, time};
 use crate::state::State;
 use crate::subscription::{Plan, SubscriptionCommand, SubscriptionEvent};
@@ -87,6 +87,12 @@ fn upgrade(desk: &mut Desk, at: &str, number: u128, from: u32, product: u32) -> 
     buy(desk, time(at), number, &to, ProductKind::PlanChange(change))
 }
 
+fn renew(desk: &mut Desk, at: &str, number: u128, named: u128, product: u32) -> Vec<Recorded> {
+    let of = plan(product);
+    let renewal = RenewalTerms { subscription: subscription(named), plan: of.terms };
+    buy(desk, time(at), number, &of, ProductKind::Renewal(renewal))
+}
+
 fn ask(desk: &mut Desk, at: &str, command: SubscriptionCommand) {
     desk.decide(time(at), &[Command::Subscription(subscription(1), command)]).unwrap();
 }
@@ -126,6 +132,29 @@ fn the_same_plan_again_is_a_further_period() {
         let same = Delivered::Subscription(subscription(1));
         (same, same)
     });
+}
+
+/// The second one comes to the first one's plan, and without a name its next period would be that plan's.
+#[test]
+fn a_renewal_renews_the_subscription_that_it_names() {
+    let mut desk = desk();
+    subscribe(&mut desk, START, 1, 1);
+    subscribe(&mut desk, START, 2, 2);
+    let change = SubscriptionCommand::ScheduleChange { plan: plan(1) };
+    desk.decide(time(NOW), &[Command::Subscription(subscription(2), change)]).unwrap();
+    let renewed = renew(&mut desk, NOW, 3, 1, 1);
+    assert_eq!((events(&renewed), delivered(&renewed)), (vec!["renewed"], Delivered::Subscription(subscription(1))));
+    let renewed = renew(&mut desk, NOW, 4, 2, 1);
+    assert_eq!((events(&renewed), delivered(&renewed)), (vec!["renewed"], Delivered::Subscription(subscription(2))));
+}
+
+#[test]
+fn a_renewal_of_what_has_ended_starts_the_plan_anew() {
+    let mut desk = desk();
+    subscribe(&mut desk, START, 1, 1);
+    ask(&mut desk, NOW, SubscriptionCommand::Cancel { now: true, sealed: None });
+    let renewed = renew(&mut desk, NOW, 2, 1, 1);
+    assert_eq!((events(&renewed), delivered(&renewed)), (vec!["started"], Delivered::Subscription(subscription(2))));
 }
 
 #[test]

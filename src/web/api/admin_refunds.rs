@@ -28,7 +28,7 @@ use super::super::values::{Moment, Word};
 use super::fresh::{Api, Fresh};
 use super::{account_filter, account_id, actor, order_filter, order_number, whole};
 use crate::app::App;
-use crate::dispatch::{Actor, Compared, DispatchError, Dispatcher, ReviewName};
+use crate::dispatch::{Actor, Compared, DispatchError, Dispatcher, ReviewName, ids};
 use crate::store::Receipt;
 
 pub(super) fn routes() -> OpenApiRouter<Api> {
@@ -90,16 +90,15 @@ async fn request(
     let currency = place.currency(&app.dispatch).await?.unwrap_or(app.currency);
     let amount = wanted.amount.map(|amount| amount.to_money(currency, "/amount")).transpose()?;
     let RefundIn { reason, revoke, .. } = wanted;
-    let ask = RequestRefund {
-        refund: RefundId::from_uuid(id.uuid()),
-        provider: None,
-        payment_id: None,
-        amount,
-        reason,
-        revoke,
-    };
+    let ask =
+        RequestRefund { refund: refund_id(id, place.order), provider: None, payment_id: None, amount, reason, revoke };
     let (receipt, out) = place.ask(app.dispatch.clone(), actor(&admin), id, ask).await?;
     Ok(Written::created(&receipt, out))
+}
+
+/// A client may use one key for several orders; what providers know a refund by is its own.
+fn refund_id(command: CommandId, order: OrderId) -> RefundId {
+    RefundId::from_uuid(ids::derived("refund_asked_for", &[&command.to_string(), &order.to_string()]).uuid())
 }
 
 /// An order, and where it lives.
@@ -386,16 +385,14 @@ async fn resolve(
     Body(ResolveIn { action, reason }): Body<ResolveIn>,
 ) -> Result<Written<ResolvedOut>, Problem> {
     let review = orders::review_by_id(&app.pool, id).await?.ok_or_else(|| Problem::not_found("mismatch"))?;
-    let name = ReviewName {
-        order: order_number(&review.order_no)?,
-        provider: review.provider.clone(),
-        payment_id: review.payment_id.clone(),
-    };
+    let order = order_number(&review.order_no)?;
+    let name =
+        ReviewName { order: order.clone(), provider: review.provider.clone(), payment_id: review.payment_id.clone() };
     let (account, command_id) = (account_id(&review.account)?, key.command_id(admin.account.as_str()));
     let (dispatch, actor) = (app.dispatch.clone(), actor(&admin));
     let resolving = Resolving { account, actor, id: command_id, name, reason };
     let (state, refund) = match action {
-        ReviewAction::Refund => ("refunding", Some(command_id.uuid())),
+        ReviewAction::Refund => ("refunding", Some(refund_id(command_id, OrderId::of_number(&order)).uuid())),
         ReviewAction::Accept => ("accepted", None),
         ReviewAction::Dismiss => ("dismissed", None),
     };
@@ -424,7 +421,7 @@ impl Resolving {
             }
             ReviewAction::Refund => {
                 let ask = RequestRefund {
-                    refund: RefundId::from_uuid(id.uuid()),
+                    refund: refund_id(id, order),
                     provider: Some(name.provider),
                     payment_id: Some(name.payment_id),
                     amount: None,

@@ -148,7 +148,9 @@ pub(super) fn terms_cells(terms: &TermsView) -> [String; 11] {
         *grace = plan.grace_days.to_string();
     };
     match terms {
-        TermsView::Subscription { plan } | TermsView::PlanChange { plan, .. } => describe(plan),
+        TermsView::Subscription { plan } | TermsView::PlanChange { plan, .. } | TermsView::Renewal { plan, .. } => {
+            describe(plan);
+        }
         TermsView::Package { duration_days: days, daily_limit: limit, day: rule, again: policy } => {
             *duration_days = days.to_string();
             *daily_limit = limit.clone();

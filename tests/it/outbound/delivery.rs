@@ -210,6 +210,44 @@ async fn a_step_that_is_begun_again_has_no_second_effect() {
 }
 
 #[tokio::test]
+async fn what_was_given_back_before_its_key_was_made_gets_none() {
+    let scene = Scene::set().await;
+    let bought = scene.buy("alice").await;
+    scene.refund(&bought).await;
+    let (create, send) = (scene.handler(CREATE_API_KEY), scene.handler(SEND_MAIL));
+    assert_eq!(create.run(&bought.job(CREATE_API_KEY, 1)).await, Outcome::Done);
+    assert_eq!(send.run(&bought.job(SEND_MAIL, 1)).await, Outcome::Done);
+    assert_eq!(scene.event_types(bought.delivery.uuid()).await, ["requested", "withdrawn"]);
+    assert!(scene.forward.requests().await.is_empty() && scene.smtp.mails().is_empty());
+
+    let retry = aggregates::Command::Delivery(bought.delivery, aggregates::DeliveryCommand::Retry);
+    let admin = billing_ledger::dispatch::Actor::new("admin", "admin");
+    let id = billing_ledger::dispatch::ids::fresh();
+    let refused = scene.dispatcher.execute(&bought.account, &admin, id, vec![retry]).await.expect_err("it is over");
+    assert!(refused.to_string().contains("was given back"), "{refused}");
+    scene.end().await;
+}
+
+/// The mail had been given up, so nothing would have looked at the key again.
+#[tokio::test]
+async fn what_was_given_back_before_its_key_was_mailed_is_not_mailed_and_the_key_is_forgotten() {
+    let scene = Scene::at_work().await;
+    scene.smtp.plan(&[Accident::AtRecipient("550 no such user")]);
+    let bought = scene.buy("alice").await;
+    let key = bought.delivery.to_string();
+    eventually("a dead letter", async || {
+        (scene.job_state(SEND_MAIL, &key).await == Some("dead".to_owned())).then_some(())
+    })
+    .await;
+    assert_eq!(scene.secrets().await, 1, "the key waits for its customer");
+    scene.refund(&bought).await;
+    eventually("the key to be forgotten", async || (scene.secrets().await == 0).then_some(())).await;
+    assert_eq!(scene.event_types(bought.delivery.uuid()).await.last().map(String::as_str), Some("withdrawn"));
+    assert!(scene.smtp.mails().is_empty());
+    scene.end().await;
+}
+
+#[tokio::test]
 async fn many_workers_deliver_each_package_once() {
     let scene = Scene::at_work().await;
     scene.work();

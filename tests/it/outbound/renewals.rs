@@ -2,8 +2,8 @@
 //! processes it is told.
 
 use aggregates::{
-    AccountId, AggregateId, Credits, Currency, Money, OrderStatus, Period, PlanTerms, ProductContent, ProductId,
-    ProductKind, State, SubscriptionId, UpgradePolicy,
+    AccountId, AggregateId, Command, Credits, Currency, Money, OrderStatus, Period, PlanTerms, ProductContent,
+    ProductId, ProductKind, State, SubscriptionCommand, SubscriptionId, UpgradePolicy,
 };
 use billing_ledger::dispatch::{Actor, Buyer, Profile, Purchase, Renewal, ids};
 use futures_util::future::join_all;
@@ -23,6 +23,10 @@ fn alice() -> AccountId {
 
 /// Alice pays for the first period.
 async fn subscribed(scene: &Scene) -> SubscriptionId {
+    subscribed_to(scene, PLAN).await
+}
+
+async fn subscribed_to(scene: &Scene, plan: u32) -> SubscriptionId {
     let (period, credits) = (Period::Months(1), Credits::whole(100));
     let upgrade_policy = UpgradePolicy::NextCycle;
     let terms = PlanTerms { period, credits, valid_days: None, upgrade_policy, grace_days: 3 };
@@ -35,11 +39,11 @@ async fn subscribed(scene: &Scene) -> SubscriptionId {
         kind: ProductKind::Subscription(terms),
     };
     let admin = Actor::new("admin", "admin");
-    scene.dispatcher.create_product(&admin, ids::fresh(), PLAN, content).await.expect("a product");
+    scene.dispatcher.create_product(&admin, ids::fresh(), plan, content).await.expect("a product");
     let locale = aggregates::Locale::ZhCn;
     let profile = Profile { name: Some(NAME.to_owned()), email: Some(EMAIL.to_owned()), locale };
     let buyer = Buyer { account: alice(), actor: Actor::new("alice", "user"), profile };
-    let wanted = Purchase { product: ProductId::numbered(PLAN), package: false, provider: None };
+    let wanted = Purchase { product: ProductId::numbered(plan), package: false, provider: None };
     let sale = scene.dispatcher.purchase(&buyer, ids::fresh(), wanted).await.expect("an order");
     let notice = scene.sandbox.pay(&sale.placed.number, "alipay").await.expect("books").expect("an order");
     scene.dispatcher.take_payment(notice).await.expect("taken");
@@ -75,6 +79,25 @@ async fn a_payment_renews_once_however_often_and_at_once_it_is_told() {
         .await
         .expect("the log");
     assert_eq!(orders, 3, "one order for each payment");
+    scene.end().await;
+}
+
+/// Without a name, the payment would renew whichever comes to the plan next.
+#[tokio::test]
+async fn of_two_subscriptions_the_one_that_the_provider_names_is_renewed() {
+    let scene = Scene::set().await;
+    let first = subscribed_to(&scene, PLAN).await;
+    let second = subscribed_to(&scene, PLAN + 1).await;
+    let Ok(State::Subscription(state)) = scene.dispatcher.look(&alice(), AggregateId::subscription(first)).await else {
+        panic!("no subscription")
+    };
+    let change = SubscriptionCommand::ScheduleChange { plan: *state.plan().expect("a plan") };
+    let commands = vec![Command::Subscription(second, change)];
+    scene.dispatcher.execute(&alice(), &Actor::new("alice", "user"), ids::fresh(), commands).await.expect("scheduled");
+    scene.dispatcher.renew(&alice(), first, &renewal("p-2"), None).await.expect("renewed");
+    assert_eq!((periods(&scene, first).await, periods(&scene, second).await), (2, 1));
+    scene.dispatcher.renew(&alice(), second, &renewal("p-3"), None).await.expect("renewed");
+    assert_eq!((periods(&scene, first).await, periods(&scene, second).await), (2, 2));
     scene.end().await;
 }
 

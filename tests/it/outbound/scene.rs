@@ -8,7 +8,7 @@ use aggregates::{
     PackageTerms, ProductContent, ProductId, ProductKind, State,
 };
 use billing_ledger::clock::Clock;
-use billing_ledger::dispatch::{Actor, Buyer, Dispatcher, Profile, Purchase, Rules, Use, ids};
+use billing_ledger::dispatch::{Actor, Buyer, Dispatcher, Profile, Purchase, RefundNotice, Rules, Use, ids};
 use billing_ledger::embedded_postgres::shared::TestDatabase;
 use billing_ledger::jobs::{Handler, Job};
 use billing_ledger::mail::{MailOptions, Mailer, Via};
@@ -175,6 +175,23 @@ impl Scene {
         let number = bought.number.parse().expect("a number");
         let notice = self.sandbox.pay(&number, "alipay").await.expect("books").expect("an order");
         self.dispatcher.take_payment(notice).await.expect("taken");
+    }
+
+    /// All of its money goes back.
+    pub(crate) async fn refund(&self, bought: &Bought) {
+        let order = self.dispatcher.look(&bought.account, AggregateId::order(bought.order)).await.expect("an order");
+        let State::Order(order) = order else { panic!("no order") };
+        let payment = order.payment().expect("paid").clone();
+        let notice = RefundNotice {
+            order: bought.number.parse().expect("a number"),
+            provider: payment.provider,
+            payment_id: payment.payment_id,
+            refund: "theirs".to_owned(),
+            amount: payment.amount,
+            provider_refund: None,
+            reason: Some("chargeback".to_owned()),
+        };
+        self.dispatcher.take_refund(notice).await.expect("taken back");
     }
 
     pub(crate) async fn retry(&self, bought: &Bought) {

@@ -165,7 +165,7 @@ async fn a_delivery_shows_its_state_and_every_attempt_that_failed() {
     let seen = tell(vec![failed(step, 2), DeliveryCommand::GiveUp { step }]).await;
     assert_eq!(seen.state, DeliveryState::GivenUp);
     let reasons: Vec<_> = seen.attempts.iter().map(|it| (it.step.as_str(), it.attempt, it.reason.as_str())).collect();
-    assert_eq!(reasons, [("create_key", 1, "no 1"), ("create_key", 2, "no 2")]);
+    assert_eq!(reasons, [("create_key", Some(1), "no 1"), ("create_key", Some(2), "no 2")]);
     let list = async |state| {
         let filter = DeliveryFilter { state: Some(state), account: None };
         deliveries::query::list(&scene.pool, &filter, None, 10).await.expect("deliveries").len()
