@@ -69,7 +69,7 @@ fn own(license: &str) -> Vec<Case> {
         get("the history of x", format!("{KEYS}/x/usage"), (400, "E1011")),
         get("a history from no time", format!("{KEYS}/{license}/usage?from=noon"), (400, "E1012")),
         get(
-            "a history beyond the calendar",
+            "a history of a key before the calendar",
             format!("{KEYS}/{license}/usage?to=-200000-01-01T00:00:00Z"),
             (400, "E1012"),
         ),
