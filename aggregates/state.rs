@@ -22,16 +22,16 @@ mod tests {
         for kind in AggregateKind::ALL.iter().copied() {
             let (schema, json) = match kind {
                 AggregateKind::CreditAccount => (
-                    2,
-                    r#"{"grants":[{"id":"00000000-0000-0000-0000-000000000001","source":"order","amount":10000000,"left":1000000,"frozen":3000000,"expires_at":null,"number":0},{"id":"00000000-0000-0000-0000-000000000001","source":"admin","amount":10000000,"left":10000000,"frozen":0,"expires_at":null,"number":2},{"id":"00000000-0000-0000-0000-000000000001","source":"promotion","amount":10000000,"left":10000000,"frozen":0,"expires_at":null,"number":3}],"balance":0,"frozen":3000000,"shortfall":3000000,"granted":4}"#,
+                    3,
+                    r#"{"grants":[{"id":"00000000-0000-0000-0000-000000000001","source":"order","amount":10000000,"left":1000000,"frozen":3000000,"expires_at":null,"number":0},{"id":"00000000-0000-0000-0000-000000000001","source":"admin","amount":10000000,"left":10000000,"frozen":0,"expires_at":null,"number":2},{"id":"00000000-0000-0000-0000-000000000001","source":"promotion","amount":10000000,"left":10000000,"frozen":0,"expires_at":null,"number":3}],"balance":0,"frozen":3000000,"shortfall":3000000,"granted":4,"lapsed":[{"grant":"053bd9ba-c5d1-839c-84de-b9f349773783","expired":0,"spared":1000000},{"grant":"00000000-0000-0000-0000-000000000001","expired":2000000,"spared":0}]}"#,
                 ),
                 AggregateKind::UserPackage => (
-                    4,
+                    5,
                     r#"{"activated":{"terms":{"product":"00000000-0000-0000-0000-000000000002","daily_limit":5000000,"duration_days":30,"time_zone":"Asia/Shanghai","day":"anniversary"},"starts_at":"2026-01-04T06:00:00Z","ends_at":"2026-02-03T06:00:00Z","newest":{"date":"2026-01-06","left":3000000,"held":0},"older":[],"left":147000000,"owed":0,"extensions":[{"order":"00000000-0000-0000-0000-000000000005","days":30,"taken_back":true}],"first_taken_back":false,"expired":true,"revoked":true}}"#,
                 ),
                 AggregateKind::Holdings => (
-                    2,
-                    r#"{"packages":[{"package":"00000000-0000-0000-0000-000000000003","product":"00000000-0000-0000-0000-000000000004","starts_at":"2026-01-04T06:00:00Z","ends_at":"2026-02-03T06:00:00Z"}],"current_license":{"license":"00000000-0000-0000-0000-000000000009","home":"00000000-0000-0000-0000-00000000acc0"},"subscriptions":["00000000-0000-0000-0000-000000000008"]}"#,
+                    3,
+                    r#"{"packages":[{"package":"00000000-0000-0000-0000-000000000003","product":"00000000-0000-0000-0000-000000000004","starts_at":"2026-01-04T06:00:00Z","ends_at":"2026-02-03T06:00:00Z"}],"licenses":[{"license":"00000000-0000-0000-0000-000000000009","home":"00000000-0000-0000-0000-00000000acc0"}],"subscriptions":["00000000-0000-0000-0000-000000000008"]}"#,
                 ),
                 AggregateKind::Product => (
                     2,
@@ -39,7 +39,7 @@ mod tests {
                 ),
                 AggregateKind::Order => (
                     3,
-                    r#"{"placed":{"placed":{"number":"ORD20260105060000deadbeef","product":"00000000-0000-0000-0000-000000000004","name":"月卡","kind":{"plan_change":{"subscription":"00000000-0000-0000-0000-000000000008","plan":{"period":{"months":1},"credits":10000000,"upgrade_policy":"immediate","grace_days":3},"price":{"minor":5000,"currency":"CNY"},"from":"00000000-0000-0000-0000-000000000003","credits":4000000}},"time_zone":"Asia/Shanghai","price":{"minor":3000,"currency":"CNY"},"provider":"alipay","placed_at":"2026-01-05T06:00:00Z","expires_at":"2026-01-05T06:15:00Z"},"checkout":{"qr":"weixin://1"},"status":"partially_refunded","payment":{"provider":"alipay","payment_id":"p-1","amount":{"minor":3000,"currency":"CNY"},"method":"wallet"},"delivered":{"plan_change":"00000000-0000-0000-0000-000000000003"},"granted":null,"reviews":[{"payment":{"provider":"alipay","payment_id":"p-1","amount":{"minor":2999,"currency":"CNY"}},"closed":"dismissed"},{"payment":{"provider":"alipay","payment_id":"p-1","amount":{"minor":3000,"currency":"CNY"}},"closed":"dismissed"}],"refunds":[{"id":"00000000-0000-0000-0000-000000000009","provider":"alipay","payment_id":"p-1","amount":{"minor":1000,"currency":"CNY"},"reason":"误购","revoke":true,"stage":"done","attempts":2,"provider_refund":"r-1"}]}}"#,
+                    r#"{"placed":{"placed":{"number":"ORD20260105060000deadbeef","product":"00000000-0000-0000-0000-000000000004","name":"月卡","kind":{"plan_change":{"subscription":"00000000-0000-0000-0000-000000000008","plan":{"period":{"months":1},"credits":10000000,"upgrade_policy":"immediate","grace_days":3},"price":{"minor":5000,"currency":"CNY"},"from":"00000000-0000-0000-0000-000000000003","credits":4000000}},"time_zone":"Asia/Shanghai","price":{"minor":3000,"currency":"CNY"},"provider":"alipay","placed_at":"2026-01-05T06:00:00Z","expires_at":"2026-01-05T06:15:00Z"},"checkout":{"qr":"weixin://1"},"status":"refunding","payment":{"provider":"alipay","payment_id":"p-1","amount":{"minor":3000,"currency":"CNY"},"method":"wallet"},"delivered":{"plan_change":"00000000-0000-0000-0000-000000000003"},"granted":null,"reviews":[{"payment":{"provider":"alipay","payment_id":"p-1","amount":{"minor":2999,"currency":"CNY"}},"closed":"dismissed"},{"payment":{"provider":"alipay","payment_id":"p-1","amount":{"minor":3000,"currency":"CNY"}},"closed":"dismissed"}],"refunds":[{"id":"00000000-0000-0000-0000-000000000009","provider":"alipay","payment_id":"p-1","amount":{"minor":1000,"currency":"CNY"},"reason":"误购","revoke":true,"stage":"done","attempts":2,"provider_refund":"r-1"},{"id":"00000000-0000-0000-0000-000000000009","provider":"alipay","payment_id":"p-1","amount":{"minor":1000,"currency":"CNY"},"reason":"误购","revoke":null,"stage":"requested","attempts":0,"provider_refund":null}]}}"#,
                 ),
                 AggregateKind::Delivery => (
                     1,

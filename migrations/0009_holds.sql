@@ -1,4 +1,4 @@
--- What is held and what is owed, beside what there is. Emptied and filled again by 0014.
+-- What is held and what is owed, beside what there is. Emptied and filled again by 0017.
 
 ALTER TABLE read.balances
     ADD COLUMN frozen    int8 NOT NULL DEFAULT 0,

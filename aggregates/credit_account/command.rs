@@ -31,7 +31,8 @@ pub enum CreditAccountCommand {
     Deduct { amount: Credits, reason: String },
     /// Records that a grant is over; what is held of it is waited for. Refused before its time.
     Expire { grant: GrantId },
-    /// A refund takes back what an order had granted: from that order's grant first, then the newest.
+    /// A refund takes back what an order had granted: from that order's grant first, then the newest. What merely expired
+    /// of that grant is gone already.
     ClawBack { order: OrderId, refund: RefundId, amount: Credits },
 }
 

@@ -149,12 +149,15 @@ impl CreditAccount {
         }
     }
 
-    /// What has expired is worth nothing and what is frozen has a purpose: both are missing.
+    /// What has expired is worth nothing and what is frozen has a purpose: neither is taken. What expired of the order's
+    /// own grant was never used, so it is not owed either.
     fn claw_back(&self, at: DateTime<Utc>, order: OrderId, refund: RefundId, amount: Credits) -> Decision {
         if amount.is_zero() {
             return Ok(vec![]);
         }
         let own = GrantId::of_order(order);
+        let expired = amount.min(self.lapsed(at, own));
+        let amount = amount.checked_sub(expired).unwrap_or_default();
         let mut newest_first: Vec<&Grant> = self.grants.iter().filter(|grant| grant.pays_at(at)).collect();
         newest_first.sort_unstable_by_key(|grant| (grant.id != own, Reverse(grant.number)));
 
@@ -162,7 +165,7 @@ impl CreditAccount {
         let amount = amount.checked_sub(missing).unwrap_or_default();
         let balance = self.balance.checked_sub(amount).unwrap_or_default();
         let shortfall = self.shortfall.checked_add(missing).ok_or(CreditAccountError::TooLarge)?;
-        let clawed_back = ClawedBack { order, refund, amount, from, missing, balance, shortfall };
+        let clawed_back = ClawedBack { order, refund, amount, from, missing, expired, balance, shortfall };
         Ok(vec![CreditAccountEvent::ClawedBack(clawed_back)])
     }
 

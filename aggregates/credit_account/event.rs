@@ -173,8 +173,10 @@ pub struct ClawedBack {
     pub amount: Credits,
     /// In the order taken; the sum is `amount`.
     pub from: Vec<Taken>,
-    /// What was spent, expired or held already: owed from now on.
+    /// What was spent or held already: owed from now on.
     pub missing: Credits,
+    /// Of the order's own grant, what had expired: neither taken nor owed.
+    pub expired: Credits,
     /// Of the account, after this.
     pub balance: Credits,
     /// Of the account, after this.

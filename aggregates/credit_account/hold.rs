@@ -20,8 +20,8 @@ impl CreditAccount {
     }
 
     /// Spends so much of what a hold has, its earliest part first, and gives the rest back: what is owed is repaid from
-    /// that, also from what comes back to an expired grant, for it was there when it was set aside. What an expired
-    /// grant has then is over, once no other hold has any of it.
+    /// that. What comes back to an expired grant repays nothing, for it is worth nothing: it is over with all that the
+    /// grant has then, once no other hold has any of it.
     pub(crate) fn settle(
         &self,
         at: DateTime<Utc>,
@@ -31,7 +31,8 @@ impl CreditAccount {
         labels: Labels<'_>,
     ) -> Vec<CreditAccountEvent> {
         let settled = self.settled(hold, held, amount, labels);
-        let came_back = settled.parts.iter().map(|part| (part.grant, part.returned, part.left));
+        let pays = |part: &&SettledPart| self.known(part.grant).is_some_and(|known| known.pays_at(at));
+        let came_back = settled.parts.iter().filter(pays).map(|part| (part.grant, part.returned, part.left));
         let repaid = self.repay(settled.balance, came_back);
         let expired = self.over(at, &settled, repaid.as_ref());
 
@@ -78,11 +79,9 @@ impl CreditAccount {
             if self.known(part.grant).filter(waits).is_none() {
                 continue;
             }
-            let taken = repaid.and_then(|repaid| repaid.from.iter().find(|taken| taken.grant == part.grant));
-            let amount = taken.map_or(part.left, |taken| taken.left);
-            if !amount.is_zero() {
-                balance = balance.checked_sub(amount).unwrap_or_default();
-                over.push(Expired { grant: part.grant, amount, balance });
+            if !part.left.is_zero() {
+                balance = balance.checked_sub(part.left).unwrap_or_default();
+                over.push(Expired { grant: part.grant, amount: part.left, balance });
             }
         }
         over

@@ -7,7 +7,8 @@
 //!                                   ▼      │
 //!                                 frozen in its grant
 //!
-//!   shortfall: what a charge was allowed to overdraw and what a claw-back did not find. All that comes in repays it first.
+//!   shortfall: what a charge was allowed to overdraw and what a claw-back did not find. All that comes in and can be
+//!   spent repays it first.
 //! ```
 //!
 //! There is one per account and it has no end. Spending takes the earliest expiry first, then the oldest grant; a
@@ -17,6 +18,9 @@
 //!
 //! What is frozen is counted per grant and not per hold: a hold knows its own parts, so an account with a thousand open
 //! holds is as small as one with none. An expired grant waits for its holds; the last of them records its end.
+//!
+//! What expired of an order's or a period's grant is remembered for a while, the newest: a refund does not ask for what
+//! nobody has used.
 //!
 //! The state holds only grants that have something left or frozen; those that expired with something left stay among
 //! them until that is recorded. That bounds what `grant` can recognise as said before: a grant that is used up is
@@ -58,7 +62,22 @@ pub struct CreditAccount {
     shortfall: Credits,
     /// How many grants there ever were: the next one's number.
     granted: u64,
+    /// What expired of grants that somebody paid for, newest last.
+    lapsed: Vec<Lapsed>,
 }
+
+/// What expired of a grant that a refund may ask back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Lapsed {
+    grant: GrantId,
+    expired: Credits,
+    /// So much of it refunds have not asked for, or of what was still to expire.
+    spared: Credits,
+}
+
+/// How many grants that expired are remembered; the oldest is forgotten first.
+const LAPSED_MAX: usize = 256;
 
 /// A grant with something left or frozen.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -121,6 +140,47 @@ impl CreditAccount {
         self.grants.iter().find(|known| known.id == grant)
     }
 
+    /// What expired of a grant, recorded or not, and was not spared before.
+    fn lapsed(&self, at: DateTime<Utc>, grant: GrantId) -> Credits {
+        let over = self.known(grant).filter(|known| !known.pays_at(at)).map(|known| known.left);
+        let lapsed = self.lapsed.iter().find(|lapsed| lapsed.grant == grant);
+        let recorded = lapsed.map(|lapsed| lapsed.expired).unwrap_or_default();
+        let spared = lapsed.map(|lapsed| lapsed.spared).unwrap_or_default();
+        let expired = recorded.checked_add(over.unwrap_or_default()).unwrap_or(Credits::MAX);
+        expired.checked_sub(spared).unwrap_or_default()
+    }
+
+    fn lapse(&mut self, grant: GrantId, change: impl FnOnce(&mut Lapsed)) {
+        let place = self.lapsed.iter().position(|lapsed| lapsed.grant == grant);
+        let known = place.map(|place| self.lapsed.remove(place));
+        let mut lapsed = known.unwrap_or(Lapsed { grant, expired: Credits::ZERO, spared: Credits::ZERO });
+        change(&mut lapsed);
+        self.lapsed.push(lapsed);
+        let too_many = self.lapsed.len().saturating_sub(LAPSED_MAX);
+        self.lapsed.drain(..too_many);
+    }
+
+    fn expired(&mut self, expired: &Expired) {
+        let source = self.known(expired.grant).map(|known| known.source);
+        if matches!(source, Some(GrantSource::Order | GrantSource::SubscriptionPeriod)) {
+            self.lapse(expired.grant, |lapsed| {
+                lapsed.expired = lapsed.expired.checked_add(expired.amount).unwrap_or(Credits::MAX);
+            });
+        }
+        self.change([(expired.grant, ())], |known, ()| known.left = Credits::ZERO);
+        self.balance = expired.balance;
+    }
+
+    fn clawed_back(&mut self, clawed_back: &ClawedBack) {
+        if !clawed_back.expired.is_zero() {
+            self.lapse(GrantId::of_order(clawed_back.order), |lapsed| {
+                lapsed.spared = lapsed.spared.checked_add(clawed_back.expired).unwrap_or(Credits::MAX);
+            });
+        }
+        self.take_out(&clawed_back.from, clawed_back.balance);
+        self.shortfall = clawed_back.shortfall;
+    }
+
     fn add(&mut self, granted: &Granted) {
         let Granted { grant, source, amount, expires_at, balance, reason: _ } = *granted;
         let turn = |expires_at: Option<DateTime<Utc>>| (expires_at.is_none(), expires_at);
@@ -177,7 +237,7 @@ impl CreditAccount {
 
 impl Decider for CreditAccount {
     const KIND: AggregateKind = AggregateKind::CreditAccount;
-    const SCHEMA: i32 = 2;
+    const SCHEMA: i32 = 3;
 
     type Command = CreditAccountCommand;
     type Event = CreditAccountEvent;
@@ -200,14 +260,8 @@ impl Decider for CreditAccount {
             }
             CreditAccountEvent::Held(held) => self.set_aside(held),
             CreditAccountEvent::Settled(settled) => self.let_go(settled),
-            CreditAccountEvent::Expired(expired) => {
-                self.change([(expired.grant, ())], |known, ()| known.left = Credits::ZERO);
-                self.balance = expired.balance;
-            }
-            CreditAccountEvent::ClawedBack(clawed_back) => {
-                self.take_out(&clawed_back.from, clawed_back.balance);
-                self.shortfall = clawed_back.shortfall;
-            }
+            CreditAccountEvent::Expired(expired) => self.expired(expired),
+            CreditAccountEvent::ClawedBack(clawed_back) => self.clawed_back(clawed_back),
         }
     }
 }

@@ -45,7 +45,7 @@ pub struct PackageRemoved {
     pub package: UserPackageId,
 }
 
-/// The account's current license.
+/// The account's current license, before those that were chosen earlier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LicenseChosen {
@@ -54,7 +54,7 @@ pub struct LicenseChosen {
     pub home: AccountKey,
 }
 
-/// It was the current one, and is gone.
+/// It can be the current one no more; if it was, the one that was chosen before it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LicenseRemoved {

@@ -1,5 +1,5 @@
-//! What an account has now: the packages that a charge looks through, the current license, the subscriptions that can be
-//! renewed. There is one per account.
+//! What an account has now: the packages that a charge looks through, its licenses with the current one last, the
+//! subscriptions that can be renewed. There is one per account.
 //!
 //! ```text
 //!   (nothing) ── add package ──► packages, soonest end first ── add package ──► those that ended by then are dropped
@@ -24,12 +24,16 @@ use crate::events::cqrs_aggregate;
 use crate::ids::{AccountKey, AggregateId, LicenseId, ProductId, SubscriptionId, UserPackageId};
 use crate::kinds::AggregateKind;
 
+/// Of an account; the one chosen longest ago is forgotten first.
+const LICENSES_MAX: usize = 64;
+
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Holdings {
     /// Soonest end first.
     packages: Vec<HeldPackage>,
-    current_license: Option<LicenseChosen>,
+    /// Newest chosen last, which is the current one.
+    licenses: Vec<LicenseChosen>,
     /// Oldest first.
     subscriptions: Vec<SubscriptionId>,
 }
@@ -58,7 +62,7 @@ pub enum HoldingsCommand {
         package: UserPackageId,
     },
     ChooseLicense(LicenseChosen),
-    /// Changes nothing where another license is the current one.
+    /// Of the others, the one that was chosen last is the current one then. One that is not here changes nothing.
     RemoveLicense {
         license: LicenseId,
     },
@@ -96,7 +100,7 @@ impl Holdings {
     }
 
     pub fn current_license(&self) -> Option<LicenseChosen> {
-        self.current_license
+        self.licenses.last().copied()
     }
 
     /// Those that have not ended, oldest first.
@@ -106,6 +110,10 @@ impl Holdings {
 
     fn held(&self, package: UserPackageId) -> Option<&HeldPackage> {
         self.packages.iter().find(|held| held.package == package)
+    }
+
+    fn remove_license(&mut self, license: LicenseId) {
+        self.licenses.retain(|known| known.license != license);
     }
 
     fn insert(&mut self, held: HeldPackage) {
@@ -129,11 +137,11 @@ impl Holdings {
                 self.held(package).map(|_| HoldingsEvent::PackageRemoved(PackageRemoved { package }))
             }
             HoldingsCommand::ChooseLicense(chosen) => {
-                (self.current_license != Some(chosen)).then_some(HoldingsEvent::LicenseChosen(chosen))
+                (self.current_license() != Some(chosen)).then_some(HoldingsEvent::LicenseChosen(chosen))
             }
             HoldingsCommand::RemoveLicense { license } => {
-                let is_current = self.current_license.is_some_and(|current| current.license == license);
-                is_current.then_some(HoldingsEvent::LicenseRemoved(LicenseRemoved { license }))
+                let is_here = self.licenses.iter().any(|known| known.license == license);
+                is_here.then_some(HoldingsEvent::LicenseRemoved(LicenseRemoved { license }))
             }
             HoldingsCommand::AddSubscription { subscription } => (!self.subscriptions.contains(&subscription))
                 .then_some(HoldingsEvent::SubscriptionAdded(SubscriptionAdded { subscription })),
@@ -147,7 +155,7 @@ impl Holdings {
 
 impl Decider for Holdings {
     const KIND: AggregateKind = AggregateKind::Holdings;
-    const SCHEMA: i32 = 2;
+    const SCHEMA: i32 = 3;
 
     type Command = HoldingsCommand;
     type Event = HoldingsEvent;
@@ -172,8 +180,13 @@ impl Decider for Holdings {
             HoldingsEvent::PackageRemoved(PackageRemoved { package }) => {
                 self.packages.retain(|held| held.package != package);
             }
-            HoldingsEvent::LicenseChosen(chosen) => self.current_license = Some(chosen),
-            HoldingsEvent::LicenseRemoved(LicenseRemoved { license: _ }) => self.current_license = None,
+            HoldingsEvent::LicenseChosen(chosen) => {
+                self.remove_license(chosen.license);
+                self.licenses.push(chosen);
+                let too_many = self.licenses.len().saturating_sub(LICENSES_MAX);
+                self.licenses.drain(..too_many);
+            }
+            HoldingsEvent::LicenseRemoved(LicenseRemoved { license }) => self.remove_license(license),
             HoldingsEvent::SubscriptionAdded(SubscriptionAdded { subscription }) => {
                 self.subscriptions.push(subscription);
             }

@@ -173,7 +173,7 @@ fn one_license_is_the_current_one() {
         .then_nothing()
         .when(time(START), HoldingsCommand::ChooseLicense(chosen(2)))
         .then([HoldingsEvent::LicenseChosen(chosen(2))])
-        .when(time(START), HoldingsCommand::RemoveLicense { license: license(1) })
+        .when(time(START), HoldingsCommand::RemoveLicense { license: license(3) })
         .then_nothing()
         .state();
     assert_eq!(holdings.current_license(), Some(chosen(2)));
@@ -182,6 +182,28 @@ fn one_license_is_the_current_one() {
         .then([removed(2)])
         .state();
     assert_eq!(holdings.current_license(), None);
+}
+
+#[test]
+fn when_the_current_license_is_gone_the_one_chosen_before_it_is_the_current_one() {
+    let removed = |number| HoldingsEvent::LicenseRemoved(LicenseRemoved { license: license(number) });
+    let remove = |number| HoldingsCommand::RemoveLicense { license: license(number) };
+    let chosen_in_turn = || given([1, 2, 3, 1].map(|number| HoldingsEvent::LicenseChosen(chosen(number))));
+    for (gone, current) in [(&[][..], Some(1)), (&[1], Some(3)), (&[3, 1], Some(2)), (&[1, 3, 2], None)] {
+        let mut holdings = chosen_in_turn();
+        for number in gone.iter().copied() {
+            holdings = holdings.when(time(START), remove(number)).then([removed(number)]);
+        }
+        assert_eq!(holdings.state().current_license(), current.map(chosen), "without {gone:?}");
+    }
+}
+
+#[test]
+fn so_many_licenses_are_remembered_and_the_one_chosen_longest_ago_is_forgotten() {
+    let all = (0..=LICENSES_MAX as u128).map(|number| HoldingsEvent::LicenseChosen(chosen(number + 1)));
+    let holdings = given(all).state();
+    assert_eq!(holdings.licenses.len(), LICENSES_MAX);
+    assert_eq!((holdings.licenses.first(), holdings.current_license()), (Some(&chosen(2)), Some(chosen(65))));
 }
 
 #[test]

@@ -68,7 +68,7 @@ pub struct RequestRefund {
     #[serde(default)]
     pub amount: Option<Money>,
     pub reason: String,
-    /// None: exactly when nothing of the order's own payment is left after it.
+    /// None: exactly when nothing of the order's own payment is left once it is done.
     #[serde(default)]
     pub revoke: Option<bool>,
 }

@@ -150,8 +150,10 @@ pub struct RefundRequested {
     pub payment_id: String,
     pub amount: Money,
     pub reason: String,
-    /// What was delivered goes back whole, whatever part of the money does.
-    pub revoke: bool,
+    /// Whether what was delivered goes back whole, whatever part of the money does. None: nobody said so, and it is decided
+    /// when the money has gone back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revoke: Option<bool>,
     pub at: DateTime<Utc>,
 }
 

@@ -222,7 +222,7 @@ impl Bought {
                     self.refunds.push(refunded.into());
                 }
                 self.apply_refund(refunded.refund, |known| {
-                    (known.stage, known.revoke) = (RefundStage::Done, refunded.revoke);
+                    (known.stage, known.revoke) = (RefundStage::Done, Some(refunded.revoke));
                     known.provider_refund.clone_from(&refunded.provider_refund);
                 });
             }

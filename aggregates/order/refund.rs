@@ -7,7 +7,9 @@
 //! ```
 //!
 //! Of each payment, what has gone back and what may still go back never come to more than was paid. Money that went back
-//! is a fact: a request that finds no room beside it any more is refused with it, the newest first.
+//! is a fact: a request that finds no room beside it any more is refused with it, the newest first. Whether what was
+//! delivered goes back whole is decided with that fact too, unless whoever asked has said so: what else is still open then
+//! may never come about.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -25,6 +27,7 @@ use crate::reason;
 use crate::take_refund::TakeRefund;
 
 const NO_ROOM: &str = "the money went back otherwise";
+const ANNOUNCED: &str = "the money went back under another number";
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -35,8 +38,8 @@ pub struct Refund {
     pub amount: Money,
     /// None: nobody asked for it here.
     pub reason: Option<String>,
-    /// What was delivered goes back whole with it.
-    pub revoke: bool,
+    /// What was delivered goes back whole with it. None: that is decided once it is done.
+    pub revoke: Option<bool>,
     pub stage: RefundStage,
     /// That failed, over its whole life.
     pub attempts: u32,
@@ -98,7 +101,7 @@ impl Refund {
             && payment_id.as_ref().is_none_or(|payment_id| *payment_id == self.payment_id)
             && amount.is_none_or(|amount| amount == self.amount)
             && self.reason.as_ref() == Some(reason)
-            && revoke.is_none_or(|revoke| revoke == self.revoke)
+            && (revoke.is_none() || *revoke == self.revoke)
     }
 
     fn refused(&self, at: DateTime<Utc>, reason: &str) -> OrderEvent {
@@ -129,14 +132,13 @@ impl Bought {
         };
         check_amount(amount, left)?;
         self.check_room()?;
-        let is_own = self.payment.as_ref() == Some(payment);
         Ok(vec![OrderEvent::RefundRequested(RefundRequested {
             refund: *refund,
             provider: payment.provider.clone(),
             payment_id: payment.payment_id.clone(),
             amount,
             reason: reason.clone(),
-            revoke: revoke.unwrap_or(is_own && amount == left),
+            revoke: *revoke,
             at,
         })])
     }
@@ -180,6 +182,10 @@ impl Bought {
     /// Money went back, whoever asked for it.
     pub(super) fn give_back(&self, at: DateTime<Utc>, gone: &TakeRefund) -> Decision {
         let TakeRefund { order: _, refund, provider, payment_id, amount, provider_refund, reason: _ } = gone;
+        if self.was_announced(gone) {
+            let asked = self.refund(*refund).ok().filter(|asked| asked.stage.is_open());
+            return Ok(asked.map(|asked| asked.refused(at, ANNOUNCED)).into_iter().collect());
+        }
         let known =
             self.refund(*refund).ok().or_else(|| self.refund_named(provider.as_deref(), provider_refund.as_deref()?));
         if let Some(known) = known {
@@ -204,7 +210,7 @@ impl Bought {
             payment_id: payment_id.clone(),
             amount: *amount,
             provider_refund: provider_refund.clone(),
-            revoke: known.map_or(is_own && *amount == left, |known| known.revoke),
+            revoke: known.and_then(|known| known.revoke).unwrap_or(is_own && *amount == left),
             at,
         });
         let remaining = left.minor().saturating_sub(amount.minor());
@@ -233,7 +239,14 @@ impl Bought {
         Money::from_minor(left, payment.amount.currency())
     }
 
-    /// By the name that its provider has for it.
+    /// The same money, by its provider's name for it, has been recorded as another refund than this one.
+    fn was_announced(&self, gone: &TakeRefund) -> bool {
+        let TakeRefund { order: _, refund, provider, payment_id, amount, provider_refund, reason: _ } = gone;
+        let named = provider_refund.as_deref().and_then(|name| self.refund_named(provider.as_deref(), name));
+        named.is_some_and(|known| known.id != *refund && (&known.payment_id, known.amount) == (payment_id, *amount))
+    }
+
+    /// Done, by the name that its provider has for it.
     fn refund_named(&self, provider: Option<&str>, provider_refund: &str) -> Option<&Refund> {
         let named = |known: &&Refund| known.provider_refund.as_deref() == Some(provider_refund);
         self.refunds.iter().filter(named).find(|known| provider.is_none_or(|provider| known.provider == provider))
@@ -259,7 +272,7 @@ impl Bought {
         let Some(payment) = &self.payment else { return OwedBack::default() };
         let left = self.left_of(payment, |stage| stage == RefundStage::Done).minor();
         let done = |refund: &&Refund| refund.stage == RefundStage::Done && refund.is_of(payment);
-        let whole = self.refunds.iter().filter(done).any(|refund| refund.revoke);
+        let whole = self.refunds.iter().filter(done).any(|refund| refund.revoke == Some(true));
         let granted = self.granted.unwrap_or_default();
         let credits = if whole { granted } else { share(granted, payment.amount.minor(), left) };
         OwedBack { credits, whole }
@@ -316,7 +329,7 @@ impl From<&RefundRequested> for Refund {
 impl From<&Refunded> for Refund {
     fn from(refunded: &Refunded) -> Self {
         let Refunded { refund, provider, payment_id, amount, provider_refund, revoke, at: _ } = refunded.clone();
-        let stage = RefundStage::Done;
+        let (revoke, stage) = (Some(revoke), RefundStage::Done);
         Self { id: refund, provider, payment_id, amount, reason: None, revoke, stage, attempts: 0, provider_refund }
     }
 }

@@ -5,7 +5,9 @@ use super::command::{
 };
 use super::error::ProductError;
 use super::event::{ProductEvent, PutOnSale, TakenOffSale};
-use super::{DESCRIPTION_BYTES_MAX, GRACE_DAYS_MAX, NAME_BYTES_MAX, PERIOD_MONTHS_MAX, PRICES_MAX, Product};
+use super::{
+    CREDITS_MAX, DESCRIPTION_BYTES_MAX, GRACE_DAYS_MAX, NAME_BYTES_MAX, PERIOD_MONTHS_MAX, PRICES_MAX, Product,
+};
 use crate::credits::Credits;
 use crate::user_package;
 
@@ -115,7 +117,7 @@ fn check_plan(plan: &PlanTerms) -> Result<(), ProductError> {
 
 fn check_credits(credits: Credits, valid_days: Option<u32>) -> Result<(), ProductError> {
     let valid = valid_days.is_none_or(|days| (1..=user_package::DURATION_DAYS_MAX).contains(&days));
-    if credits.is_zero() || !valid {
+    if credits.is_zero() || credits > Credits::whole(CREDITS_MAX) || !valid {
         return Err(ProductError::BadCredits);
     }
     Ok(())

@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use super::{DESCRIPTION_BYTES_MAX, GRACE_DAYS_MAX, NAME_BYTES_MAX, PERIOD_MONTHS_MAX, PRICES_MAX};
+use super::{CREDITS_MAX, DESCRIPTION_BYTES_MAX, GRACE_DAYS_MAX, NAME_BYTES_MAX, PERIOD_MONTHS_MAX, PRICES_MAX};
 use crate::user_package::{DURATION_DAYS_MAX, UserPackageError};
 
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -29,7 +29,9 @@ pub enum ProductError {
     NotForSale,
     #[error("a license has at least one use and one feature")]
     BadLicenseTerms,
-    #[error("credits are more than zero, and valid for 1 to {DURATION_DAYS_MAX} days or for ever")]
+    #[error(
+        "credits are more than zero and at most {CREDITS_MAX}, and valid for 1 to {DURATION_DAYS_MAX} days or for ever"
+    )]
     BadCredits,
     #[error(
         "a period has 1 to {DURATION_DAYS_MAX} days or 1 to {PERIOD_MONTHS_MAX} months, and at most {GRACE_DAYS_MAX} \

@@ -35,6 +35,8 @@ pub const DESCRIPTION_BYTES_MAX: usize = 4_000;
 pub const PRICES_MAX: usize = 8;
 pub const PERIOD_MONTHS_MAX: u32 = 120;
 pub const GRACE_DAYS_MAX: u32 = 365;
+/// Whole ones, of one purchase or period: what was paid for is never too much for the account that it comes to.
+pub const CREDITS_MAX: u32 = 1_000_000_000;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

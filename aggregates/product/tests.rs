@@ -212,9 +212,22 @@ fn a_credit_pack_has_credits_that_are_valid_for_days_or_for_ever() {
     for kind in [credit_pack(0, None), credit_pack(1, Some(0)), credit_pack(1, Some(36_501))] {
         not_sold(kind, ProductError::BadCredits);
     }
-    for kind in [credit_pack(1, None), credit_pack(u32::MAX, Some(1)), credit_pack(1, Some(36_500))] {
+    for kind in [credit_pack(1, None), credit_pack(CREDITS_MAX, Some(1)), credit_pack(1, Some(36_500))] {
         sold(kind);
     }
+}
+
+/// Or a payment could be refused because the account cannot count any more.
+#[test]
+fn a_product_has_no_more_credits_than_an_account_can_take() {
+    let one_more = Credits::whole(CREDITS_MAX).checked_add(Credits::from_micros(1).unwrap()).unwrap();
+    not_sold(
+        ProductKind::CreditPack(CreditPackTerms { credits: one_more, valid_days: None }),
+        ProductError::BadCredits,
+    );
+    let plan_of = |credits| ProductKind::Subscription(PlanTerms { credits, ..plan() });
+    not_sold(plan_of(one_more), ProductError::BadCredits);
+    sold(plan_of(Credits::whole(CREDITS_MAX)));
 }
 
 #[test]

@@ -74,6 +74,8 @@ struct Bought {
     used: BTreeMap<NaiveDate, i128>,
     held: BTreeMap<NaiveDate, i128>,
     left: i128,
+    /// Used of days that were given back.
+    owed: i128,
 }
 
 impl Books {
@@ -225,17 +227,14 @@ impl Books {
                 *held -= micros(settled.amount) + micros(settled.returned);
                 prop_assert!(*held >= 0, "more was settled than was held");
                 *bought.used.entry(settled.day).or_default() += micros(settled.amount);
-                let all = bought.left + micros(settled.returned);
-                // Where days were given back that had been used, what comes back makes up for them first.
-                prop_assert!(bought.shortened.is_empty() || micros(settled.left) <= all);
-                bought.left = if bought.shortened.is_empty() { all } else { micros(settled.left) };
+                bought.comes_in(micros(settled.returned));
                 bought.comes_to(settled.day, settled.day_left, settled.left)?;
             }
             UserPackageEvent::Extended(extended) => {
                 prop_assert!(at < bought.ends_at && !bought.ended && !bought.revoked);
                 prop_assert!(bought.extended.insert(extended.order), "extended twice");
                 bought.days += i128::from(extended.days);
-                bought.left += bought.daily_limit * i128::from(extended.days);
+                bought.comes_in(bought.daily_limit * i128::from(extended.days));
                 prop_assert_eq!(extended.ends_at, bought.ends_at + days(extended.days));
                 prop_assert_eq!(micros(extended.left), bought.left);
                 bought.ends_at = extended.ends_at;
@@ -243,7 +242,8 @@ impl Books {
             UserPackageEvent::Shortened(shortened) => {
                 prop_assert!(bought.shortened.insert(shortened.order), "given back twice");
                 prop_assert!(!bought.revoked && bought.shortened.len() <= bought.extended.len(), "one is left");
-                bought.left = (bought.left - bought.daily_limit * i128::from(shortened.days)).max(0);
+                let left = bought.left - bought.daily_limit * i128::from(shortened.days);
+                (bought.left, bought.owed) = (left.max(0), bought.owed + (-left).max(0));
                 prop_assert_eq!(micros(shortened.left), bought.left);
                 let sooner = bought.ends_at - days(shortened.days);
                 prop_assert_eq!(shortened.ends_at, sooner.max(at).min(bought.ends_at));
@@ -325,7 +325,15 @@ impl Bought {
             used: BTreeMap::new(),
             held: BTreeMap::new(),
             left: micros(activated.left),
+            owed: 0,
         }
+    }
+
+    /// Days that were used and given back since are made up for first.
+    fn comes_in(&mut self, amount: i128) {
+        let made_up_for = self.owed.min(amount);
+        self.owed -= made_up_for;
+        self.left += amount - made_up_for;
     }
 
     /// It may pay now, and of this day.

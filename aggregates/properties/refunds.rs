@@ -32,7 +32,7 @@ impl OrderBooks {
                 Ok(())
             }
             Event::CreditAccount(CreditAccountEvent::ClawedBack(taken)) => {
-                self.taken_back += taken.amount.micros() + taken.missing.micros();
+                self.taken_back += taken.amount.micros() + taken.missing.micros() + taken.expired.micros();
                 Ok(())
             }
             other => Err(TestCaseError::fail(format!("nobody asked for {other:?}"))),

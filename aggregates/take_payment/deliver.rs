@@ -159,17 +159,19 @@ fn renewed_by(view: &View<'_>, product: ProductId) -> Result<Option<Subscription
 }
 
 /// The difference that was sold is granted at once, and the period stays: also where another change was paid before
-/// this one. Money that came when the subscription had ended buys the same credits.
+/// this one, or the subscription has ended. A plan that has become another one meanwhile is left only for a dearer one.
 fn plan_change(
     view: &mut View<'_>,
     order: OrderId,
     product: ProductId,
     change: &PlanChangeTerms,
 ) -> Result<Delivered, Halt> {
-    let PlanChangeTerms { subscription, plan: terms, price, from: _, credits } = *change;
+    let PlanChangeTerms { subscription, plan: terms, price, from, credits } = *change;
     let id = AggregateId::subscription(subscription);
     view.need([id, AggregateId::holdings(view.account()), AggregateId::credit_account(view.account())])?;
-    if view.read::<Subscription>(id)?.is_live_at(view.at()) {
+    let state = view.read::<Subscription>(id)?;
+    let is_better = |present: &Plan| present.product == from || present.price.minor() < price.minor();
+    if state.is_live_at(view.at()) && state.plan().is_some_and(is_better) {
         let plan = Plan { product, terms, price };
         ask_subscription(view, subscription, &SubscriptionCommand::ChangePlan { order: Some(order), plan })?;
     }

@@ -7,7 +7,9 @@ use crate::credits::Credits;
 use crate::desk::{Desk, Recorded, Slot};
 use crate::event::Event;
 use crate::feature::{Feature, Features};
-use crate::ids::{LicenseId, ProductId, SubscriptionId, UserPackageId};
+use crate::holdings::Holdings;
+use crate::ids::{GrantId, LicenseId, ProductId, SubscriptionId, UserPackageId};
+use crate::kinds::InState;
 use crate::license::LicenseKey;
 use crate::money::Currency;
 use crate::order::{OrderCommand, OrderError, OrderStatus, Payment, PlaceOrder, RequestRefund};
@@ -203,11 +205,36 @@ fn a_license_is_revoked_with_the_money_and_is_not_the_current_one_any_more() {
 }
 
 #[test]
+fn the_license_bought_before_is_the_current_one_when_the_newest_is_given_back() {
+    let mut scene = Scene::new();
+    let features = [Feature::EmailVerify].into_iter().collect::<Features>();
+    let [first, second] = [100, 500].map(|uses| scene.buy(ProductKind::License(LicenseTerms { uses, features })));
+    scene.take(second, 1, 3_000).unwrap();
+    let holdings = &scene.desk.slot(&AggregateId::holdings(ACCOUNT)).unwrap().state;
+    let current = Holdings::of(holdings).unwrap().current_license().map(|chosen| chosen.license);
+    assert_eq!(current, Some(LicenseId::of_order(first)));
+}
+
+#[test]
 fn credits_are_clawed_back_with_the_money() {
     let mut scene = Scene::new();
     let order = scene.buy(pack(Credits::whole(10)));
     let clawed_back = scene.clawed_back(order, 1, 3_000).unwrap();
     assert_eq!((clawed_back.amount, clawed_back.missing), (Credits::whole(10), Credits::ZERO));
+}
+
+/// ¥30.00 for ten credits that are valid for a day: four are spent, six expire.
+#[test]
+fn what_expired_of_them_is_not_owed() {
+    let mut scene = Scene::new();
+    let credits = Credits::whole(10);
+    let order = scene.buy(ProductKind::CreditPack(CreditPackTerms { credits, valid_days: Some(1) }));
+    let (amount, meter, reference) = (Credits::whole(4), None, None);
+    scene.ask(Command::CreditAccount(CreditAccountCommand::Spend { amount, meter, reference })).unwrap();
+    let expire = CreditAccountCommand::Expire { grant: GrantId::of_order(order) };
+    scene.ask_at(time("2026-01-06T06:05:00Z"), Command::CreditAccount(expire)).unwrap();
+    let clawed_back = scene.clawed_back(order, 1, 3_000).unwrap();
+    assert_eq!((clawed_back.amount, clawed_back.missing, clawed_back.expired), (micros(0), amount, Credits::whole(6)));
 }
 
 #[test]

@@ -76,7 +76,9 @@ impl UserPackage {
             return Err(UserPackageError::Ended { ended_at: run.ends_at });
         }
         let more = check_terms(run.terms.daily_limit, days)?;
-        let left = run.left.checked_add(more).ok_or(UserPackageError::TooLarge)?;
+        // Days that were used and given back since are made up for first.
+        let to_use = more.checked_sub(run.owed).unwrap_or_default();
+        let left = run.left.checked_add(to_use).ok_or(UserPackageError::TooLarge)?;
         let ends_at = later(run.ends_at, days).ok_or(UserPackageError::TimeOutOfRange)?;
         Ok(vec![UserPackageEvent::Extended(Extended { order, days, ends_at, left })])
     }

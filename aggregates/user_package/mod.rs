@@ -121,7 +121,7 @@ impl UserPackage {
 
 impl Decider for UserPackage {
     const KIND: AggregateKind = AggregateKind::UserPackage;
-    const SCHEMA: i32 = 4;
+    const SCHEMA: i32 = 5;
 
     type Command = UserPackageCommand;
     type Event = UserPackageEvent;

@@ -19,7 +19,8 @@ pub struct Run {
     /// Those before it of which something is held: hardly ever any.
     pub(super) older: Vec<Day>,
     pub(super) left: Credits,
-    /// What was used of days that were given back since: it is made up for by what comes back of holds.
+    /// What was used of days that were given back since: it is made up for by what comes back of holds, and by further
+    /// days.
     pub(super) owed: Credits,
     /// In the order of their purchase. The one that activated it is not among them.
     pub(super) extensions: Vec<Extension>,
@@ -82,7 +83,8 @@ impl Run {
             UserPackageEvent::Settled(settled) => self.settled(settled),
             UserPackageEvent::Extended(Extended { order, days, ends_at, left }) => {
                 self.extensions.push(Extension { order: *order, days: *days, taken_back: false });
-                (self.ends_at, self.left) = (*ends_at, *left);
+                self.make_up_for(self.terms.daily_limit.checked_mul(*days).unwrap_or(Credits::MAX), *left);
+                self.ends_at = *ends_at;
             }
             UserPackageEvent::Shortened(Shortened { order, days, ends_at, left }) => {
                 self.take_back(*order);
@@ -104,10 +106,15 @@ impl Run {
         let Settled { hold: _, amount, returned, day, day_left, left, meter: _, reference: _ } = settled;
         let held = amount.checked_add(*returned).unwrap_or(Credits::MAX);
         self.day_is(*day, *day_left, |before| before.checked_sub(held));
+        self.make_up_for(*returned, *left);
+    }
+
+    /// What came in and cannot be used has made up for what was owed.
+    fn make_up_for(&mut self, came_in: Credits, left: Credits) {
         let to_use = left.checked_sub(self.left).unwrap_or_default();
-        let made_up_for = returned.checked_sub(to_use).unwrap_or_default();
+        let made_up_for = came_in.checked_sub(to_use).unwrap_or_default();
         self.owed = self.owed.checked_sub(made_up_for).unwrap_or_default();
-        self.left = *left;
+        self.left = left;
     }
 
     pub(super) fn day(&self, date: NaiveDate) -> Option<&Day> {

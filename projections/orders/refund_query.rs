@@ -22,8 +22,8 @@ pub struct RefundView {
     pub amount: MoneyView,
     /// None: the provider gave it back of its own.
     pub reason: Option<String>,
-    /// What the order delivered goes back whole with it.
-    pub revoke: bool,
+    /// What the order delivered goes back whole with it. None: not decided before it is done.
+    pub revoke: Option<bool>,
     #[schema(value_type = String)]
     pub state: RefundStage,
     /// Those that failed, oldest first.
@@ -53,7 +53,8 @@ pub struct RefundFilter {
 }
 
 const SELECT: &str = "
-SELECT r.id, r.provider, r.payment_id, r.amount_minor, r.amount_currency, r.reason, r.revoke, r.state, r.attempts,
+SELECT r.id, r.provider, r.payment_id, r.amount_minor, r.amount_currency, r.reason,
+       CASE WHEN r.revoke OR r.state = 'done' THEN r.revoke END AS revoke, r.state, r.attempts,
        r.provider_refund, r.requested_at, r.changed_at, r.done_at, a.account_id, o.number
   FROM read.refunds r
   JOIN read.orders o ON o.id = r.order_id

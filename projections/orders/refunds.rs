@@ -66,7 +66,8 @@ impl Refunds {
                     payment_id: text(&requested.payment_id),
                     amount: requested.amount,
                     reason: Some(text(&requested.reason)),
-                    revoke: requested.revoke,
+                    // Decided when it is done; the row says no until then.
+                    revoke: requested.revoke.unwrap_or_default(),
                     at: requested.at,
                 });
             }

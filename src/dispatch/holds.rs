@@ -109,10 +109,8 @@ impl Dispatcher {
     }
 
     async fn held(&self, account: &AccountId, id: HoldId, receipt: Receipt) -> Result<Held, DispatchError> {
-        let state = match self.look_after(account, AggregateId::hold(id), &receipt).await? {
-            State::Hold(state) => state,
-            _ => Hold::NotReserved,
-        };
+        let state = self.look_after(account, AggregateId::hold(id), &receipt).await?;
+        let State::Hold(state) = state else { return Err(DispatchError::NotFound("hold")) };
         Ok(Held { receipt, id, state })
     }
 }

@@ -5,16 +5,19 @@ use std::sync::Arc;
 
 use aggregates::order::{PaymentDuplicated, PaymentMismatched, Placed};
 use aggregates::{
-    AcceptReview, AccountId, AggregateId, Command, CommandId, Event, LicenseId, LicenseKey, OrderCommand, OrderEvent,
-    OrderId, OrderNumber, OrderStatus, Payment, ProductKind, State, TakePayment,
+    AcceptReview, AccountId, AggregateId, Command, CommandId, Event, LicenseId, LicenseKey, Order, OrderCommand,
+    OrderEvent, OrderId, OrderNumber, OrderStatus, Payment, ProductKind, RefundId, RequestRefund, State, TakePayment,
 };
 
+use super::usage::key_claim;
 use super::{Actor, Ask, DispatchError, Dispatcher, ids, licenses};
 use crate::store::{Claim, ExecuteError, Receipt, RequestHash};
 
 const CLAIM: &str = "payment";
 /// Two license keys are the same once in eighteen million million million.
 const LICENSE_KEYS_TRIED_MAX: usize = 3;
+/// Why money goes back that came for a license of somebody who was forgotten.
+const FORGOTTEN: &str = "the account was erased before it was paid";
 
 /// A provider says that this was paid for that order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,6 +49,8 @@ struct Delivering {
     id: CommandId,
     hash: RequestHash,
     order: OrderId,
+    /// What pays: its provider, and the name that it has there.
+    paid_with: (String, String),
     claims: Vec<Claim>,
 }
 
@@ -61,12 +66,31 @@ impl Dispatcher {
         Ok((account, OrderId::from_uuid(order)))
     }
 
+    /// An order as a decision would see it now.
+    ///
+    /// # Errors
+    /// When the store cannot say.
+    pub async fn order(&self, account: &AccountId, order: OrderId) -> Result<Order, DispatchError> {
+        let state = self.look(account, AggregateId::order(order)).await?;
+        let State::Order(order) = state else { return Err(DispatchError::NotFound("order")) };
+        Ok(order)
+    }
+
     /// Takes a payment and delivers what was bought, in one commit. An answer without an error means that it is in the
     /// log.
     ///
     /// # Errors
     /// When there is no such order, this payment belongs to another one, or the store cannot record it.
     pub async fn take_payment(&self, notice: PaymentNotice) -> Result<Taken, DispatchError> {
+        self.take_payment_by(notice, None).await
+    }
+
+    /// `key` is the word of who asked whether it was paid, where they sent one: it names this payment and no other.
+    pub(super) async fn take_payment_by(
+        &self,
+        notice: PaymentNotice,
+        key: Option<CommandId>,
+    ) -> Result<Taken, DispatchError> {
         let (account, order) = self.find_order(&notice.order).await?;
         let PaymentNotice { payment, .. } = notice;
         let amount = payment.amount.minor().to_string();
@@ -74,15 +98,17 @@ impl Dispatcher {
             "payment",
             &[&payment.provider, &payment.payment_id, notice.order.as_str(), &amount, payment.amount.currency().code()],
         );
-        let key = format!("{}:{}", payment.provider, payment.payment_id);
+        let name = format!("{}:{}", payment.provider, payment.payment_id);
         // How it was paid may be told differently from one notice to the next, so it is not part of what is the same.
         let hash = RequestHash::of(id.uuid().as_bytes());
-        let paid = Claim { kind: CLAIM, key, aggregate: AggregateId::order(order) };
+        let paid = Claim { kind: CLAIM, key: name, aggregate: AggregateId::order(order) };
         let fits =
             |placed: &Placed| (payment.amount, payment.provider.as_str()) == (placed.price, placed.provider.as_str());
         let sells_license = self.sells_license(&account, order, fits).await?;
         let take = |license_key| Command::TakePayment(TakePayment { order, payment: payment.clone(), license_key });
-        let asking = Delivering { account, actor: Actor::system("payments"), id, hash, order, claims: vec![paid] };
+        let claims = [paid].into_iter().chain(key.map(|key| key_claim(key, id))).collect();
+        let paid_with = (payment.provider.clone(), payment.payment_id.clone());
+        let asking = Delivering { account, actor: Actor::system("payments"), id, hash, order, paid_with, claims };
         let receipt = self.deliver(asking, sells_license, take).await?;
         let for_review = receipt.events.iter().any(|recorded| is_for_review(&recorded.event));
         Ok(Taken { receipt, for_review })
@@ -108,29 +134,33 @@ impl Dispatcher {
             Command::AcceptReview(AcceptReview { order, provider, payment_id, reason, license_key })
         };
         let claims = actor.key_claim(&account, id).into_iter().collect();
-        let asking = Delivering { account, actor: actor.clone(), id, hash, order, claims };
+        let paid_with = (provider.clone(), payment_id.clone());
+        let asking = Delivering { account, actor: actor.clone(), id, hash, order, paid_with, claims };
         self.deliver(asking, sells_license, accept).await
     }
 
-    /// What delivers a license is asked with a new key for it; where that key is taken, with another one.
+    /// What delivers a license is asked with a new key for it; where that key is taken, with another one. Who was
+    /// forgotten could never be shown a key: the money is recorded, and asked back in the same commit.
     async fn deliver(
         &self,
         asking: Delivering,
         sells_license: bool,
         command: impl Fn(Option<LicenseKey>) -> Command,
     ) -> Result<Receipt, DispatchError> {
-        let Delivering { account, actor, id, hash, order, claims } = asking;
+        let Delivering { account, actor, id, hash, order, paid_with, claims } = asking;
         let mut tried = 0;
         loop {
-            let license_key = if sells_license { Some(self.new_license_key(&account).await?) } else { None };
+            let new_key = if sells_license { Some(self.new_license_key(&account).await?) } else { None };
+            let license_key = new_key.as_ref().map(|new| new.key.clone());
             let issued = license_key.as_ref().map(|key| licenses::claim(key, LicenseId::of_order(order)));
+            let give_back = new_key.filter(|new| new.opens_for_nobody).map(|_| all_of(order, &paid_with));
             let asked = self
                 .ask(Ask {
                     account: account.clone(),
                     actor: actor.clone(),
                     id,
                     hash,
-                    decision: Arc::new(vec![command(license_key)]),
+                    decision: Arc::new([command(license_key)].into_iter().chain(give_back).collect::<Vec<_>>()),
                     claims: claims.iter().cloned().chain(issued).collect(),
                     about: None,
                 })
@@ -152,9 +182,7 @@ impl Dispatcher {
         order: OrderId,
         fits: impl FnOnce(&Placed) -> bool,
     ) -> Result<bool, DispatchError> {
-        let State::Order(state) = self.look(account, AggregateId::order(order)).await? else {
-            return Err(DispatchError::NotFound("order"));
-        };
+        let state = self.order(account, order).await?;
         let placed = state.placed()?;
         let unpaid = match state.status()? {
             OrderStatus::Pending | OrderStatus::Expired | OrderStatus::Cancelled | OrderStatus::Failed => true,
@@ -176,6 +204,19 @@ impl Dispatcher {
         let command = Command::Order(order, OrderCommand::Expire);
         self.execute(account, &Actor::system("order_expiry"), id, vec![command]).await
     }
+}
+
+/// All of a payment is to go back; a second payment of the order would be asked back under the same id.
+fn all_of(order: OrderId, (provider, payment_id): &(String, String)) -> Command {
+    let ask = RequestRefund {
+        refund: RefundId::of_payment(order, provider, payment_id),
+        provider: Some(provider.clone()),
+        payment_id: Some(payment_id.clone()),
+        amount: None,
+        reason: FORGOTTEN.to_owned(),
+        revoke: None,
+    };
+    Command::Order(order, OrderCommand::RequestRefund(ask))
 }
 
 fn is_for_review(event: &Event) -> bool {

@@ -6,8 +6,7 @@
 use std::sync::Arc;
 
 use aggregates::{
-    AccountId, AggregateId, Command, CommandId, Money, OrderCommand, OrderId, OrderNumber, RefundId, RequestRefund,
-    State, TakeRefund,
+    AccountId, Command, CommandId, Money, OrderCommand, OrderId, OrderNumber, RefundId, RequestRefund, TakeRefund,
 };
 use uuid::Uuid;
 
@@ -104,15 +103,18 @@ impl Dispatcher {
     }
 
     /// Asks the provider about an order that is not paid, and takes the payment that it knows of. `None`: there is none,
-    /// or the order is paid already.
+    /// or the order is paid already. `key` is the client's own word for the request, where it sent one.
     ///
     /// # Errors
-    /// When there is no such order, its provider does not answer, or the payment cannot be taken.
-    pub async fn reconcile(&self, number: &OrderNumber) -> Result<Option<Taken>, DispatchError> {
+    /// When there is no such order, its provider does not answer, the key was used for something else, or the payment
+    /// cannot be taken.
+    pub async fn reconcile(
+        &self,
+        number: &OrderNumber,
+        key: Option<CommandId>,
+    ) -> Result<Option<Taken>, DispatchError> {
         let (account, order) = self.find_order(number).await?;
-        let State::Order(state) = self.look(&account, AggregateId::order(order)).await? else {
-            return Err(DispatchError::NotFound("order"));
-        };
+        let state = self.order(&account, order).await?;
         if state.payment().is_some() {
             return Ok(None);
         }
@@ -120,7 +122,7 @@ impl Dispatcher {
         let asked = provider.query(number).await;
         match asked.map_err(|source| DispatchError::Provider { order: number.to_string(), source })? {
             PaymentState::Pending => Ok(None),
-            PaymentState::Paid(notice) => self.take_payment(notice).await.map(Some),
+            PaymentState::Paid(notice) => self.take_payment_by(notice, key).await.map(Some),
         }
     }
 }

@@ -270,7 +270,7 @@ mod tests {
             payment_id,
             amount,
             reason: "r".to_owned(),
-            revoke: false,
+            revoke: None,
             at: at(),
         };
         assert_eq!(asked(OrderEvent::RefundRequested(requested)), due(kinds::REFUND, refund, json!({"order": order})));

@@ -4,7 +4,7 @@
 //! At the end of its time `expire_order.rs` asks, and waits for the answer.
 
 use aggregates::order::Placed;
-use aggregates::{AccountId, AggregateId, OrderId, State};
+use aggregates::{AccountId, OrderId};
 use anyhow::Context;
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -46,15 +46,13 @@ impl Reconcile {
     async fn look(&self, job: &Job) -> anyhow::Result<Outcome> {
         let account = AccountId::try_new(job.account_id.as_deref().context("an order is somebody's")?)?;
         let order: OrderId = job.key.parse()?;
-        let State::Order(state) = self.dispatcher.look(&account, AggregateId::order(order)).await? else {
-            return Ok(Outcome::Done);
-        };
+        let state = self.dispatcher.order(&account, order).await?;
         let (Ok(placed), None) = (state.placed(), state.payment()) else { return Ok(Outcome::Done) };
         let now = self.dispatcher.clock().now();
         if now < first(placed) {
             return Ok(Outcome::NotBefore(first(placed)));
         }
-        let asked = self.dispatcher.reconcile(&placed.number).await;
+        let asked = self.dispatcher.reconcile(&placed.number, None).await;
         match (asked, next(placed, now)) {
             (Ok(Some(taken)), _) if !taken.for_review => Ok(Outcome::Done),
             (Ok(_), None) => Ok(Outcome::Done),

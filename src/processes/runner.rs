@@ -15,7 +15,7 @@ use sqlx::{PgConnection, PgPool, Row};
 use super::{Ask, Happened, asks_of};
 use crate::jobs::{self, NewJob};
 
-/// The condition is that of the index `events_for_processes`, word for word.
+/// The condition is that of the index `process_events`, word for word.
 const READ: &str = "
 SELECT c.log_part, c.position AS checkpoint, e.position, e.schema_version, e.aggregate_type, e.event_type,
        e.aggregate_id, e.payload, a.account_id

@@ -17,6 +17,7 @@
 //! hash.rs        leaves, Merkle roots and the chain
 //! stream/        reading forward
 //! connection.rs  connections, and a pool that is safe to cancel
+//! schema.rs      migrations
 //! stats.rs       counters
 //! ```
 //!
@@ -34,6 +35,7 @@ mod lane;
 mod load;
 mod past;
 mod queue;
+mod schema;
 mod snapshots;
 mod stats;
 pub mod stream;
@@ -55,6 +57,7 @@ use uuid::Uuid;
 pub use connection::{as_writer, pool};
 pub use head::Head;
 pub(crate) use head::head_of;
+pub use schema::{MIGRATOR, check_migrated, migrate};
 pub use stats::Stats;
 pub use unit::{Claim, ExecuteError, First, Receipt, RequestHash, StoreError, UnitOfWork};
 
@@ -143,37 +146,6 @@ struct Inner {
 pub struct Store {
     inner: Arc<Inner>,
 }
-
-/// Brings the schema up to date.
-///
-/// # Errors
-/// When the database cannot be reached or a migration fails.
-pub async fn migrate(connect: &PgConnectOptions) -> Result<(), StoreError> {
-    let mut connection = connection::connect(connect).await?;
-    MIGRATOR.run_direct(&mut connection).await?;
-    Ok(())
-}
-
-/// Whether the schema is the one that this build was made for.
-///
-/// # Errors
-/// A sentence that says what to do, or that the database cannot be asked.
-pub async fn check_migrated(pool: &PgPool) -> Result<(), StoreError> {
-    let newest = MIGRATOR.iter().map(|migration| migration.version).max();
-    let there: Result<Option<i64>, _> =
-        sqlx::query_scalar("SELECT max(version) FROM public._sqlx_migrations WHERE success").fetch_one(pool).await;
-    match there {
-        Ok(there) if there >= newest => Ok(()),
-        Err(sqlx::Error::Database(error)) if error.code().as_deref() != Some("42P01") => {
-            Err(sqlx::Error::Database(error).into())
-        }
-        Ok(_) | Err(sqlx::Error::Database(_)) => Err(StoreError::NotMigrated),
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// The numbered SQL of `migrations/`.
-pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");
 
 impl Store {
     /// Connects and starts the lanes. The database must have been migrated.

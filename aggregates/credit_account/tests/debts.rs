@@ -59,10 +59,13 @@ fn clawed_back(
         amount: credits(amount),
         from: taken(from),
         missing: credits(missing),
+        expired: credits("0"),
         balance: credits(balance),
         shortfall: credits(shortfall),
     })
 }
+
+const LATER: &str = "2026-01-10T00:00:00Z";
 
 /// Balance, available, frozen, shortfall.
 fn standing(account: &CreditAccount) -> [String; 4] {
@@ -141,6 +144,7 @@ fn a_claw_back_takes_the_orders_own_grant_first_and_then_the_newest() {
             Taken { grant: name(1), amount: credits("1"), left: credits("2") },
         ],
         missing: credits("0"),
+        expired: credits("0"),
         balance: credits("2"),
         shortfall: credits("0"),
     };
@@ -170,6 +174,83 @@ fn a_claw_back_takes_nothing_that_has_expired() {
         "3",
         "2",
     )]);
+}
+
+fn own_granted(amount: &str, source: GrantSource) -> CreditAccountEvent {
+    CreditAccountEvent::Granted(Granted {
+        grant: GrantId::of_order(order(7)),
+        source,
+        amount: credits(amount),
+        expires_at: SOON.map(time),
+        balance: credits(amount),
+        reason: None,
+    })
+}
+
+fn own_spent(amount: &str, left: &str) -> CreditAccountEvent {
+    CreditAccountEvent::Spent(Spent {
+        amount: credits(amount),
+        from: vec![Taken { grant: GrantId::of_order(order(7)), amount: credits(amount), left: credits(left) }],
+        balance: credits(left),
+        meter: None,
+        reference: None,
+    })
+}
+
+fn own_expired(amount: &str) -> CreditAccountEvent {
+    let (grant, amount, balance) = (GrantId::of_order(order(7)), credits(amount), credits("0"));
+    CreditAccountEvent::Expired(Expired { grant, amount, balance })
+}
+
+/// Of what was asked: spared because it had expired, and owed.
+fn spared(expired: &str, missing: &str, balance: &str, shortfall: &str) -> CreditAccountEvent {
+    match clawed_back("0", &[], missing, balance, shortfall) {
+        CreditAccountEvent::ClawedBack(clawed_back) => {
+            CreditAccountEvent::ClawedBack(ClawedBack { expired: credits(expired), ..clawed_back })
+        }
+        other => panic!("{other:?} is no claw-back"),
+    }
+}
+
+#[test]
+fn what_merely_expired_of_the_orders_own_credits_is_not_owed() {
+    for source in [GrantSource::Order, GrantSource::SubscriptionPeriod] {
+        // 3 of 10 were used: no more than that is owed, however many refunds ask.
+        given([own_granted("10", source), own_spent("3", "7"), own_expired("7")])
+            .when(time(LATER), claw_back("5"))
+            .then([spared("5", "0", "0", "0")])
+            .when(time(LATER), claw_back("5"))
+            .then([spared("2", "3", "0", "3")])
+            .when(time(LATER), claw_back("1"))
+            .then([spared("0", "1", "0", "4")]);
+    }
+}
+
+#[test]
+fn what_expired_is_not_owed_before_and_after_its_end_is_recorded() {
+    given([own_granted("10", GrantSource::Order), own_spent("3", "7")])
+        .when(time(LATER), claw_back("5"))
+        .then([spared("5", "0", "7", "0")])
+        .when(time(LATER), CreditAccountCommand::Expire { grant: GrantId::of_order(order(7)) })
+        .then([own_expired("7")])
+        .when(time(LATER), claw_back("5"))
+        .then([spared("2", "3", "0", "3")]);
+}
+
+#[test]
+fn only_what_somebody_paid_for_is_remembered_when_it_expires_and_only_so_much_of_it() {
+    let account = given([granted(1, "3", SOON, "3"), own_granted("10", GrantSource::Admin), own_expired("10")]);
+    assert_eq!(account.state().lapsed, []);
+    let all = (0..=LAPSED_MAX as u128).flat_map(|number| {
+        let (grant, amount) = (GrantId::of_order(order(number)), credits("1"));
+        let (source, expires_at, reason) = (GrantSource::Order, SOON.map(time), None);
+        let granted = Granted { grant, source, amount, expires_at, balance: amount, reason };
+        let expired = Expired { grant, amount, balance: credits("0") };
+        [CreditAccountEvent::Granted(granted), CreditAccountEvent::Expired(expired)]
+    });
+    let account = given(all).state();
+    let oldest = account.lapsed.first().map(|lapsed| lapsed.grant);
+    assert_eq!((account.lapsed.len(), oldest), (LAPSED_MAX, Some(GrantId::of_order(order(1)))));
 }
 
 #[test]

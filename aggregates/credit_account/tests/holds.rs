@@ -70,6 +70,7 @@ fn clawed_back_before(missing: &str, balance: &str) -> CreditAccountEvent {
         amount: credits("0"),
         from: vec![],
         missing: credits(missing),
+        expired: credits("0"),
         balance: credits(balance),
         shortfall: credits(missing),
     })
@@ -212,18 +213,30 @@ fn what_comes_back_repays_part_of_what_is_owed_from_every_grant_it_came_from() {
         ]);
 }
 
-/// Had it not been frozen, the claw-back would have found it.
 #[test]
-fn what_comes_back_to_an_expired_grant_repays_first_and_the_rest_is_over() {
-    given([granted(1, "9", SOON, "9")])
+fn what_comes_back_to_an_expired_grant_is_over_and_repays_nothing() {
+    let account = given([granted(1, "9", SOON, "9")])
         .when_asked(hold(1, "5"))
         .then([held(1, "5", &[(1, "5", "4")], "5", "9")])
         .when_asked(|_| Ok(vec![clawed_back_before("3", "9")]))
         .then([clawed_back_before("3", "9")])
         .when_asked(settle(AFTER, 1, &[(1, "5")], "1"))
+        .then([settled(1, ["1", "4"], &[(1, "1", "4", "8")], "0", "8"), expired(1, "8", "0")])
+        .state();
+    assert_eq!((account.balance(), account.shortfall()), (credits("0"), credits("3")));
+}
+
+#[test]
+fn what_comes_back_repays_from_the_grants_that_still_pay() {
+    given([granted(1, "2", SOON, "2"), granted(2, "2", None, "4")])
+        .when_asked(hold(1, "4"))
+        .then([held(1, "4", &[(1, "2", "0"), (2, "2", "0")], "4", "4")])
+        .when_asked(|_| Ok(vec![clawed_back_before("3", "4")]))
+        .then([clawed_back_before("3", "4")])
+        .when_asked(settle(AFTER, 1, &[(1, "2"), (2, "2")], "0"))
         .then([
-            settled(1, ["1", "4"], &[(1, "1", "4", "8")], "0", "8"),
-            repaid("3", &[(1, "3", "5")], "5", "0"),
-            expired(1, "5", "0"),
+            settled(1, ["0", "4"], &[(1, "0", "2", "2"), (2, "0", "2", "2")], "0", "4"),
+            repaid("2", &[(2, "2", "0")], "2", "1"),
+            expired(1, "2", "0"),
         ]);
 }

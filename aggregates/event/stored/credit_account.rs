@@ -111,11 +111,12 @@ pub(super) fn of_debts_and_holds() -> Stored {
                 amount: one,
                 from: from(one, two),
                 missing: three,
+                expired: one,
                 balance: two,
                 shortfall: three,
             })
             .into(),
-            r#"{"order":"00000000-0000-0000-0000-000000000005","refund":"00000000-0000-0000-0000-000000000009","amount":1000000,"from":[{"grant":"00000000-0000-0000-0000-000000000001","amount":1000000,"left":2000000}],"missing":3000000,"balance":2000000,"shortfall":3000000}"#,
+            r#"{"order":"00000000-0000-0000-0000-000000000005","refund":"00000000-0000-0000-0000-000000000009","amount":1000000,"from":[{"grant":"00000000-0000-0000-0000-000000000001","amount":1000000,"left":2000000}],"missing":3000000,"expired":1000000,"balance":2000000,"shortfall":3000000}"#,
         ),
         (
             CreditAccountEvent::Expired(CreditsExpired { grant, amount: two, balance: Credits::ZERO }).into(),

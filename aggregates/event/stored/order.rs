@@ -132,14 +132,10 @@ pub(super) fn refunds() -> Stored {
         let (provider, payment_id, reason) = (provider(), payment_id(), "settled by transfer".to_owned());
         OrderEvent::ReviewClosed(ReviewClosed { provider, payment_id, outcome, reason, at }).into()
     };
-    let requested = RefundRequested {
-        refund,
-        provider: provider(),
-        payment_id: payment_id(),
-        amount: money(1_000, "CNY"),
-        reason: "误购".to_owned(),
-        revoke: false,
-        at,
+    let requested = |revoke| {
+        let (provider, payment_id, amount, reason) = (provider(), payment_id(), money(1_000, "CNY"), "误购".to_owned());
+        let requested = RefundRequested { refund, provider, payment_id, amount, reason, revoke, at };
+        OrderEvent::RefundRequested(requested).into()
     };
     let refunded = |provider_refund: Option<&str>| {
         let (provider, payment_id, amount) = (provider(), payment_id(), money(1_000, "CNY"));
@@ -157,8 +153,12 @@ pub(super) fn refunds() -> Stored {
             r#"{"provider":"alipay","payment_id":"p-1","outcome":"dismissed","reason":"settled by transfer","at":"2026-01-06T06:00:00Z"}"#,
         ),
         (
-            OrderEvent::RefundRequested(requested).into(),
+            requested(Some(false)),
             r#"{"refund":"00000000-0000-0000-0000-000000000009","provider":"alipay","payment_id":"p-1","amount":{"minor":1000,"currency":"CNY"},"reason":"误购","revoke":false,"at":"2026-01-06T06:00:00Z"}"#,
+        ),
+        (
+            requested(None),
+            r#"{"refund":"00000000-0000-0000-0000-000000000009","provider":"alipay","payment_id":"p-1","amount":{"minor":1000,"currency":"CNY"},"reason":"误购","at":"2026-01-06T06:00:00Z"}"#,
         ),
         (
             OrderEvent::RefundFailed(RefundFailed { refund, attempt: 2, reason: "HTTP 502".to_owned(), at }).into(),

@@ -34,7 +34,7 @@ fn going_back(payment_id: &str, minor: i64) -> OrderEvent {
         payment_id: payment_id.to_owned(),
         amount: money(minor, "CNY"),
         reason: "误购".to_owned(),
-        revoke: false,
+        revoke: None,
         at: late(),
     })
 }

@@ -186,6 +186,16 @@ fn two_changes_that_are_both_paid_grant_both_differences_that_were_sold() {
     }
 }
 
+#[test]
+fn a_change_that_is_paid_late_never_leads_to_a_smaller_plan() {
+    for (first, second, then) in [(3, 2, vec![]), (2, 3, vec!["plan_changed"]), (3, 3, vec![])] {
+        let mut desk = desk();
+        subscribe(&mut desk, START, 1, 1);
+        upgrade(&mut desk, NOW, 2, 1, first);
+        assert_eq!(events(&upgrade(&mut desk, NOW, 3, 1, second)), then, "{first}, then {second}");
+    }
+}
+
 /// The money has come, so something is given for it.
 #[test]
 fn a_change_paid_after_the_end_still_grants_the_difference() {

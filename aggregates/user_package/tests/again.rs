@@ -158,6 +158,24 @@ fn a_package_is_not_shortened_into_the_past_and_not_below_nothing() {
 }
 
 #[test]
+fn what_was_used_of_days_that_were_given_back_is_taken_off_further_days() {
+    let morning = time("2026-01-06T02:00:00Z");
+    let used_up = [
+        activated(START, Terms { duration_days: 1, ..terms() }),
+        extended(2, 1, "2026-01-07T06:00:00Z", "10"),
+        consumed("5", "2026-01-05", "0", "5"),
+        consumed("5", "2026-01-06", "0", "0"),
+    ];
+    given(used_up)
+        .when(morning, take_back(2))
+        .then([shortened(2, 1, "2026-01-06T06:00:00Z", "0")])
+        .when(morning, extend(3, 1))
+        .then([extended(3, 1, "2026-01-07T06:00:00Z", "0")])
+        .when(morning, extend(4, 1))
+        .then([extended(4, 1, "2026-01-08T06:00:00Z", "5")]);
+}
+
+#[test]
 fn what_waits_may_start_sooner() {
     running()
         .when(time("2026-01-01T00:00:00Z"), starts("2026-01-03T06:00:00Z"))

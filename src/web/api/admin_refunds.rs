@@ -51,7 +51,7 @@ struct RefundIn {
     amount: Option<PriceIn>,
     #[schema(example = "bought by mistake")]
     reason: String,
-    /// Whether what was delivered goes back whole. Unless said: when nothing of the payment is left.
+    /// Whether what was delivered goes back whole. Unless said: when nothing of the payment is left once it is done.
     revoke: Option<bool>,
 }
 
@@ -64,7 +64,8 @@ struct RefundOut {
     #[schema(example = "requested")]
     state: &'static str,
     amount: MoneyView,
-    revoke: bool,
+    /// Whether what was delivered goes back whole. Null: that is decided when it is done.
+    revoke: Option<bool>,
     /// Of the order.
     #[schema(example = "refunding")]
     order_status: &'static str,
@@ -165,18 +166,23 @@ struct ReconciledOut {
     found: bool,
 }
 
-/// Asks the provider of an order now whether it was paid, and takes the payment.
+/// Asks the provider of an order now whether it was paid, and takes the payment: once, however often this is asked.
+///
+/// An `Idempotency-Key` names the payment that this takes: sent again where another one would be taken it is refused (409).
 #[utoipa::path(
     post, path = "/api/v1/admin/orders/{order_no}/reconcile", tag = "admin",
     params(("order_no" = String, Path)), responses((status = 200, body = ReconciledOut))
 )]
-async fn reconcile(_: Admin, State(app): State<App>, Named(order_no): Named<String>) -> Result<Response, Problem> {
+async fn reconcile(
+    Admin(admin): Admin,
+    key: IdempotencyKey,
+    State(app): State<App>,
+    Named(order_no): Named<String>,
+) -> Result<Response, Problem> {
     let place = Place::find(&app.dispatch, order_number(&order_no)?).await?;
-    let (dispatch, number) = (app.dispatch.clone(), place.number.clone());
-    let taken = whole(async move { dispatch.reconcile(&number).await }).await?;
-    let Aggregate::Order(order) = app.dispatch.look(&place.account, AggregateId::order(place.order)).await? else {
-        return Err(Problem::not_found("order"));
-    };
+    let (dispatch, number, key) = (app.dispatch.clone(), place.number.clone(), key.given(admin.account.as_str()));
+    let taken = whole(async move { dispatch.reconcile(&number, key).await }).await?;
+    let order = app.dispatch.order(&place.account, place.order).await?;
     let status = order.status().map(OrderStatus::as_str).map_err(|_| Problem::not_found("order"))?;
     let mut response = Json(ReconciledOut { order_no, status, found: taken.is_some() }).into_response();
     if let Some(taken) = taken {

@@ -295,7 +295,7 @@ impl Row for RefundView {
             self.amount.amount.clone(),
             self.amount.currency.clone(),
             or_empty(&self.reason),
-            self.revoke.to_string(),
+            self.revoke.map(|revoke| revoke.to_string()).unwrap_or_default(),
             self.state.as_str().to_owned(),
             self.attempts.len().to_string(),
             self.attempts.last().map(|attempt| attempt.reason.clone()).unwrap_or_default(),

@@ -45,6 +45,8 @@ mod stats;
 mod subscriptions;
 mod usage;
 
+pub use licenses::{Licensed, Names};
+
 use aggregates::{AccountId, AccountKey, OrderNumber};
 use axum::middleware::from_fn_with_state;
 use utoipa_axum::router::OpenApiRouter;

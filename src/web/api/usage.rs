@@ -271,6 +271,9 @@ struct ItemOut {
 }
 
 /// Charges up to 1,000 uses, each for itself: one that is refused leaves the others alone.
+///
+/// They are recorded each on its own, so there is no `Ledger-Position` of the whole: each `charge` has its own
+/// `ledger_position`. An `Idempotency-Key` names each item by its place in the list.
 #[utoipa::path(
     post, path = "/api/v1/usage/batch", tag = "usage", request_body = BatchIn, responses((status = 200, body = BatchOut))
 )]

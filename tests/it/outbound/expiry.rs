@@ -7,14 +7,14 @@ use async_trait::async_trait;
 use axum::http::HeaderMap;
 use billing_ledger::dispatch::{Dispatcher, PaymentNotice, Rules};
 use billing_ledger::jobs::{Handler, Job, Outcome};
-use billing_ledger::processes::ExpireOrder;
-use billing_ledger::processes::kinds::EXPIRE_ORDER;
+use billing_ledger::processes::kinds::{EXPIRE_ORDER, RECONCILE};
+use billing_ledger::processes::{ExpireOrder, Reconcile};
 use billing_ledger::providers::sandbox::Sandbox;
 use billing_ledger::providers::{
     Acknowledgement, Notice, NoticeError, PaymentRequest, PaymentState, Provider, ProviderError, Providers,
     RefundRequest, RefundState,
 };
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::scene::{Bought, Scene};
 
@@ -69,21 +69,30 @@ struct Late {
     scene: Scene,
     bought: Bought,
     timer: ExpireOrder,
+    /// The other timer: asks, and ends nothing.
+    asker: Reconcile,
     mood: Arc<Mutex<Mood>>,
 }
 
 impl Late {
     /// An order whose time is over, and its timer.
     async fn set() -> Self {
+        let late = Self::placed().await;
+        late.scene.clock.advance(TimeDelta::minutes(16));
+        late
+    }
+
+    /// An order that waits, and its timers.
+    async fn placed() -> Self {
         let scene = Scene::set().await;
         let bought = scene.order("alice").await;
-        scene.clock.advance(TimeDelta::minutes(16));
         let mood = Arc::new(Mutex::new(Mood::Unreachable));
         let provider = Arc::new(Moody(scene.sandbox.clone(), mood.clone()));
         let rules = Rules { time_zone: chrono_tz::Asia::Shanghai, order_ttl: TimeDelta::minutes(15) };
         let (store, clock, vault) = (scene.dispatcher.store().clone(), scene.clock.clone(), scene.vault.clone());
-        let timer = ExpireOrder::new(Dispatcher::new(store, clock, vault, Providers::new(vec![provider]), rules));
-        Self { scene, bought, timer, mood }
+        let dispatcher = Dispatcher::new(store, clock, vault, Providers::new(vec![provider]), rules);
+        let (timer, asker) = (ExpireOrder::new(dispatcher.clone()), Reconcile::new(dispatcher));
+        Self { scene, bought, timer, asker, mood }
     }
 
     async fn run(&self, tries: u32, last_error: Option<String>) -> Outcome {
@@ -91,12 +100,29 @@ impl Late {
         self.timer.run(&Job { key: self.bought.order.to_string(), tries, last_error, ..job }).await
     }
 
+    async fn asks(&self) -> Outcome {
+        let job = self.bought.job(RECONCILE, 1);
+        self.asker.run(&Job { key: self.bought.order.to_string(), ..job }).await
+    }
+
+    /// When the provider is asked next, in minutes after the order's time was over.
+    async fn asks_again_after(&self) -> i64 {
+        let Outcome::NotBefore(next) = self.asks().await else { panic!("not asked again") };
+        let placed = self.scene.events(self.bought.order.uuid()).await;
+        let (_, placed) = placed.first().expect("it was placed");
+        (next - placed["expires_at"].as_str().unwrap().parse::<DateTime<Utc>>().unwrap()).num_minutes()
+    }
+
     fn becomes(&self, mood: Mood) {
         *self.mood.lock().unwrap() = mood;
     }
 
     fn paid_as(&self, payment_id: &str) -> Mood {
-        let amount = Money::parse("30.00", self.scene.sandbox.currency()).unwrap();
+        self.paid("30.00", payment_id)
+    }
+
+    fn paid(&self, amount: &str, payment_id: &str) -> Mood {
+        let amount = Money::parse(amount, self.scene.sandbox.currency()).unwrap();
         let (provider, payment_id) = ("sandbox".to_owned(), payment_id.to_owned());
         let payment = Payment { provider, payment_id, amount, method: None };
         let order = self.bought.number.parse().unwrap();
@@ -147,5 +173,56 @@ async fn an_order_known_to_be_paid_never_expires_however_often_its_payment_canno
     late.becomes(late.paid_as("p-1"));
     assert_eq!(late.run(16, last).await, Outcome::Done);
     assert_eq!(late.history().await.last().map(String::as_str), Some("fulfilled"));
+    late.scene.end().await;
+}
+
+const HOUR: i64 = 60;
+const DAY: i64 = 24 * HOUR;
+
+#[tokio::test]
+async fn a_provider_is_asked_three_times_after_the_end_and_its_last_silence_is_a_failure() {
+    let late = Late::set().await;
+    // Whether it says that nothing was paid or says nothing at all.
+    assert_eq!(late.asks_again_after().await, 5);
+    late.becomes(Mood::Says(PaymentState::Pending));
+    assert_eq!(late.asks_again_after().await, 5);
+    late.scene.clock.advance(TimeDelta::minutes(5));
+    assert_eq!(late.asks_again_after().await, HOUR);
+    late.scene.clock.advance(TimeDelta::minutes(HOUR));
+    late.becomes(Mood::Unreachable);
+    assert_eq!(late.asks_again_after().await, DAY);
+
+    // The last time a silence is not taken for an answer, and the job shows it until somebody has looked.
+    late.scene.clock.advance(TimeDelta::minutes(DAY));
+    let why = reason(late.asks().await);
+    assert!(why.contains("did not answer"), "{why}");
+    let job = late.bought.job(RECONCILE, 1);
+    late.asker.failed(&job, &why).await.unwrap();
+    late.asker.gave_up(&job, &why).await.unwrap();
+    assert_eq!(late.history().await, ["placed", "checkout_opened"], "asking alone changes nothing");
+    late.becomes(Mood::Says(PaymentState::Pending));
+    assert_eq!(late.asks().await, Outcome::Done);
+
+    // A payment for review pays for nothing; the right one, found at last, does, and then there is nothing to ask.
+    late.becomes(late.paid("0.01", "odd"));
+    assert_eq!(late.asks().await, Outcome::Done);
+    assert_eq!(late.history().await.last().map(String::as_str), Some("payment_mismatched"));
+    late.becomes(late.paid_as("p-1"));
+    assert_eq!(late.asks().await, Outcome::Done);
+    assert_eq!(late.history().await.last().map(String::as_str), Some("fulfilled"));
+    late.becomes(Mood::Unreachable);
+    assert_eq!(late.asks().await, Outcome::Done);
+    late.scene.end().await;
+}
+
+#[tokio::test]
+async fn a_provider_is_not_asked_before_its_time_nor_about_what_is_no_order() {
+    let late = Late::placed().await;
+    assert_eq!(late.asks_again_after().await, -14, "half a minute after the order was placed");
+    let job = late.bought.job(RECONCILE, 1);
+    let of = |key: &str| Job { key: key.to_owned(), ..job.clone() };
+    assert_eq!(late.asker.run(&of(&uuid::Uuid::nil().to_string())).await, Outcome::Done);
+    reason(late.asker.run(&of("x")).await);
+    reason(late.asker.run(&Job { account_id: None, ..of(&late.bought.order.to_string()) }).await);
     late.scene.end().await;
 }

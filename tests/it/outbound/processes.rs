@@ -98,8 +98,8 @@ async fn a_flood_of_charges_is_not_read() {
     scene.flood("alice", 500).await;
     sqlx::query("ANALYZE ledger.events").execute(&owner(&scene).await).await.unwrap();
     assert_eq!(advance(&scene.pool, 100).await.unwrap(), Advanced::default());
-    let used = "SELECT coalesce(idx_tup_read, 0) FROM pg_stat_user_indexes WHERE indexrelname = 'events_for_processes'";
-    let size = "SELECT pg_relation_size('ledger.events_for_processes') / 8192";
+    let used = "SELECT coalesce(idx_tup_read, 0) FROM pg_stat_user_indexes WHERE indexrelname = 'process_events'";
+    let size = "SELECT pg_relation_size('ledger.process_events') / 8192";
     let pages: i64 = sqlx::query_scalar(size).fetch_one(&scene.pool).await.unwrap();
     assert!(pages <= 4, "charges are not in the index: {pages} pages");
     eventually("the index to be used", async || {

@@ -1,5 +1,6 @@
 //! `POST /api/payments/confirm`, as the front end of its document asks it.
 
+use chrono::{TimeDelta, Utc};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
@@ -111,4 +112,106 @@ async fn a_customer_asks_ten_times_a_minute_on_however_many_servers() {
         .await
         .expect("a minute passes");
     eventually("a new window", async || Some(confirm(&callers[0], &order).await).filter(|it| it.status == 200)).await;
+}
+
+#[tokio::test]
+async fn an_order_of_which_nothing_will_come_says_why_in_a_word() {
+    let ledger = Instance::start().await;
+    let (cancelled, expired) =
+        (ordered(&ledger, "ann", credit_pack("5")).await, ordered(&ledger, "ann", credit_pack("5")).await);
+    let ann = ledger.user("ann").await;
+    ann.post_nothing(&format!("/api/v1/payments/orders/{cancelled}/cancel")).await.ok();
+    ledger.set_clock(Utc::now() + TimeDelta::minutes(16)).await;
+    ledger.order_is("ann", &expired, "expired").await;
+    for (order, status, code, message) in [
+        (&cancelled, "cancelled", "ORDER_CANCELLED", "订单已取消"),
+        (&expired, "expired", "ORDER_EXPIRED", "订单已过期"),
+    ] {
+        let said = confirm(&ann, order).await.expect(200).json();
+        assert_eq!((&said["success"], &said["creditsAdded"]), (&json!(false), &json!(0)), "{said}");
+        assert_eq!((&said["status"], &said["code"], &said["message"]), (&json!(status), &json!(code), &json!(message)));
+        assert!(said["error"].as_str().is_some_and(|why| !why.is_empty()), "{said}");
+    }
+    // Late money is still money, and then nothing is wrong any more.
+    ledger.pay(&expired, "late").await.ok();
+    let said = confirm(&ann, &expired).await.expect(200).json();
+    assert_eq!(said["status"], "completed");
+    assert!(said.get("error").is_none() && said.get("code").is_none(), "{said}");
+}
+
+#[tokio::test]
+async fn a_key_names_one_payment_that_asking_takes() {
+    let ledger = Instance::start().await;
+    faults(&ledger, json!({"lose": true})).await;
+    let mut orders = Vec::new();
+    for _ in 0..3 {
+        let order = ordered(&ledger, "kim", credit_pack("5")).await;
+        ledger.nobody().post_nothing(&format!("/sandbox/pay/{order}")).await.expect(200);
+        orders.push(order);
+    }
+    let (kim, admin) = (ledger.user("kim").await, ledger.admin().await);
+    let keyed = kim.with("idempotency-key", "k-1");
+    for _ in 0..2 {
+        assert_eq!(confirm(&keyed, &orders[0]).await.expect(200).json()["status"], "completed");
+    }
+    let refused = confirm(&keyed, &orders[1]).await.refused(409, "E3005").json();
+    assert_eq!((&refused["success"], &refused["message"]), (&json!(false), &json!("请求无效")));
+    let malformed = confirm(&kim.with("idempotency-key", "two words"), &orders[1]).await;
+    assert_eq!(malformed.refused(400, "E1013").json()["success"], json!(false));
+    assert_eq!(ledger.events_of("kim", "credit_account", "granted").await, 1);
+
+    // An admin's is another one's key, and names one payment just so.
+    let reconcile = |order: &str| format!("/api/v1/admin/orders/{order}/reconcile");
+    let keyed = admin.with("idempotency-key", "k-1");
+    assert_eq!(keyed.post_nothing(&reconcile(&orders[1])).await.expect(200).json()["found"], json!(true));
+    assert_eq!(keyed.post_nothing(&reconcile(&orders[1])).await.expect(200).json()["found"], json!(false));
+    keyed.post_nothing(&reconcile(&orders[2])).await.refused(409, "E3005");
+    admin.with("idempotency-key", "").post_nothing(&reconcile(&orders[2])).await.refused(400, "E1013");
+    assert_eq!(confirm(&kim, &orders[2]).await.expect(200).json()["status"], "completed");
+    assert_eq!(ledger.events_of("kim", "credit_account", "granted").await, 3);
+}
+
+/// Seed 003 from top to bottom: its data flow, its test plan, and what it asks for safety.
+#[tokio::test]
+async fn the_document_reads_true() {
+    let ledger = Instance::start().await;
+    let (dora, other) = (ledger.user("dora").await, ledger.user("other").await);
+    let credits = async || dora.get("/api/v1/user/credits").await.expect(200).json()["credits"].clone();
+
+    // 1. createOrder(); nothing is paid yet, so confirming adds nothing.
+    let order = ordered(&ledger, "dora", credit_pack("100")).await;
+    let said = confirm(&dora, &order).await.expect(200).json();
+    assert_eq!(
+        (&said["success"], &said["status"], &said["creditsAdded"]),
+        (&json!(false), &json!("pending"), &json!(0))
+    );
+    // 3. The customer pays at the checkout; 4.-6. the webhook takes the payment and adds the credits.
+    ledger.nobody().post_nothing(&format!("/sandbox/pay/{order}")).await.expect(200);
+    ledger.order_is("dora", &order, "fulfilled").await;
+    // 7. confirmPayment() hears of it; 8., 9. the front end refreshes the balance.
+    let said = confirm(&dora, &order).await.expect(200).json();
+    let expected = json!({"success": true, "status": "completed", "creditsAdded": 100, "message": "支付成功，已到账"});
+    assert_eq!(said, expected);
+    assert_eq!(credits().await, "100.00");
+
+    // 重复确认同一订单, and the webhook again: the same answer, and no credits more.
+    assert_eq!(confirm(&dora, &order).await.expect(200).json(), expected);
+    ledger.nobody().post_nothing(&format!("/sandbox/pay/{order}")).await.expect(200);
+    assert_eq!(ledger.events_of("dora", "credit_account", "granted").await, 1);
+
+    // 无权限、订单不存在
+    confirm(&ledger.nobody(), &order).await.refused(401, "E2001");
+    confirm(&other, &order).await.refused(403, "E2006");
+    confirm(&other, "ORD20200101000000deadbeef").await.refused(404, "E3003");
+
+    // 10 requests/minute per user: three so far.
+    for _ in 3..10 {
+        confirm(&dora, &order).await.expect(200);
+    }
+    let eleventh = confirm(&dora, &order).await.refused(429, "E4290").json();
+    assert_eq!((&eleventh["success"], &eleventh["message"]), (&json!(false), &json!("请求过于频繁，请稍后再试")));
+    assert_eq!((&eleventh["error"], &eleventh["status"]), (&eleventh["detail"], &json!(429)), "a problem document");
+    // Others are not kept out for it, and the balance can be looked at.
+    confirm(&other, &order).await.refused(403, "E2006");
+    assert_eq!(credits().await, "100.00");
 }

@@ -4,8 +4,11 @@ use aggregates::{Command, CustomerCommand};
 use chrono::Utc;
 use serde_json::{Value, json};
 
-use super::harness::{Instance, email_of, name_of};
-use super::plans::{bought, license, put_on_sale, tell};
+use super::harness::{Instance, email_of, name_of, payment};
+use super::http::Answer;
+use super::journey::items;
+use super::plans::{bought, license, ordered, put_on_sale, tell};
+use super::refunds::given_back;
 use super::secrets;
 use crate::support::eventually;
 use crate::support::process::assert_verifies;
@@ -121,4 +124,43 @@ async fn an_erasure_that_was_cut_off_after_it_was_recorded_is_finished() {
     tell(&ledger, &account("dave"), Utc::now(), vec![erase]).await;
     eventually("the key to be destroyed", async || (!has_key(&ledger, "dave").await).then_some(())).await;
     assert_eq!(seen(&ledger, "dave").await["erased"], true);
+}
+
+/// Nobody can be shown its key any more: the money is recorded, and goes back.
+#[tokio::test]
+async fn a_license_that_is_paid_after_its_buyer_was_erased_is_recorded_and_its_money_goes_back() {
+    let mut ledger = Instance::start().await;
+    ledger.add_server().await;
+    put_on_sale(&ledger, LICENSE, "10.00 CNY", license()).await;
+    // Either server may have the key in memory; the erasure is heard of by one.
+    let (paid, odd) = (ordered(&ledger, "erin", LICENSE).await, ordered(&ledger, "erin", LICENSE).await);
+    erase(&ledger, "erin").await;
+    for _ in 0..2 {
+        ledger.pay(&paid, "late").await.ok();
+    }
+    ledger.order_is("erin", &paid, "refunded").await;
+    assert_eq!(given_back(&ledger, &paid).await, (1, 1_000));
+
+    // An admin takes another amount for it: the same.
+    let mut notice = payment(&odd, "odd");
+    notice["amount"] = json!("9.00");
+    let told = ledger.nobody().post("/api/v1/payments/notify", notice).await.expect(200);
+    accept(&ledger, &told, &odd).await;
+    ledger.order_is("erin", &odd, "refunded").await;
+    assert_eq!(given_back(&ledger, &odd).await, (1, 900));
+    for (event, times) in [("issued", 2), ("revoked", 2)] {
+        assert_eq!(ledger.events_of("erin", "license", event).await, times, "license.{event}");
+    }
+    let keys = ledger.user("erin").await.get("/api/v1/keys").await.expect(200).json();
+    assert!(items(&keys).iter().all(|key| key["key_code"] == Value::Null && key["status"] == "revoked"), "{keys}");
+    assert_verifies(&ledger.database.url()).await;
+    ledger.command(&["rebuild", "--check"]).await;
+}
+
+async fn accept(ledger: &Instance, told: &Answer, order: &str) {
+    let admin = ledger.admin().await;
+    let waiting = admin.after(told).get("/api/v1/admin/mismatches?state=waiting").await.expect(200).json();
+    let review = items(&waiting).into_iter().find(|review| review["order_no"] == order).expect("it waits");
+    let path = format!("/api/v1/admin/mismatches/{}/resolve", review["id"].as_str().expect("an id"));
+    admin.post(&path, json!({"action": "accept", "reason": "as agreed"})).await.expect(200);
 }

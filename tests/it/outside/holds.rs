@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use aggregates::Credits;
 use chrono::{TimeDelta, Utc};
 use futures_util::future::join_all;
 use reqwest::Method;
@@ -171,8 +172,8 @@ async fn a_hundred_settle_one_hold_on_two_servers_and_one_wins() {
     for answer in lost {
         answer.refused(409, "E4083");
     }
-    let charged: f64 = won[0].json()["charged"].as_str().expect("an amount").parse().expect("a number");
-    let left = format!("{:.2}", 500.0 - charged);
+    let charged: Credits = won[0].json()["charged"].as_str().expect("an amount").parse().expect("credits");
+    let left = Credits::whole(500).checked_sub(charged).expect("no more than was given").to_string();
     assert_eq!(credits(&callers[1], &won[0]).await, [&*left, &*left, "0.00", "0.00"].map(str::to_owned));
     assert_eq!(ledger.events_of("alice", "hold", "settled").await, 1);
     assert_eq!(ledger.events_of("alice", "credit_account", "settled").await, 1);

@@ -2,7 +2,7 @@
 
 use std::process::{ExitStatus, Output, Stdio};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::{self, Signal};
 use nix::unistd::Pid;
@@ -18,7 +18,10 @@ const LISTENING: &str = "listening on ";
 const END_MAX: Duration = Duration::from_secs(60);
 /// What a child keeps of our environment: nothing that is a setting.
 /// The last one is where a build that measures coverage writes it to.
-const INHERITED: [&str; 5] = ["PATH", "HOME", "TMPDIR", "LANG", "LLVM_PROFILE_FILE"];
+const INHERITED: [&str; 5] = ["PATH", "HOME", "TMPDIR", "LANG", PROFILE];
+const PROFILE: &str = "LLVM_PROFILE_FILE";
+const MEASURED_END_MAX: Duration = Duration::from_secs(10);
+const BETWEEN_LOOKS: Duration = Duration::from_millis(10);
 
 pub(crate) type Env = Vec<(&'static str, String)>;
 
@@ -117,6 +120,20 @@ impl Program {
             reading.await.expect("no panic");
         }
         self.err()
+    }
+}
+
+/// Usually it is killed, as what nobody waits for. What it ran is written down at a clean end alone, so where that is
+/// measured it gets a moment for one.
+impl Drop for Program {
+    fn drop(&mut self) {
+        let measured = std::env::var_os(PROFILE).is_some();
+        let Some(id) = self.child.id().filter(|_| measured).and_then(|id| i32::try_from(id).ok()) else { return };
+        let ending = signal::kill(Pid::from_raw(id), Signal::SIGTERM).is_ok();
+        let deadline = Instant::now() + MEASURED_END_MAX;
+        while ending && Instant::now() < deadline && matches!(self.child.try_wait(), Ok(None)) {
+            std::thread::sleep(BETWEEN_LOOKS);
+        }
     }
 }
 

@@ -269,3 +269,43 @@ async fn what_an_operator_sells_is_not_added_to() {
     let bought = ledger.user("alice").await.post(ORDERS, json!({"product_id": 1})).await.expect(201).json();
     assert_eq!(bought["name"], "基础套餐");
 }
+
+#[tokio::test]
+async fn an_order_takes_the_price_in_its_providers_currency_or_is_refused() {
+    let ledger = Instance::start().await;
+    let in_both = json!([{"amount": "5.00", "currency": "USD"}, {"amount": "30.00", "currency": "CNY"}]);
+    let in_dollars = json!([{"amount": "5.00", "currency": "USD"}]);
+    for (code, prices) in [("both", in_both), ("dollars", in_dollars)] {
+        let pack = json!({"type": "credit_pack", "code": code, "name": code, "prices": prices, "credits": 1});
+        ledger.admin().await.post(PRODUCTS, pack).await.expect(201);
+    }
+    let alice = ledger.user("alice").await;
+    let placed = alice.post(ORDERS, json!({"product_type": "both"})).await.expect(201).json();
+    assert_eq!(placed["price"], json!({"amount": "30.00", "currency": "CNY"}), "{placed}");
+    let refused = alice.post(ORDERS, json!({"product_type": "dollars"})).await.refused(422, "E1005").json();
+    assert!(refused["detail"].as_str().is_some_and(|detail| detail.contains("no price in CNY")), "{refused}");
+    assert_eq!(ledger.events_of("alice", "order", "placed").await, 1);
+}
+
+#[tokio::test]
+async fn an_order_delivers_the_terms_that_it_was_placed_with() {
+    let ledger = Instance::start().await;
+    let admin = ledger.admin().await;
+    let pack = json!({"type": "credit_pack", "code": "pack", "name": "old", "price": "30.00", "credits": "100"});
+    let created = admin.post(PRODUCTS, pack).await.expect(201).json();
+    let alice = ledger.user("alice").await;
+    let order = order_no(&alice.post(ORDERS, json!({"product_type": "pack"})).await.expect(201));
+    let changed = json!({"type": "credit_pack", "name": "new", "price": "90.00", "credits": "5"});
+    admin.put(&format!("{PRODUCTS}/{}", created["id"]), changed).await.expect(200);
+
+    let paid = ledger.pay(&order, "old-terms").await.expect(200);
+    let seen = alice.after(&paid).get(&format!("{ORDERS}/{order}")).await.expect(200).json();
+    assert_eq!((&seen["name"], &seen["status"]), (&json!("old"), &json!("fulfilled")), "{seen}");
+    assert_eq!(seen["price"]["amount"], "30.00");
+    let credits = alice.after(&paid).get("/api/v1/user/credits").await.expect(200).json();
+    assert_eq!(credits["available"], "100.00");
+    // The next one is of the new.
+    let seen = buys(&ledger, "alice", "pack").await;
+    assert_eq!((&seen["name"], &seen["price"]["amount"]), (&json!("new"), &json!("90.00")));
+    assert_eq!(alice.get("/api/v1/user/credits").await.expect(200).json()["available"], "105.00");
+}

@@ -17,9 +17,6 @@ use uuid::Uuid;
 use super::scene::{Scene, activate, charge, grant, package, time};
 use crate::support::units::{account, micros};
 
-/// From when until when each package of an account runs.
-type Runs = BTreeMap<Uuid, (DateTime<Utc>, DateTime<Utc>)>;
-
 /// Balances, grants, packages and days are those of the folded log, at several moments.
 pub(super) async fn assert_agree(scene: &Scene) {
     let now = time("2026-01-05T06:00:00Z");
@@ -28,9 +25,12 @@ pub(super) async fn assert_agree(scene: &Scene) {
     }
 }
 
+/// From when to when.
+type Run = (DateTime<Utc>, DateTime<Utc>);
+
 async fn assert_agree_at(scene: &Scene, now: DateTime<Utc>) {
     let mut packages: HashMap<AccountKey, HashMap<UserPackageId, String>> = HashMap::new();
-    let mut runs_of: HashMap<AccountKey, Runs> = HashMap::new();
+    let mut runs_of: HashMap<AccountKey, BTreeMap<Uuid, Run>> = HashMap::new();
     let mut accounts = Vec::new();
     replay::fold(
         &scene.pool,

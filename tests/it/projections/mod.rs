@@ -9,6 +9,7 @@
 //! once.rs      exactly once: races, crashes, another log
 //! agree.rs     after random use, every read model is what the log folds to
 //! rebuild.rs   made again, compared, swapped under whoever reads and writes
+//! upgrade.rs   a database of the first release, brought up to date
 //! gate.rs      reads that wait for what they must see
 //! scene.rs     a ledger whose clock the test holds
 //! ```
@@ -23,3 +24,4 @@ mod rebuild;
 mod rows;
 mod sales;
 mod scene;
+mod upgrade;

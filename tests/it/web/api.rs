@@ -1,5 +1,6 @@
 //! The routes, on a whole instance: what is written is recorded, what is read is the caller's own.
 
+use billing_ledger::app::App;
 use billing_ledger::config::{Layers, Settings};
 use billing_ledger::embedded_postgres::shared::TestDatabase;
 use billing_ledger::server::{Mailbox, Part, Server};
@@ -11,8 +12,9 @@ use super::{KEY, SECRET};
 use crate::support::database;
 
 /// An instance with a package in its catalogue.
-struct Instance {
+pub(super) struct Instance {
     server: Server,
+    settings: Settings,
     client: reqwest::Client,
     _mail: tempfile::TempDir,
     _database: TestDatabase,
@@ -20,16 +22,16 @@ struct Instance {
 
 /// Somebody who asks.
 #[derive(Clone, Copy)]
-struct Who(&'static str, Role);
+pub(super) struct Who(pub(super) &'static str, Role);
 
-const ADMIN: Who = Who("root", Role::Admin);
-const ALICE: Who = Who("alice", Role::User);
-const BOB: Who = Who("bob", Role::User);
+pub(super) const ADMIN: Who = Who("root", Role::Admin);
+pub(super) const ALICE: Who = Who("alice", Role::User);
+pub(super) const BOB: Who = Who("bob", Role::User);
 const GATEWAY: Who = Who("gateway", Role::Service);
 const AUDITOR: Who = Who("auditor", Role::Auditor);
 
 impl Instance {
-    async fn start(sandbox: bool) -> Self {
+    pub(super) async fn start(sandbox: bool) -> Self {
         let database = database().await;
         let url = database.url();
         let sandbox = if sandbox { "true" } else { "false" };
@@ -49,9 +51,10 @@ impl Instance {
         };
         let settings = Settings::for_serve(&Layers::load(None, &environment).unwrap()).unwrap();
         let mail = tempfile::tempdir().unwrap();
-        let server = Server::start(settings, Mailbox::Folder(mail.path().to_owned()), None::<Part>).await.unwrap();
+        let server =
+            Server::start(settings.clone(), Mailbox::Folder(mail.path().to_owned()), None::<Part>).await.unwrap();
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
-        Self { server, client, _mail: mail, _database: database }
+        Self { server, settings, client, _mail: mail, _database: database }
     }
 
     async fn with_package() -> Self {
@@ -63,26 +66,37 @@ impl Instance {
         instance
     }
 
+    pub(super) fn app(&self) -> App {
+        self.server.app().clone()
+    }
+
+    pub(super) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
     fn ask(&self, who: Who, method: Method, path: &str) -> RequestBuilder {
+        self.ask_at(who, method, &format!("http://{}{path}", self.server.address().unwrap()))
+    }
+
+    pub(super) fn ask_at(&self, who: Who, method: Method, url: &str) -> RequestBuilder {
         let Who(sub, role) = who;
         let email = Some(format!("{sub}@example.com"));
         let claims = Claims { sub: sub.to_owned(), role, email, ..Claims::default() };
         let token = mint(SECRET.as_bytes(), &claims, 60, None, None).unwrap();
-        let url = format!("http://{}{path}", self.server.address().unwrap());
         self.client.request(method, url).bearer_auth(token)
     }
 
-    async fn get(&self, who: Who, path: &str) -> Value {
+    pub(super) async fn get(&self, who: Who, path: &str) -> Value {
         let response = self.ask(who, Method::GET, path).send().await.unwrap();
         assert_eq!(response.status(), 200, "{path}");
         response.json().await.unwrap()
     }
 
-    async fn post(&self, who: Who, path: &str, body: &Value) -> Response {
+    pub(super) async fn post(&self, who: Who, path: &str, body: &Value) -> Response {
         self.ask(who, Method::POST, path).json(body).send().await.unwrap()
     }
 
-    async fn code(&self, request: RequestBuilder) -> (u16, String) {
+    pub(super) async fn code(&self, request: RequestBuilder) -> (u16, String) {
         let response = request.send().await.unwrap();
         let status = response.status().as_u16();
         let problem: Value = response.json().await.unwrap();
@@ -94,7 +108,7 @@ impl Instance {
         order["order_no"].as_str().unwrap_or_else(|| panic!("{order}")).to_owned()
     }
 
-    async fn pay(&self, order: &str, payment: &str, amount: Option<&str>) -> Response {
+    pub(super) async fn pay(&self, order: &str, payment: &str, amount: Option<&str>) -> Response {
         let mut notice = json!({"order_no": order, "transaction_id": payment, "payment_method": "alipay"});
         if let Some(amount) = amount {
             notice["amount"] = json!(amount);

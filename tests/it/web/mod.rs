@@ -6,6 +6,7 @@
 //! tokens.rs   who is let in, by secret and by published keys
 //! bodies.rs   what is read, and what is refused before anything is decided
 //! docs.rs     the document and its viewer
+//! licensed.rs a route that needs a feature of a license
 //! token_command.rs   `billing-ledger token`
 //! ```
 
@@ -13,6 +14,7 @@ mod api;
 mod bodies;
 mod docs;
 mod edge;
+mod licensed;
 mod token_command;
 mod tokens;
 

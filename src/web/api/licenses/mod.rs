@@ -22,13 +22,12 @@ use std::net::SocketAddr;
 
 use aggregates::license::{Held, LicenseError};
 use aggregates::{AccountId, Feature, Refusal};
-use axum::extract::{ConnectInfo, FromRequestParts};
+use axum::extract::{ConnectInfo, FromRef, FromRequestParts};
 use axum::http::request::Parts;
 
 use super::super::auth::{Caller, Role, User};
 use super::super::problem::{Problem, Reason};
 use super::super::{client_address, rate_limit};
-use super::fresh::Api;
 use super::{actor, whole};
 use crate::app::App;
 use crate::dispatch::{DispatchError, LicensePlace, LicenseUse, Standing, TakenUnits, WantedUse};
@@ -42,12 +41,16 @@ const HEADER_NAME: &str = "X-License-Key";
 /// From where a request comes, as far as misses are counted against it.
 pub(super) struct Origin(Option<std::net::IpAddr>);
 
-impl FromRequestParts<Api> for Origin {
+impl<S: Sync> FromRequestParts<S> for Origin
+where
+    App: FromRef<S>,
+{
     type Rejection = std::convert::Infallible;
 
-    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Self::Rejection> {
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
+        let app = App::from_ref(state);
         let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
-        let address = peer.map(|peer| client_address::of(peer, &parts.headers, &api.app.trusted_proxies));
+        let address = peer.map(|peer| client_address::of(peer, &parts.headers, &app.trusted_proxies));
         Ok(Self(address.map(rate_limit::network)))
     }
 }
@@ -115,7 +118,7 @@ fn refused(error: DispatchError) -> Problem {
 }
 
 /// A feature as a type, for [`Licensed`].
-pub(super) trait Names: Send + Sync {
+pub trait Names: Send + Sync {
     const FEATURE: Feature;
 }
 
@@ -129,22 +132,25 @@ impl Names for EmailVerify {
 /// In the signature of a handler that needs a feature: by the time it runs, the account has a license with it and with
 /// uses left, named in `X-License-Key` or the account's current one. It is nobody else's, and the account's own with
 /// [`Licensed::take`] or [`Licensed::bind`]: whoever is refused for something else has bound nothing.
-pub(super) struct Licensed<F> {
-    pub(super) user: User,
+pub struct Licensed<F> {
+    pub user: User,
     place: LicensePlace,
     is_free: bool,
     feature: PhantomData<F>,
 }
 
-impl<F: Names> FromRequestParts<Api> for Licensed<F> {
+impl<F: Names, S: Send + Sync> FromRequestParts<S> for Licensed<F>
+where
+    App: FromRef<S>,
+{
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
-        let user = User::from_request_parts(parts, api).await?;
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let user = User::from_request_parts(parts, state).await?;
         let code = sent_key(parts)?;
-        let Ok(origin) = Origin::from_request_parts(parts, api).await;
+        let Ok(origin) = Origin::from_request_parts(parts, state).await;
         let client = origin.client(&user.caller, &user.account);
-        let (place, held) = named_or_current(&api.app, code.as_ref(), &client).await?;
+        let (place, held) = named_or_current(&App::from_ref(state), code.as_ref(), &client).await?;
         held.allows(Some(F::FEATURE), 1).map_err(|error| Problem::from(Refusal::from(error)))?;
         Ok(Self { user, place, is_free: held.owner.is_none(), feature: PhantomData })
     }
@@ -152,7 +158,10 @@ impl<F: Names> FromRequestParts<Api> for Licensed<F> {
 
 impl<F: Names> Licensed<F> {
     /// Takes uses under a name of ours, all or none, once. A repeat goes on with the license that it began with.
-    pub(super) async fn take(&self, app: &App, using: &LicenseUse, units: u32) -> Result<TakenUnits, Problem> {
+    ///
+    /// # Errors
+    /// When it has not so many left, or is another account's or revoked by now.
+    pub async fn take(&self, app: &App, using: &LicenseUse, units: u32) -> Result<TakenUnits, Problem> {
         let place = app.dispatch.find_use(using).await?.unwrap_or_else(|| self.place.clone());
         let wants = WantedUse { units, feature: Some(F::FEATURE) };
         let taken = take(app, &self.user.caller, &place, using, wants).await?;
@@ -163,8 +172,10 @@ impl<F: Names> Licensed<F> {
     }
 
     /// For what takes no uses: the license is this account's from now on.
-    #[allow(dead_code, reason = "for routes that need a feature and take nothing")]
-    pub(super) async fn bind(&self, app: &App) -> Result<(), Problem> {
+    ///
+    /// # Errors
+    /// When it is another account's or revoked by now.
+    pub async fn bind(&self, app: &App) -> Result<(), Problem> {
         match self.is_free {
             true => adopt(app, &self.user.caller, &self.user.account, &self.place).await,
             false => Ok(()),

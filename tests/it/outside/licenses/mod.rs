@@ -6,6 +6,7 @@
 //! emails.rs    addresses verified, one use each
 //! guessing.rs  keys that are tried: locked out, on all servers
 //! seed.rs      every curl of seed 002, as it stands there
+//! taken.rs     a new key that something else has already
 //! ```
 
 mod emails;
@@ -13,6 +14,7 @@ mod guessing;
 mod races;
 mod seed;
 mod story;
+mod taken;
 
 use serde_json::{Value, json};
 

@@ -148,9 +148,11 @@ async fn every_curl_of_the_document_works_as_it_stands_there() {
         expected.map(|(code, price, uses, features)| (code.to_owned(), json!(price), Some(uses), features))
     );
 
-    for (product, method, transaction, quota) in
-        [("basic", "alipay", "TXN1234567890", 100), ("pro", "wechat", "TXN1234567891", 500)]
-    {
+    for (product, method, transaction, quota) in [
+        ("basic", "alipay", "TXN1234567890", 100),
+        ("pro", "wechat", "TXN1234567891", 500),
+        ("enterprise", "alipay", "TXN1234567892", 1_000),
+    ] {
         let ordered = reader.sends(ORDER, &[product]).await.expect(201);
         reader.order = order_no(&ordered);
         assert!(reader.order.starts_with("ORD"), "{}", reader.order);

@@ -220,3 +220,24 @@ async fn a_refund_revokes_the_license_whoever_uses_it() {
     bob.with("x-license-key", &bought.key).post(VERIFY, one_address()).await.refused(403, "E4094");
     ledger.service().await.post(CONSUME, json!({"account": "bob", "reference": "r"})).await.refused(403, "E2008");
 }
+
+/// Seed 002: 额度用完了可以充值吗？ 不支持充值。额度用完后需要购买新的 License Key。
+#[tokio::test]
+async fn a_license_bought_again_is_a_second_key_and_tops_nothing_up() {
+    let ledger = shop().await;
+    let alice = ledger.user("alice").await;
+    let first = buy(&ledger, "alice", THREE).await;
+    alice.post(CONSUME, json!({"units": 3, "reference": "all"})).await.expect(200);
+    let second = buy(&ledger, "alice", THREE).await;
+    assert!(first.key != second.key && first.id != second.id, "{}", first.id);
+    let keys = keys_of(&alice.after(&second.paid)).await;
+    let told: Vec<_> = keys.iter().map(|key| (text(key, "key_code"), text(key, "status"), &key["remaining"])).collect();
+    let expected = [(second.key.clone(), "active", 3), (first.key.clone(), "exhausted", 0)];
+    let expected = expected.map(|(key, status, left)| (key, status.to_owned(), json!(left)));
+    assert_eq!(told, expected.each_ref().map(|(key, status, left)| (key.clone(), status.clone(), left)));
+    // The new one pays from now on; the old one never again.
+    let taken = alice.post(CONSUME, json!({"units": 1, "reference": "new"})).await.expect(200).json();
+    assert_eq!((&taken["license"], &taken["remaining"]), (&json!(second.id), &json!(2)));
+    let by_old = json!({"units": 1, "reference": "old", "key_code": first.key});
+    alice.post(CONSUME, by_old).await.refused(402, "E4095");
+}
