@@ -25,7 +25,7 @@ impl Product {
 
     fn create(&self, new: &ProductContent) -> Decision {
         match self {
-            Self::Created { content, .. } if content == new => Ok(vec![]),
+            Self::Created { content, .. } if **content == *new => Ok(vec![]),
             Self::Created { .. } => Err(ProductError::Exists),
             Self::NotCreated => {
                 check(new)?;
@@ -38,7 +38,7 @@ impl Product {
         let Self::Created { content, .. } = self else {
             return Err(ProductError::NotCreated);
         };
-        if content == new {
+        if **content == *new {
             return Ok(vec![]);
         }
         if std::mem::discriminant(&content.kind) != std::mem::discriminant(&new.kind) {

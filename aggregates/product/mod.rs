@@ -44,7 +44,7 @@ pub enum Product {
     #[default]
     NotCreated,
     Created {
-        content: ProductContent,
+        content: Box<ProductContent>,
         on_sale: bool,
     },
 }
@@ -74,10 +74,12 @@ impl Decider for Product {
 
     fn apply(&mut self, event: &ProductEvent) {
         match event {
-            ProductEvent::Created(content) => *self = Self::Created { content: content.clone(), on_sale: true },
+            ProductEvent::Created(content) => {
+                *self = Self::Created { content: Box::new(content.clone()), on_sale: true };
+            }
             ProductEvent::Changed(new) => {
                 if let Self::Created { content, .. } = self {
-                    *content = new.clone();
+                    **content = new.clone();
                 }
             }
             ProductEvent::TakenOffSale(TakenOffSale {}) => self.set_on_sale(false),

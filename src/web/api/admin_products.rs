@@ -299,7 +299,7 @@ async fn take_off_sale(
 pub(super) async fn known(app: &App, number: u32) -> Result<ProductContent, Problem> {
     match app.dispatch.product(ProductId::numbered(number)).await? {
         Product::NotCreated => Err(Refusal::from(ProductError::NotCreated).into()),
-        Product::Created { content, .. } => Ok(content),
+        Product::Created { content, .. } => Ok(*content),
     }
 }
 

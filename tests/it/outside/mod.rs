@@ -19,6 +19,7 @@
 //! dev.rs            `billing-ledger dev`
 //! subscriptions.rs  periods paid, left unpaid, canceled; plans changed
 //! erasure.rs        a customer is forgotten
+//! oversight.rs      what admins and auditors see of a customer and an order
 //! stats.rs          what was sold, in numbers
 //!
 //! harness.rs        an instance and its verbs        http.rs  who asks, what came back
@@ -44,6 +45,7 @@ mod killed;
 mod licenses;
 mod mail;
 mod notifications;
+mod oversight;
 mod plans;
 mod profiles;
 mod program;

@@ -157,6 +157,38 @@ async fn a_better_plan_at_once_costs_the_difference_and_brings_its_credits_once(
 }
 
 #[tokio::test]
+async fn two_better_plans_that_are_both_paid_bring_what_each_was_sold_for_and_each_takes_back_its_own() {
+    let ledger = Instance::start().await;
+    let id = subscribed(&ledger).await;
+    put_on_sale(&ledger, PRO, "50.00 CNY", monthly(300, UpgradePolicy::Immediate)).await;
+    put_on_sale(&ledger, BEST, "80.00 CNY", monthly(500, UpgradePolicy::Immediate)).await;
+    let (alice, admin) = (ledger.user(ALICE).await, ledger.admin().await);
+    let mut orders = Vec::new();
+    for (product, sold) in [(PRO, "200.00"), (BEST, "400.00")] {
+        let path = format!("/api/v1/subscriptions/{id}/change-plan");
+        let wanted = alice.post(&path, json!({"product_id": product})).await.expect(200);
+        let order = wanted.json()["order"]["order_no"].as_str().expect("an order").to_owned();
+        let path = format!("/api/v1/payments/orders/{order}");
+        assert_eq!(alice.after(&wanted).get(&path).await.expect(200).json()["extra_credits"], sold);
+        orders.push(order);
+    }
+    for (order, available) in orders.iter().zip(["300.00", "700.00"]) {
+        let paid = ledger.pay(order, &format!("txn-{order}")).await.ok();
+        assert_eq!(credits(&ledger, &paid).await, available);
+    }
+    for (order, available) in orders.iter().zip(["500.00", "100.00"]) {
+        let path = format!("/api/v1/admin/orders/{order}/refund");
+        let asked = admin.post(&path, json!({"reason": "too much"})).await.expect(201);
+        eventually("the credits to go back", async || {
+            ledger.hurry().await;
+            (credits(&ledger, &asked).await == available).then_some(())
+        })
+        .await;
+    }
+    ledger.command(&["rebuild", "--check"]).await;
+}
+
+#[tokio::test]
 async fn a_plan_of_the_next_cycle_takes_over_when_it_is_paid() {
     let ledger = Instance::start().await;
     let id = subscribed(&ledger).await;

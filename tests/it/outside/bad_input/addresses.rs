@@ -6,6 +6,8 @@ use super::{Case, Scene, Who, case};
 
 const ORDERS: &str = "/api/v1/payments/orders";
 const CHARGE: &str = "/api/v1/usage";
+const CREDITS: &str = "/api/v1/user/credits";
+const NOTE: &str = "/api/v1/keys/00000000-0000-0000-0000-000000000007/note";
 const CHARGE_OF_ALICE: &str = r#"{"account": "alice", "amount": 1}"#;
 
 pub(super) fn cases(scene: &Scene) -> Vec<Case> {
@@ -40,6 +42,15 @@ fn paths(scene: &Scene) -> Vec<Case> {
         look("an order named NUL", format!("{ORDERS}/%00"), (404, "E3003")),
         look("an order named by bytes that are no text", format!("{ORDERS}/%ff"), (400, "E1011")),
         look("an endless path", format!("{ORDERS}/{}", "o".repeat(4_000)), (404, "E3003")),
+        case(
+            "no order for an admin",
+            Who::Admin,
+            Method::GET,
+            "/api/v1/admin/orders/ORD20200101000000deadbeef",
+            (404, "E3003"),
+        ),
+        case("an order named x for an admin", Who::Admin, Method::GET, "/api/v1/admin/orders/x", (404, "E3003")),
+        look("an order as admins see it", format!("/api/v1/admin/orders/{bobs}"), (403, "E2005")),
         look("no such path", "/api/v1/nothing".to_owned(), (404, "E3001")),
         look("a path out of the tree", "/api/../../etc/passwd".to_owned(), (404, "E3001")),
         case("a method nobody knows", Who::Alice, Method::PATCH, "/api/packages", (405, "E3002")),
@@ -98,6 +109,23 @@ fn queries() -> Vec<Case> {
         admin("offers by a parameter nobody knows", "/api/packages?colour=red"),
         admin("products by a parameter nobody knows", "/api/v1/payments/products?limit=0"),
         lines("lines of a kind nobody knows", "type=refund"),
+        lines("lines of an order that is none", "order_no=7"),
+        lines("lines of a reference that is NUL", "reference=%00"),
+        lines("lines of two references", "reference=a&reference=b"),
+        admin("all orders of a number that is none", "/api/v1/admin/orders?order_no=x"),
+        admin("all orders of a payment named NUL", "/api/v1/admin/orders?payment_id=%00"),
+        admin("all orders of a provider named NUL", "/api/v1/admin/orders?provider=%00"),
+        admin("all orders of product minus one", "/api/v1/admin/orders?product=-1"),
+        admin("all orders of a product beyond counting", "/api/v1/admin/orders?product=4294967296"),
+        admin("all orders that are perhaps late", "/api/v1/admin/orders?late=perhaps"),
+        admin("all orders of a type nobody knows", "/api/v1/admin/orders?type=ticket"),
+        admin("mismatches of an order that is none", "/api/v1/admin/mismatches?order_no=x"),
+        admin("mismatches of the system", "/api/v1/admin/mismatches?account=system"),
+        admin("refunds of an order that is none", "/api/v1/admin/refunds?order_no=x"),
+        admin("products of a type nobody knows", "/api/v1/admin/products?type=ticket"),
+        admin("products on sale of a type nobody knows", "/api/v1/payments/products?type=ticket"),
+        admin("packages of a type", "/api/packages?type=package"),
+        admin("all subscriptions in a state nobody knows", "/api/v1/admin/subscriptions?status=asleep"),
         lines("lines from before the calendar", "from=-200000-01-01T00:00:00Z"),
         admin("deliveries in a state nobody knows", "/api/v1/admin/deliveries?state=lost"),
         admin("deliveries after nonsense", "/api/v1/admin/deliveries?cursor=W10"),
@@ -160,6 +188,24 @@ fn headers() -> Vec<Case> {
             .body(r#"{"amount": 1}"#),
         case("somebody else's account in the body", Who::Alice, Method::POST, CHARGE, (403, "E2006"))
             .body(r#"{"account": "bob", "amount": 1}"#),
+        case(
+            "a customer's credits for an auditor who names nobody",
+            Who::Auditor,
+            Method::GET,
+            CREDITS,
+            (400, "E1013"),
+        )
+        .header("x-account-id", ""),
+        case("the system's credits for an admin", Who::Admin, Method::GET, CREDITS, (400, "E1013"))
+            .header("x-account-id", "system"),
+        case("a customer's key annotated by an admin", Who::Admin, Method::PUT, NOTE, (403, "E2006"))
+            .header("x-account-id", "alice")
+            .body(r#"{"note": "n"}"#),
+        case("a customer's orders for an admin who is none", Who::Admin, Method::GET, ORDERS, (403, "E2006"))
+            .header("x-account-id", "alice"),
+        case("a charge of a customer by an auditor", Who::Auditor, Method::POST, CHARGE, (403, "E2005"))
+            .header("x-account-id", "alice")
+            .body(r#"{"amount": 1}"#),
         case("somebody else's credits", Who::Alice, Method::GET, "/api/v1/user/credits", (403, "E2006"))
             .header("x-account-id", "bob"),
     ]

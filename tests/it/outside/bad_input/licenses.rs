@@ -67,6 +67,12 @@ fn own(license: &str) -> Vec<Case> {
         get("no keys at all", format!("{KEYS}?limit=0"), (400, "E1012")),
         get("the history of no key", format!("{KEYS}/{NOBODYS}/usage"), (404, "E3003")),
         get("the history of x", format!("{KEYS}/x/usage"), (400, "E1011")),
+        get("a history from no time", format!("{KEYS}/{license}/usage?from=noon"), (400, "E1012")),
+        get(
+            "a history of a key before the calendar",
+            format!("{KEYS}/{license}/usage?to=-200000-01-01T00:00:00Z"),
+            (400, "E1012"),
+        ),
         get("a history by feature", format!("{KEYS}/{license}/usage?feature=x"), (400, "E1012")),
         current("a choice of no key", NOBODYS, (404, "E3003")),
         current("a choice of x", "x", (400, "E1011")),

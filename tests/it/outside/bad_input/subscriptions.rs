@@ -40,6 +40,7 @@ pub(super) fn cases() -> Vec<Case> {
         get("subscriptions for nobody", Who::Nobody, "/api/v1/subscriptions", (401, "E2001")),
         get("subscriptions from another list", Who::Alice, "/api/v1/subscriptions?cursor=MQ", (400, "E1012")),
         get("no subscriptions at all", Who::Alice, "/api/v1/subscriptions?limit=0", (400, "E1012")),
+        get("subscriptions in a state nobody knows", Who::Alice, "/api/v1/subscriptions?status=paused", (400, "E1012")),
         get("all subscriptions for a customer", Who::Alice, "/api/v1/admin/subscriptions", (403, "E2005")),
     ]
 }

@@ -51,12 +51,15 @@ const AMOUNTS: [(&str, u16, &str); 34] = [
 ];
 
 pub(super) fn cases() -> Vec<Case> {
+    let overdraft = r#"{"amount": 1, "overdraft": "allow"}"#;
+    let owed = case("an overdraft by a customer", Who::Alice, Method::POST, PATH, (403, "E2005")).body(overdraft);
     let mut cases: Vec<Case> = AMOUNTS
         .into_iter()
         .map(|(amount, status, code)| {
             charge(format!("amount {amount}"), (status, code), format!(r#"{{"account": "alice", "amount": {amount}}}"#))
         })
         .collect();
+    cases.push(owed);
     cases.extend(AMOUNTS.into_iter().map(|(amount, status, code)| {
         let body = format!(r#"{{"account": "alice", "amount": {amount}}}"#);
         reserve(format!("reserved amount {amount}"), (status, code), body)
