@@ -102,7 +102,7 @@ async fn an_address_is_locked_out_after_ten_times_as_many_misses_as_an_account()
 async fn the_address_of_a_proxy_that_is_not_trusted_is_not_counted_and_that_is_said_once() {
     let mut ledger = shop().await;
     for n in 0..3 {
-        let passed_on = ledger.user("mallory").await.with("x-forwarded-for", &format!("203.0.113.{n}"));
+        let passed_on = ledger.user("mallory").await.with("x-forwarded-for", format!("203.0.113.{n}"));
         passed_on.post(CHECK, key_code(NO_KEY)).await.refused(404, "E3003");
     }
     let counted: Vec<String> =
