@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::credit_account::CreditAccountEvent;
 use crate::credits::Credits;
 use crate::desk::{Decide, Halt, View};
-use crate::ids::{AggregateId, GrantId, OrderId};
+use crate::ids::{AggregateId, DeliveryId, GrantId, OrderId, UserPackageId};
 use crate::kinds::Event;
 use crate::license::LicenseKey;
 use crate::order::{Order, OrderStatus, Payment};
@@ -33,6 +33,12 @@ pub struct TakePayment {
 impl Decide for TakePayment {
     fn decide(&self, view: &mut View<'_>) -> Result<(), Halt> {
         let id = AggregateId::order(self.order);
+        if view.state(id).is_err() {
+            // Nobody knows yet what it bought; most buy a package, and loading in vain costs less than loading twice.
+            let (package, delivery) = (UserPackageId::of_order(self.order), DeliveryId::of_order(self.order));
+            let (package, delivery) = (AggregateId::user_package(package), AggregateId::delivery(delivery));
+            return view.need([id, AggregateId::holdings(view.account()), package, delivery]);
+        }
         for event in view.read::<Order>(id)?.pay(view.at(), &self.payment)? {
             view.record(id, event.into())?;
         }

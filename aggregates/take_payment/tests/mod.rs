@@ -207,10 +207,13 @@ fn the_order_of_another_account_cannot_be_paid() {
 }
 
 #[test]
-fn the_order_says_what_else_is_needed_and_that_is_asked_for_together() {
+fn all_that_a_package_needs_is_asked_for_together_and_also_by_an_order_that_is_there() {
     let mut desk = Desk::new(ACCOUNT);
     let (order, rest) = (ids()[0], &ids()[1..]);
-    assert_eq!(desk.decide_with(now(), &pay(payment("p-1", 3_000))), Err(Halt::Missing(vec![order])));
+    let Err(Halt::Missing(missing)) = desk.decide_with(now(), &pay(payment("p-1", 3_000))) else {
+        panic!("nothing is there");
+    };
+    assert_eq!(missing.iter().collect::<std::collections::BTreeSet<_>>(), ids().iter().collect());
     desk.put(order, Slot { version: 0, state: State::empty(order.kind) });
     desk.decide(now(), &[place()]).unwrap();
     assert_eq!(desk.decide_with(now(), &pay(payment("p-1", 3_000))), Err(Halt::Missing(rest.to_vec())));

@@ -3,19 +3,22 @@
 use std::collections::{BTreeMap, HashMap};
 
 use aggregates::{
-    AccountId, AggregateId, AggregateKind, Command, CreditAccount, Event, LogPart, Recorded, State, UserPackage,
+    AccountId, AggregateId, AggregateKind, Command, CreditAccount, Credits, Event, Feature, HoldId, LicenseTerms,
+    LogPart, Party, ProductKind, Recorded, Reserve, State, UserPackage,
 };
 use billing_ledger::embedded_postgres::shared::TestDatabase;
 use billing_ledger::store::stream::{self, Cursor, StoredCommit};
 use billing_ledger::store::{Receipt, Store, UnitOfWork};
+use chrono::{TimeDelta, Utc};
 use cqrs_es::persist::PersistedEventStore;
 use cqrs_es::{Aggregate, EventStore};
 use futures_util::future::join_all;
 use postgres_es::PostgresEventRepository;
 use rand::{Rng, SeedableRng};
 use sqlx::PgPool;
+use uuid::Uuid;
 
-use super::scene::{activate, charge, consume, create_product, one_lane, open, owner, package, purchase};
+use super::scene::{activate, bought, charge, consume, create_product, one_lane, open, owner, package, purchase};
 use crate::support::database;
 use crate::support::log::folded;
 use crate::support::units::{account, grant, spend, state_in, unit};
@@ -29,7 +32,7 @@ fn customer(number: u128) -> AccountId {
 fn any_unit(random: &mut impl Rng) -> UnitOfWork {
     let number = random.random_range(0..ACCOUNTS);
     let (account, package) = (customer(number), package(number * 2 + random.random_range(0..2)));
-    match random.random_range(0..10) {
+    match random.random_range(0..13) {
         0 | 1 => grant(&account, random.random_range(1..20)),
         2 => spend(&account, random.random_range(1..20)),
         3 => unit(&account, vec![activate(package, random.random_range(5..20), 3)]),
@@ -37,6 +40,26 @@ fn any_unit(random: &mut impl Rng) -> UnitOfWork {
         5 | 6 => unit(&account, vec![charge(random.random_range(1..9))]),
         7 => unit(&account, purchase(random.random(), random.random_range(5..20))),
         8 => create_product(random.random_range(1..50)),
+        9 => {
+            let features = [Feature::EmailVerify].into_iter().collect();
+            let license = ProductKind::License(LicenseTerms { uses: random.random_range(1..9), features });
+            unit(&account, bought(random.random(), license).1.to_vec())
+        }
+        10 => {
+            let plan = serde_json::from_value(serde_json::json!({"period": {"days": 30}, "credits": 1_000_000}));
+            unit(&account, bought(random.random(), ProductKind::Subscription(plan.expect("a plan"))).1.to_vec())
+        }
+        11 => {
+            let reserve = Reserve {
+                hold: HoldId::from_uuid(Uuid::from_u128(random.random())),
+                amount: Credits::whole(random.random_range(1..5)),
+                expires_at: Utc::now() + TimeDelta::hours(1),
+                by: Party::Account,
+                meter: None,
+                reference: None,
+            };
+            unit(&account, vec![Command::Reserve(reserve)])
+        }
         _ => {
             let both: Vec<Command> = vec![activate(package, 10, 3), charge(15)];
             unit(&account, both)

@@ -4,8 +4,8 @@ use std::pin::Pin;
 
 use aggregates::{
     AccountId, AggregateId, Charge, Command, Currency, CustomerCommand, DayRule, DeliveryCommand, DeliveryId,
-    Described, Locale, Money, OrderCommand, OrderId, OrderNumber, PackageTerms, Payment, PlaceOrder, ProductCommand,
-    ProductContent, ProductId, ProductKind, TakePayment, UserPackageCommand, UserPackageId,
+    Described, LicenseKey, Locale, Money, OrderCommand, OrderId, OrderNumber, PackageTerms, Payment, PlaceOrder,
+    ProductCommand, ProductContent, ProductId, ProductKind, TakePayment, UserPackageCommand, UserPackageId,
 };
 use billing_ledger::embedded_postgres::shared::TestDatabase;
 use billing_ledger::store::{ExecuteError, Receipt, Store, StoreOptions, UnitOfWork};
@@ -104,13 +104,23 @@ pub(super) fn create_product(number: u32) -> UnitOfWork {
 
 /// An order with all that follows it, and who the customer is: every kind of aggregate that a customer has, but credits.
 pub(super) fn purchase(number: u32, daily_limit: i64) -> Vec<Command> {
+    let (order, bought) = bought(number, month(daily_limit));
+    let key = DeliveryCommand::KeyCreated { key_id: "k-1".to_owned(), last_four: "a1b2".to_owned() };
+    let described = Described { sealed: order.to_string(), digest: order.to_string(), locale: Locale::En };
+    let follow_ups =
+        [Command::Delivery(DeliveryId::of_order(order), key), Command::Customer(CustomerCommand::Describe(described))];
+    bought.into_iter().chain(follow_ups).collect()
+}
+
+/// An order of this, placed and paid.
+pub(super) fn bought(number: u32, kind: ProductKind) -> (OrderId, [Command; 2]) {
     let number = OrderNumber::new(Utc::now(), number);
     let order = OrderId::of_number(&number);
     let place = PlaceOrder {
         number,
         product: ProductId::numbered(1),
         name: "month".to_owned(),
-        kind: month(daily_limit),
+        kind,
         time_zone: aggregates::user_package::DEFAULT_TIME_ZONE,
         price: yuan(3_000),
         provider: "sandbox".to_owned(),
@@ -118,14 +128,9 @@ pub(super) fn purchase(number: u32, daily_limit: i64) -> Vec<Command> {
     };
     let payment =
         Payment { provider: "sandbox".to_owned(), payment_id: "p-1".to_owned(), amount: yuan(3_000), method: None };
-    let key = DeliveryCommand::KeyCreated { key_id: "k-1".to_owned(), last_four: "a1b2".to_owned() };
-    let described = Described { sealed: order.to_string(), digest: order.to_string(), locale: Locale::En };
-    vec![
-        Command::Order(order, OrderCommand::Place(place)),
-        Command::TakePayment(TakePayment { order, payment, license_key: None }),
-        Command::Delivery(DeliveryId::of_order(order), key),
-        Command::Customer(CustomerCommand::Describe(described)),
-    ]
+    let license_key = Some(LicenseKey { sealed: "sealed".to_owned(), digest: order.to_string() });
+    let pay = Command::TakePayment(TakePayment { order, payment, license_key });
+    (order, [Command::Order(order, OrderCommand::Place(place)), pay])
 }
 
 /// The same command id and another body.
