@@ -220,6 +220,8 @@ async fn a_provider_is_asked_three_times_after_the_end_and_its_last_silence_is_a
     assert_eq!(late.history().await.last().map(String::as_str), Some("fulfilled"));
     late.becomes(Mood::Unreachable);
     assert_eq!(late.asks().await, Outcome::Done);
+    let number: OrderNumber = late.bought.number.parse().unwrap();
+    assert!(late.scene.dispatcher.reconcile(&number, None).await.unwrap().is_none(), "whoever asks");
     late.scene.end().await;
 }
 
