@@ -151,7 +151,8 @@ async fn update(tx: &mut PgConnection, rows: &[Row]) -> Result<(), sqlx::Error> 
         "UPDATE deliveries d
             SET state = CASE WHEN d.state = 'withdrawn' AND n.state <> 'delivered' THEN d.state
                              ELSE coalesce(n.state, d.state) END,
-                step = coalesce(n.step, d.step), attempts = d.attempts || n.attempts,
+                step = CASE WHEN d.state = 'withdrawn' THEN d.step ELSE coalesce(n.step, d.step) END,
+                attempts = d.attempts || n.attempts,
                 key_id = coalesce(n.key_id, d.key_id), last_four = coalesce(n.last_four, d.last_four),
                 message_id = coalesce(n.message_id, d.message_id), changed_at = coalesce(n.changed_at, d.changed_at)
            FROM unnest($1::uuid[], $2::text[], $3::text[], $4::jsonb[], $5::text[], $6::text[], $7::text[], $8::timestamptz[])

@@ -181,3 +181,31 @@ async fn a_delivery_shows_its_state_and_every_attempt_that_failed() {
     let page = deliveries::query::list(&scene.pool, &DeliveryFilter::default(), Some((now, id)), 10).await;
     assert!(page.expect("deliveries").is_empty(), "nothing is older");
 }
+
+/// A key that was being made while the delivery was withdrawn: told with the withdrawal, or after it was written down.
+#[tokio::test]
+async fn a_withdrawn_delivery_is_the_same_however_its_events_fall_into_batches() {
+    let (alice, now) = (account("alice"), time("2026-01-05T06:00:00Z"));
+    let mut seen = Vec::new();
+    for at_once in [true, false] {
+        let scene = Scene::new().await;
+        let (order, placed) = place(&OrderNumber::new(now, 1), now);
+        let id = DeliveryId::of_order(order);
+        scene.tell(&alice, now, vec![placed, pay(order, "p", 3_000)]).await;
+        for command in [
+            DeliveryCommand::Withdraw { reason: "given back".to_owned() },
+            DeliveryCommand::KeyCreated { key_id: "key-1".to_owned(), last_four: "beef".to_owned() },
+        ] {
+            scene.tell(&alice, now, vec![Command::Delivery(id, command)]).await;
+            if !at_once {
+                scene.catch_up().await;
+            }
+        }
+        if at_once {
+            scene.catch_up().await;
+        }
+        seen.push(deliveries::query::by_id(&scene.pool, id).await.expect("deliveries").expect("known"));
+    }
+    assert_eq!(seen[0], seen[1]);
+    assert_eq!((seen[0].state, seen[0].step.as_str()), (DeliveryState::Withdrawn, "create_key"));
+}
