@@ -44,6 +44,7 @@ pub mod bench;
 pub mod cli;
 pub mod clock;
 pub mod config;
+mod cut;
 pub mod default_catalogue;
 pub mod dispatch;
 pub mod embedded_postgres;

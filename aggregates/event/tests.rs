@@ -74,7 +74,7 @@ fn every_event_keeps_the_name_it_is_stored_under() {
         "product.taken_off_sale v1",
         "product.put_on_sale v1",
         "order.placed v2",
-        "order.checkout_opened v1",
+        "order.checkout_opened v2",
         "order.paid v1",
         "order.fulfilled v2",
         "order.expired v1",

@@ -88,21 +88,25 @@ pub struct PlaceOrder {
     pub expires_at: DateTime<Utc>,
 }
 
-/// How the customer can pay: an address to open, the content of a QR code, or both.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// How the customer can pay: an address to open, the content of a QR code, both; or neither, where the provider's own
+/// component pays in a browser by the provider's name for the order.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Checkout {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub qr: Option<String>,
+    /// What the provider calls the order, where it does not go by our number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<String>,
 }
 
 impl Checkout {
     pub(super) fn check(&self) -> Result<(), OrderError> {
         let fine =
             |text: &String| (1..=CHECKOUT_BYTES_MAX).contains(&text.len()) && !text.chars().any(char::is_control);
-        let both = || self.url.iter().chain(&self.qr);
-        if both().count() > 0 && both().all(fine) { Ok(()) } else { Err(OrderError::BadCheckout) }
+        let all = || self.url.iter().chain(&self.qr).chain(&self.reference);
+        if all().count() > 0 && all().all(fine) { Ok(()) } else { Err(OrderError::BadCheckout) }
     }
 }

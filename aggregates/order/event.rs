@@ -16,7 +16,7 @@ use crate::product::ProductKind;
 events! {
     OrderEvent {
         "placed" v 2 => Placed(Placed),
-        "checkout_opened" v 1 => CheckoutOpened(CheckoutOpened),
+        "checkout_opened" v 2 => CheckoutOpened(CheckoutOpened),
         "paid" v 1 => Paid(Paid),
         "fulfilled" v 2 => Fulfilled(Fulfilled),
         "expired" v 1 => Expired(Expired),

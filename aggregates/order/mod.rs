@@ -141,7 +141,7 @@ impl Order {
 
 impl Decider for Order {
     const KIND: AggregateKind = AggregateKind::Order;
-    const SCHEMA: i32 = 3;
+    const SCHEMA: i32 = 4;
 
     type Command = OrderCommand;
     type Event = OrderEvent;

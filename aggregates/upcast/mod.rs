@@ -4,6 +4,7 @@
 //! the tests, and add one file here with the step from the old number to the next, named in `UPCASTERS`. Steps are
 //! chained, so each knows only its neighbour.
 
+mod checkout_names_reference;
 mod holdings_package_added_v1;
 mod more_kinds_of_product;
 
@@ -23,6 +24,7 @@ pub struct Upcaster {
 
 pub const UPCASTERS: &[Upcaster] = &[
     holdings_package_added_v1::STEP,
+    checkout_names_reference::STEP,
     more_kinds_of_product::CREATED,
     more_kinds_of_product::CHANGED,
     more_kinds_of_product::PLACED,

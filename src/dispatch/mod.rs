@@ -36,7 +36,7 @@ pub use licenses::{
 };
 pub use metadata::{BadMetadata, Metadata};
 pub use payment::{PaymentNotice, ReviewName, Taken};
-pub use refund::{Compared, RefundNotice, refund_number};
+pub use refund::{Compared, RefundNotice, order_ref, refund_number};
 pub use sale::{Buyer, Purchase, Sale};
 pub use subscriptions::{PlanChange, Renewal};
 pub use usage::{Charged, ChargedCredits, ChargedPackage, KEY_CLAIM, Owed, Use};

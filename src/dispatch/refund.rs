@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use aggregates::order::Placed;
 use aggregates::{
     AccountId, Command, CommandId, Money, Order, OrderCommand, OrderId, OrderNumber, Payment, RefundId, RefundStage,
     RequestRefund, TakeRefund,
@@ -14,7 +15,7 @@ use uuid::Uuid;
 use super::payment::{PaymentNotice, Taken};
 use super::usage::key_claim;
 use super::{Actor, Ask, DispatchError, Dispatcher, ids};
-use crate::providers::PaymentState;
+use crate::providers::OrderRef;
 use crate::store::{Receipt, RequestHash};
 
 const PREFIX: &str = "RF";
@@ -38,6 +39,13 @@ pub struct RefundNotice {
 pub struct Compared {
     pub payments: Vec<Receipt>,
     pub refunds: Vec<Receipt>,
+}
+
+/// An order as its provider can be asked about it.
+#[must_use]
+pub fn order_ref(placed: &Placed, order: &Order) -> OrderRef {
+    let reference = order.checkout().and_then(|checkout| checkout.reference.clone());
+    OrderRef { number: placed.number.clone(), reference, price: placed.price }
 }
 
 /// What a provider knows a refund by.
@@ -121,8 +129,10 @@ impl Dispatcher {
         provider: &str,
         payment_id: &str,
     ) -> Result<Vec<Receipt>, DispatchError> {
-        let asked = self.provider(Some(provider))?.refunds(number, payment_id).await;
+        let state = self.order_called(number).await?;
+        let asked = self.provider_called(provider)?.refunds(&order_ref(state.placed()?, &state), payment_id).await;
         let known = asked.map_err(|source| DispatchError::Provider { order: number.to_string(), source })?;
+        // What was recorded while the provider was asked counts as well.
         let state = self.order_called(number).await?;
         let is_done = |notice: &RefundNotice| {
             state.refund(refund_id(notice)).is_ok_and(|refund| refund.stage == RefundStage::Done)
@@ -144,7 +154,8 @@ impl Dispatcher {
     /// provider says cannot be recorded.
     pub async fn compare(&self, number: &OrderNumber, key: Option<CommandId>) -> Result<Compared, DispatchError> {
         let state = self.order_called(number).await?;
-        let asked = self.provider(Some(&state.placed()?.provider))?.payments(number).await;
+        let placed = state.placed()?;
+        let asked = self.provider_called(&placed.provider)?.payments(&order_ref(placed, &state)).await;
         let paid = asked.map_err(|source| DispatchError::Provider { order: number.to_string(), source })?;
         let is_known = |notice: &PaymentNotice| {
             let name = |payment: &Payment| (payment.provider.clone(), payment.payment_id.clone());
@@ -181,13 +192,12 @@ impl Dispatcher {
         if state.payment().is_some() {
             return Ok(None);
         }
-        let provider = self.provider(Some(&state.placed()?.provider))?;
-        let asked = provider.query(number).await;
-        match asked.map_err(|source| DispatchError::Provider { order: number.to_string(), source })? {
-            PaymentState::Pending => Ok(None),
-            PaymentState::Paid(notice) => {
-                self.take_payment_by(notice, |id| key.map(|key| key_claim(key, id))).await.map(Some)
-            }
+        let placed = state.placed()?;
+        let asked = self.provider_called(&placed.provider)?.payments(&order_ref(placed, &state)).await;
+        let paid = asked.map_err(|source| DispatchError::Provider { order: number.to_string(), source })?;
+        match paid.into_iter().next() {
+            None => Ok(None),
+            Some(notice) => self.take_payment_by(notice, |id| key.map(|key| key_claim(key, id))).await.map(Some),
         }
     }
 }

@@ -10,16 +10,20 @@ use std::sync::Arc;
 
 use aggregates::order::Placed;
 use aggregates::{
-    AccountId, AggregateId, Checkout, Command, CommandId, Decide, Event, OrderCommand, OrderEvent, OrderId,
+    AccountId, AggregateId, Checkout, Command, CommandId, Decide, Event, Money, OrderCommand, OrderEvent, OrderId,
     OrderNumber, PlaceOrder, Product, ProductContent, ProductId, ProductKind, State,
 };
+use secrecy::SecretString;
 
 use super::erasure::UnlessErased;
 use super::{Actor, Ask, DispatchError, Dispatcher, Profile, ids};
-use crate::providers::{PaymentRequest, Provider, ProviderError};
+use crate::providers::{Opened, PaymentRequest, Provider, ProviderError};
 use crate::store::{Claim, ExecuteError, Receipt, RequestHash};
+use crate::vault::VaultError;
 
 pub(super) const CLAIM: &str = "order_number";
+/// A provider's own name for an order.
+pub(super) const REFERENCE_CLAIM: &str = "provider_order";
 
 /// Two orders of one second get the same random digits once in four thousand million.
 const NUMBERS_TRIED_MAX: usize = 3;
@@ -49,6 +53,8 @@ pub struct Sale {
     pub receipt: Receipt,
     pub placed: Placed,
     pub checkout: Checkout,
+    /// What the provider's own component pays with, where that is how it is paid.
+    pub client_secret: Option<SecretString>,
 }
 
 impl Dispatcher {
@@ -75,7 +81,7 @@ impl Dispatcher {
             return Err(DispatchError::NotFound("order"));
         };
         // A repeat may have named no provider while another one has become the usual: the order's own counts.
-        let provider = self.provider(Some(&placed.provider))?;
+        let provider = self.provider_called(&placed.provider)?;
         let opened = self.store.recorded(&buyer.account, opening(&placed.number)).await?;
         let (checkout, position) = match (state.checkout(), opened) {
             (Some(checkout), Some(opened)) => (checkout.clone(), opened.receipt.position),
@@ -83,7 +89,8 @@ impl Dispatcher {
         };
         // Who reads so far sees where to pay, too.
         receipt.position = receipt.position.max(position);
-        Ok(Sale { receipt, placed, checkout })
+        let client_secret = self.client_secret(&buyer.account, &placed.number, &checkout).await?;
+        Ok(Sale { receipt, placed, checkout, client_secret })
     }
 
     /// # Errors
@@ -98,12 +105,63 @@ impl Dispatcher {
         self.execute(account, actor, id, vec![Command::Order(order, OrderCommand::Cancel)]).await
     }
 
-    pub(super) fn provider(&self, name: Option<&str>) -> Result<Arc<dyn Provider>, DispatchError> {
-        let found = match name {
-            None => self.providers.usual(),
-            Some(name) => self.providers.get(name),
+    /// Whether or not it takes new orders.
+    pub(super) fn provider_called(&self, name: &str) -> Result<Arc<dyn Provider>, DispatchError> {
+        self.providers.get(name).ok_or_else(|| DispatchError::NoProvider(name.to_owned()))
+    }
+
+    /// Who collects for a product, and how much: the one that was asked for, or the first that can.
+    fn collector(
+        &self,
+        product: ProductId,
+        content: &ProductContent,
+        name: Option<&str>,
+    ) -> Result<(Arc<dyn Provider>, Money), DispatchError> {
+        let no_price = |provider: &dyn Provider| DispatchError::NoPrice {
+            provider: provider.name().to_owned(),
+            currency: provider.currency().code().to_owned(),
         };
-        found.ok_or_else(|| DispatchError::NoProvider(name.unwrap_or_default().to_owned()))
+        let Some(name) = name else {
+            let offered = self.providers.offers(product, content).into_iter().next();
+            return offered.ok_or_else(|| match self.providers.serving(product, content) {
+                Some(serving) => no_price(serving.as_ref()),
+                None => DispatchError::NoProvider(String::new()),
+            });
+        };
+        let configured = self.providers.configured_as(name).filter(|it| it.serves(product, content));
+        let provider = configured.ok_or_else(|| DispatchError::NoProvider(name.to_owned()))?.provider;
+        let price = content.price_in(provider.currency()).ok_or_else(|| no_price(provider.as_ref()))?;
+        Ok((provider, price))
+    }
+
+    /// What the provider's own component pays an order with, while it can be paid.
+    ///
+    /// # Errors
+    /// When the vault cannot be asked.
+    pub async fn client_secret(
+        &self,
+        account: &AccountId,
+        number: &OrderNumber,
+        checkout: &Checkout,
+    ) -> Result<Option<SecretString>, DispatchError> {
+        match &checkout.reference {
+            Some(reference) => match self.vault.peek(secret_id(number, reference), account.key()).await {
+                Err(VaultError::Erased) => Ok(None),
+                kept => Ok(kept?),
+            },
+            None => Ok(None),
+        }
+    }
+
+    /// Nobody pays this order there any more.
+    ///
+    /// # Errors
+    /// When the vault cannot be asked.
+    pub async fn forget_client_secret(&self, number: &OrderNumber, checkout: &Checkout) -> Result<(), DispatchError> {
+        match &checkout.reference {
+            Some(reference) => Ok(self.vault.erase(secret_id(number, reference)).await?),
+            None => Ok(()),
+        }
     }
 
     pub(super) async fn offer(&self, product: ProductId) -> Result<ProductContent, DispatchError> {
@@ -126,16 +184,11 @@ impl Dispatcher {
             let order = placed.ok_or(ExecuteError::CommandReused(id))?;
             return Ok((first.receipt, order));
         }
-        let provider = self.provider(wanted.provider.as_deref())?;
         let content = self.offer(wanted.product).await?;
         if wanted.package && !matches!(content.kind, ProductKind::Package(_)) {
             return Err(DispatchError::NotFound("package"));
         }
-        let currency = provider.currency();
-        let price = content.price_in(currency).ok_or_else(|| DispatchError::NoPrice {
-            provider: provider.name().to_owned(),
-            currency: currency.code().to_owned(),
-        })?;
+        let (provider, price) = self.collector(wanted.product, &content, wanted.provider.as_deref())?;
         let describe = self.describe(&buyer.account, &buyer.profile).await?;
         let mut tried = 0;
         loop {
@@ -181,20 +234,23 @@ impl Dispatcher {
         placed: &Placed,
         provider: &dyn Provider,
     ) -> Result<(Checkout, i64), DispatchError> {
+        let product_code = match self.product(placed.product).await? {
+            Product::Created { content, .. } => content.code,
+            Product::NotCreated => None,
+        };
         let request = PaymentRequest {
             order: placed.number.clone(),
+            product: placed.product,
+            product_code,
+            recurring: matches!(placed.kind, ProductKind::Subscription(_)),
             subject: placed.name.clone(),
             amount: placed.price,
             expires_at: placed.expires_at,
+            email: buyer.profile.email.clone().map(Into::into),
         };
         let (account, actor, number) = (&buyer.account, Actor::system("checkout"), placed.number.to_string());
         match provider.create_payment(&request).await {
-            Ok(checkout) => {
-                let command = OrderCommand::OpenCheckout(checkout.clone());
-                let id = opening(&placed.number);
-                let receipt = self.execute(account, &actor, id, vec![Command::Order(order, command)]).await?;
-                Ok((checkout, receipt.position))
-            }
+            Ok(opened) => self.record_checkout(account, actor, order, placed, opened).await,
             Err(source) => {
                 if let ProviderError::Refused(reason) = &source {
                     let id = ids::derived("fail_order", &[&number]);
@@ -205,6 +261,45 @@ impl Dispatcher {
             }
         }
     }
+}
+
+impl Dispatcher {
+    /// The provider's own name for the order is claimed with it, so that a notification which knows no other finds it.
+    async fn record_checkout(
+        &self,
+        account: &AccountId,
+        actor: Actor,
+        order: OrderId,
+        placed: &Placed,
+        Opened { checkout, client_secret }: Opened,
+    ) -> Result<(Checkout, i64), DispatchError> {
+        if let (Some(secret), Some(reference)) = (&client_secret, &checkout.reference) {
+            self.vault.keep(secret_id(&placed.number, reference), account.key(), secret).await?;
+        }
+        let command = Command::Order(order, OrderCommand::OpenCheckout(checkout.clone()));
+        let claims = checkout.reference.iter().map(|reference| Claim {
+            kind: REFERENCE_CLAIM,
+            key: format!("{}:{reference}", placed.provider),
+            aggregate: AggregateId::order(order),
+        });
+        let receipt = self
+            .ask(Ask {
+                account: account.clone(),
+                actor,
+                id: opening(&placed.number),
+                hash: RequestHash::of(&serde_json::to_vec(&checkout)?),
+                claims: claims.collect(),
+                decision: Arc::new(vec![command]),
+                about: None,
+            })
+            .await?;
+        Ok((checkout, receipt.position))
+    }
+}
+
+/// Where the vault keeps what the provider's own component pays with.
+fn secret_id(number: &OrderNumber, reference: &str) -> uuid::Uuid {
+    ids::derived("client_secret", &[number.as_str(), reference]).uuid()
 }
 
 /// The command that records where an order is paid.

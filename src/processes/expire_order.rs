@@ -4,14 +4,14 @@
 //! still money: the order takes it. An order that its provider calls paid never expires: taking the payment is tried
 //! again, and somebody is told where it cannot be.
 
-use aggregates::{AccountId, AggregateId, OrderId, OrderNumber, OrderStatus, State};
+use aggregates::{AccountId, AggregateId, OrderId, OrderStatus, State};
 use anyhow::Context;
 use async_trait::async_trait;
 
 use super::kinds;
-use crate::dispatch::Dispatcher;
+use crate::dispatch::{Dispatcher, PaymentNotice, order_ref};
 use crate::jobs::{Handler, Job, Outcome};
-use crate::providers::PaymentState;
+use crate::providers::OrderRef;
 
 /// About twenty seconds of a provider's silence.
 const TRIES_ASKING_MAX: u32 = 3;
@@ -40,9 +40,12 @@ impl ExpireOrder {
         if self.dispatcher.clock().now() < placed.expires_at {
             return Ok(Outcome::NotBefore(placed.expires_at));
         }
-        match self.payment(&placed.provider, &placed.number).await {
-            Ok(PaymentState::Pending) => self.now(&account, order).await,
-            Ok(PaymentState::Paid(notice)) => match self.dispatcher.take_payment(notice).await {
+        if let Some(checkout) = state.checkout() {
+            self.dispatcher.forget_client_secret(&placed.number, checkout).await?;
+        }
+        match self.payment(&placed.provider, &order_ref(placed, &state)).await {
+            Ok(None) => self.now(&account, order).await,
+            Ok(Some(notice)) => match self.dispatcher.take_payment(notice).await {
                 // A payment for review pays for nothing.
                 Ok(taken) if taken.for_review => self.now(&account, order).await,
                 Ok(_) => Ok(Outcome::Done),
@@ -59,10 +62,11 @@ impl ExpireOrder {
     }
 
     /// What the provider knows, or why it cannot be asked.
-    async fn payment(&self, provider: &str, number: &OrderNumber) -> Result<PaymentState, String> {
+    async fn payment(&self, provider: &str, order: &OrderRef) -> Result<Option<PaymentNotice>, String> {
         let provider = self.dispatcher.providers().get(provider);
         let provider = provider.ok_or_else(|| "its provider is not configured here".to_owned())?;
-        provider.query(number).await.map_err(|error| error.to_string())
+        let paid = provider.payments(order).await.map_err(|error| error.to_string())?;
+        Ok(paid.into_iter().next())
     }
 
     async fn now(&self, account: &AccountId, order: OrderId) -> anyhow::Result<Outcome> {

@@ -11,7 +11,7 @@
 //! pay twice. A plain no ends it; anything else is tried for as long as the policy says, then somebody has to look.
 
 use aggregates::{
-    AccountId, AggregateId, OrderCommand, OrderId, OrderNumber, Refund, RefundId, RefundStage, State, reason,
+    AccountId, AggregateId, OrderCommand, OrderId, OrderNumber, Payment, Refund, RefundId, RefundStage, State, reason,
 };
 use anyhow::Context;
 use async_trait::async_trait;
@@ -67,9 +67,13 @@ impl RefundPayment {
             RefundStage::GivenUp => return Ok(Outcome::give_up("it was given up")),
             RefundStage::Refused | RefundStage::Done => return Ok(Outcome::Done),
         }
+        let is_paid_by = |paid: &&Payment| (&paid.provider, &paid.payment_id) == (&refund.provider, &refund.payment_id);
+        let paid = order.payments().find(is_paid_by).map(|paid| paid.amount);
         let request = RefundRequest {
             order: placed.number.clone(),
+            reference: order.checkout().and_then(|checkout| checkout.reference.clone()),
             payment_id: refund.payment_id.clone(),
+            paid: paid.unwrap_or(refund.amount),
             refund: refund_number(refund.id),
             amount: refund.amount,
             reason: reason::from_outside(refund.reason.as_deref().unwrap_or_default()),
@@ -108,7 +112,7 @@ impl RefundPayment {
         request: RefundRequest,
         provider_refund: Option<String>,
     ) -> anyhow::Result<Outcome> {
-        let RefundRequest { order, payment_id, refund: number, amount, reason: _ } = request;
+        let RefundRequest { order, payment_id, refund: number, amount, .. } = request;
         let notice = RefundNotice {
             order,
             provider: refund.provider.clone(),

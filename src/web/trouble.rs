@@ -151,7 +151,7 @@ impl From<NoticeError> for Problem {
     fn from(error: NoticeError) -> Self {
         let said = error.to_string();
         match error {
-            NoticeError::BadSignature => Self::new(Reason::BadSignature, said),
+            NoticeError::BadSignature | NoticeError::OtherTime => Self::new(Reason::BadSignature, said),
             NoticeError::Malformed { pointer, detail } => {
                 Self::field(Reason::BadValue, pointer.unwrap_or_default(), detail)
             }

@@ -14,8 +14,9 @@ pub(super) fn stored() -> Stored {
         placed_at: time("2026-01-05T06:00:00Z"),
         expires_at: time("2026-01-05T06:15:00Z"),
     };
-    let opened = |url: Option<&str>, qr: Option<&str>| {
-        let checkout = Checkout { url: url.map(str::to_owned), qr: qr.map(str::to_owned) };
+    let opened = |url: Option<&str>, qr: Option<&str>, reference: Option<&str>| {
+        let text = |text: Option<&str>| text.map(str::to_owned);
+        let checkout = Checkout { url: text(url), qr: text(qr), reference: text(reference) };
         OrderEvent::CheckoutOpened(CheckoutOpened { checkout }).into()
     };
     let at = time("2026-01-05T06:20:00Z");
@@ -26,8 +27,9 @@ pub(super) fn stored() -> Stored {
             OrderEvent::Placed(placed).into(),
             r#"{"number":"ORD20260105060000deadbeef","product":"00000000-0000-0000-0000-000000000004","name":"月卡","kind":{"package":{"duration_days":30,"daily_limit":5000000,"day":"calendar","again":"extend"}},"time_zone":"Asia/Shanghai","price":{"minor":3000,"currency":"CNY"},"provider":"alipay","placed_at":"2026-01-05T06:00:00Z","expires_at":"2026-01-05T06:15:00Z"}"#,
         ),
-        (opened(Some("https://pay.example/1"), None), r#"{"checkout":{"url":"https://pay.example/1"}}"#),
-        (opened(None, Some("weixin://1")), r#"{"checkout":{"qr":"weixin://1"}}"#),
+        (opened(Some("https://pay.example/1"), None, None), r#"{"checkout":{"url":"https://pay.example/1"}}"#),
+        (opened(None, Some("weixin://1"), None), r#"{"checkout":{"qr":"weixin://1"}}"#),
+        (opened(None, None, Some("ch_1")), r#"{"checkout":{"reference":"ch_1"}}"#),
         (OrderEvent::Expired(OrderExpired { at }).into(), r#"{"at":"2026-01-05T06:20:00Z"}"#),
         (OrderEvent::Cancelled(Cancelled { at }).into(), r#"{"at":"2026-01-05T06:20:00Z"}"#),
         (

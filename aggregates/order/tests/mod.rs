@@ -111,7 +111,7 @@ fn bought() -> Given<Order> {
 }
 
 fn checkout(url: Option<&str>, qr: Option<&str>) -> Checkout {
-    Checkout { url: url.map(str::to_owned), qr: qr.map(str::to_owned) }
+    Checkout { url: url.map(str::to_owned), qr: qr.map(str::to_owned), reference: None }
 }
 
 #[test]

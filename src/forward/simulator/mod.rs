@@ -5,10 +5,8 @@
 //! routes.rs  POST /api/admin/create-apikey, GET /requests, PUT /faults
 //! keys.rs    who has which key: one per user, and per idempotency key
 //! fault.rs   the ways to misbehave, each for so many requests
-//! cut.rs     connections that can be cut off without an answer
 //! ```
 
-mod cut;
 pub mod fault;
 mod keys;
 mod routes;
@@ -22,6 +20,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::sign::SigningKey;
+use crate::cut::{CutListener, Line};
 use fault::Faults;
 use keys::Keys;
 pub use routes::Received;
@@ -93,8 +92,8 @@ impl Simulator {
     /// # Errors
     /// When the listener fails.
     pub async fn serve(self, shutdown: CancellationToken) -> std::io::Result<()> {
-        let app = routes::router(self.shared).into_make_service_with_connect_info::<cut::Line>();
-        let serving = axum::serve(cut::CutListener(self.listener), app);
+        let app = routes::router(self.shared).into_make_service_with_connect_info::<Line>();
+        let serving = axum::serve(CutListener(self.listener), app);
         tokio::select! {
             served = async { serving.await } => served,
             () = shutdown.cancelled() => Ok(()),

@@ -15,8 +15,8 @@ use serde_json::json;
 
 use super::super::{IDEMPOTENCY_KEY, sign};
 use super::Shared;
-use super::cut::Line;
 use super::fault::{Fault, Faults};
+use crate::cut::Line;
 
 const BODY_BYTES_MAX: usize = 64 << 10;
 /// Requests that `GET /requests` remembers.

@@ -6,7 +6,6 @@ use sqlx::{PgExecutor, PgPool, Row};
 
 use super::NAME;
 use crate::dispatch::PaymentNotice;
-use crate::providers::PaymentRequest;
 
 #[derive(Clone)]
 pub(super) struct Books {
@@ -27,16 +26,22 @@ impl Books {
     }
 
     /// The first request for an order stands.
-    pub(super) async fn open(&self, request: &PaymentRequest) -> Result<(), sqlx::Error> {
+    pub(super) async fn open(
+        &self,
+        order: &OrderNumber,
+        subject: &str,
+        amount: Money,
+        expires_at: DateTime<Utc>,
+    ) -> Result<(), sqlx::Error> {
         sqlx::query(
             "INSERT INTO sandbox.orders (order_number, subject, amount_minor, currency, expires_at)
              VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
         )
-        .bind(request.order.as_str())
-        .bind(&request.subject)
-        .bind(request.amount.minor())
-        .bind(String::from(request.amount.currency()))
-        .bind(request.expires_at)
+        .bind(order.as_str())
+        .bind(subject)
+        .bind(amount.minor())
+        .bind(String::from(amount.currency()))
+        .bind(expires_at)
         .execute(&self.pool)
         .await?;
         Ok(())

@@ -18,12 +18,13 @@ mod wire;
 use aggregates::order::Placed;
 use aggregates::{Checkout, Currency, Money, OrderNumber, Payment};
 use async_trait::async_trait;
-use axum::http::HeaderMap;
+use axum::http::StatusCode;
+use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 
 use super::{
-    Acknowledgement, Notice, NoticeError, PaymentRequest, PaymentState, Provider, ProviderError, RefundRequest,
-    RefundState,
+    Acknowledgement, Arrived, Genuine, News, NoticeError, Opened, OrderRef, PaymentRequest, Provider, ProviderError,
+    RefundRequest, RefundState,
 };
 use crate::dispatch::{PaymentNotice, RefundNotice};
 
@@ -56,6 +57,12 @@ impl Sandbox {
     /// When the books cannot be read.
     pub async fn open_payment(&self, order: &OrderNumber) -> Result<Option<OpenPayment>, sqlx::Error> {
         self.books.open_payment(order).await
+    }
+
+    /// # Errors
+    /// When the books cannot be read.
+    pub async fn is_paid(&self, order: &OrderNumber) -> Result<bool, sqlx::Error> {
+        Ok(self.books.paid(order).await?.is_some())
     }
 
     /// The customer pays on the checkout page: it is in the books before its notice is on its way. `None`: no such order.
@@ -155,45 +162,24 @@ impl Sandbox {
     /// # Errors
     /// When the books cannot be written.
     pub async fn collect(&self, placed: &Placed, payment_id: &str) -> Result<PaymentNotice, sqlx::Error> {
-        let request = PaymentRequest {
-            order: placed.number.clone(),
-            subject: placed.name.clone(),
-            amount: placed.price,
-            expires_at: placed.expires_at,
-        };
-        self.books.open(&request).await?;
+        self.books.open(&placed.number, &placed.name, placed.price, placed.expires_at).await?;
         let payment = Payment {
             provider: NAME.to_owned(),
             payment_id: payment_id.to_owned(),
             amount: placed.price,
             method: None,
         };
-        let notice = PaymentNotice { order: request.order, payment };
+        let notice = PaymentNotice { order: placed.number.clone(), payment };
         self.books.enter(&notice).await?;
         Ok(notice)
     }
-}
 
-#[async_trait]
-impl Provider for Sandbox {
-    fn name(&self) -> &'static str {
-        NAME
-    }
-
-    fn currency(&self) -> Currency {
-        self.currency
-    }
-
-    async fn create_payment(&self, request: &PaymentRequest) -> Result<Checkout, ProviderError> {
-        let opened = self.books.open(request).await;
-        opened.map_err(|error| ProviderError::Unreachable(error.to_string()))?;
-        let url = format!("{}/sandbox/checkout/{}", self.public_url, request.order);
-        Ok(Checkout { qr: Some(url.clone()), url: Some(url) })
-    }
-
-    /// There is nothing to prove: whoever can reach a sandbox may pay in it. A notice that names no amount pays what was
-    /// asked for.
-    async fn verify(&self, _headers: &HeaderMap, body: &[u8]) -> Result<Notice, NoticeError> {
+    /// What a notice says. There is nothing to prove: whoever can reach a sandbox may pay in it, so its notices have a
+    /// route of their own and are in no inbox. One that names no amount pays what was asked for.
+    ///
+    /// # Errors
+    /// When it is none, or the books do not know what it is about.
+    pub async fn hear(&self, body: &[u8]) -> Result<Notice, NoticeError> {
         let said = wire::read(body, self.currency)?;
         let unavailable = |error: sqlx::Error| NoticeError::Unavailable(error.to_string());
         let open = self.books.open_payment(&said.order).await.map_err(unavailable)?;
@@ -214,27 +200,56 @@ impl Provider for Sandbox {
         self.books.enter(&notice).await.map_err(unavailable)?;
         Ok(Notice::Paid(notice))
     }
+}
 
-    async fn query(&self, order: &OrderNumber) -> Result<PaymentState, ProviderError> {
-        self.check_answers().await?;
-        let paid = self.books.paid(order).await.map_err(unreachable)?;
-        Ok(paid.map_or(PaymentState::Pending, PaymentState::Paid))
+/// What a notice of the sandbox is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Notice {
+    Paid(PaymentNotice),
+    /// Money went back, asked for here or not.
+    Refunded(RefundNotice),
+}
+
+#[async_trait]
+impl Provider for Sandbox {
+    fn name(&self) -> &'static str {
+        NAME
     }
 
-    async fn payments(&self, order: &OrderNumber) -> Result<Vec<PaymentNotice>, ProviderError> {
-        self.check_answers().await?;
-        self.books.payments(order).await.map_err(unreachable)
+    fn currency(&self) -> Currency {
+        self.currency
     }
 
-    async fn refunds(&self, order: &OrderNumber, payment_id: &str) -> Result<Vec<RefundNotice>, ProviderError> {
+    async fn create_payment(&self, request: &PaymentRequest) -> Result<Opened, ProviderError> {
+        let PaymentRequest { order, subject, amount, expires_at, .. } = request;
+        self.books.open(order, subject, *amount, *expires_at).await.map_err(unreachable)?;
+        let url = format!("{}/sandbox/checkout/{order}", self.public_url);
+        Ok(Checkout { qr: Some(url.clone()), url: Some(url), reference: None }.into())
+    }
+
+    fn verify(&self, _arrived: &Arrived<'_>, _now: DateTime<Utc>) -> Result<Genuine, NoticeError> {
+        Err(NoticeError::BadSignature)
+    }
+
+    async fn read(&self, _verified: &Arrived<'_>) -> Result<Vec<News>, NoticeError> {
+        Err(NoticeError::BadSignature)
+    }
+
+    async fn payments(&self, order: &OrderRef) -> Result<Vec<PaymentNotice>, ProviderError> {
+        self.check_answers().await?;
+        self.books.payments(&order.number).await.map_err(unreachable)
+    }
+
+    async fn refunds(&self, order: &OrderRef, payment_id: &str) -> Result<Vec<RefundNotice>, ProviderError> {
         self.check_answers().await?;
         let refunds = self.books.refunds(payment_id).await.map_err(unreachable)?;
-        Ok(refunds.into_iter().map(|(refund_no, back)| refund_notice(order, refund_no, back, None)).collect())
+        let notice = |(refund_no, back)| refund_notice(&order.number, refund_no, back, None);
+        Ok(refunds.into_iter().map(notice).collect())
     }
 
     /// Under the number that it was asked with, however often.
     async fn refund(&self, request: &RefundRequest) -> Result<RefundState, ProviderError> {
-        let RefundRequest { order, payment_id, refund, amount, reason: _ } = request;
+        let RefundRequest { order, payment_id, refund, amount, .. } = request;
         let faults = self.faults().await.map_err(unreachable)?;
         let times = self.books.asked_for(refund).await.map_err(unreachable)?;
         if times <= faults.refunds_fail_first {
@@ -259,7 +274,16 @@ impl Provider for Sandbox {
         Ok(back.map_or(RefundState::Unknown, |_| done))
     }
 
+    /// The next period is collected where somebody asks for it.
+    async fn stop_collecting(&self, _order: &OrderRef, _stop: bool) -> Result<(), ProviderError> {
+        Ok(())
+    }
+
+    async fn check(&self) -> Result<String, ProviderError> {
+        self.check_answers().await.map(|()| "the sandbox answers".to_owned())
+    }
+
     fn acknowledge(&self) -> Acknowledgement {
-        Acknowledgement { content_type: "application/json", body: r#"{"success":true}"# }
+        Acknowledgement { status: StatusCode::OK, content_type: "application/json", body: r#"{"success":true}"# }
     }
 }

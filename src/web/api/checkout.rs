@@ -13,8 +13,6 @@ use super::super::problem::Problem;
 use super::fresh::Api;
 use super::{order_number, whole};
 use crate::app::App;
-use crate::providers::PaymentState;
-use crate::providers::Provider;
 use crate::providers::sandbox::{Sandbox, pay_with};
 
 /// The name ends in `.html`, which is what makes the engine escape.
@@ -29,10 +27,7 @@ async fn show(State(app): State<App>, Path(order_no): Path<String>) -> Result<Ht
     let (sandbox, number) = (sandbox(&app)?, order_number(&order_no)?);
     let open = sandbox.open_payment(&number).await.map_err(Problem::internal)?;
     let open = open.ok_or_else(|| Problem::not_found("order"))?;
-    let paid = match sandbox.query(&number).await.map_err(Problem::internal)? {
-        PaymentState::Paid(_) => true,
-        PaymentState::Pending => false,
-    };
+    let paid = sandbox.is_paid(&number).await.map_err(Problem::internal)?;
     let content = context! {
         order => number.as_str(),
         subject => open.subject,

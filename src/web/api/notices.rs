@@ -16,7 +16,8 @@ use super::super::problem::Problem;
 use super::fresh::Api;
 use super::whole;
 use crate::app::App;
-use crate::providers::{Notice, Provider};
+use crate::providers::Provider;
+use crate::providers::sandbox::Notice;
 
 pub(super) fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::new().routes(routes!(notify))
@@ -58,23 +59,19 @@ async fn notify(State(app): State<App>, request: Request) -> Result<Response, Pr
     let Some(sandbox) = app.sandbox.clone() else {
         return Err(Problem::not_found("path"));
     };
-    let headers = request.headers().clone();
-    json::check_content_type(&headers)?;
+    json::check_content_type(request.headers())?;
     let body = json::read(request, &app).await?;
     // Only to name what is wrong with it as precisely as everywhere else.
     json::parse::<NoticeIn>(&body)?;
     let acknowledgement = sandbox.acknowledge();
     let notified = async move {
-        match sandbox.verify(&headers, &body).await? {
-            Notice::Paid(notice) => Ok::<_, Problem>(Some(app.dispatch.take_payment(notice).await?.receipt)),
-            Notice::Refunded(notice) => Ok(Some(app.dispatch.take_refund(notice).await?)),
-            Notice::Ignored => Ok(None),
+        match sandbox.hear(&body).await? {
+            Notice::Paid(notice) => Ok::<_, Problem>(app.dispatch.take_payment(notice).await?.receipt),
+            Notice::Refunded(notice) => Ok(app.dispatch.take_refund(notice).await?),
         }
     };
     let receipt = whole(notified).await?;
     let mut response = ([(header::CONTENT_TYPE, acknowledgement.content_type)], acknowledgement.body).into_response();
-    if let Some(receipt) = receipt {
-        LedgerPosition::from(&receipt).put_on(&mut response);
-    }
+    LedgerPosition::from(&receipt).put_on(&mut response);
     Ok(response)
 }

@@ -62,7 +62,7 @@ async fn an_order_shows_what_was_bought_and_what_became_of_it() {
     let (alice, now) = (account("alice"), time("2026-01-05T06:00:00Z"));
     let number = OrderNumber::new(now, 1);
     let (order, placed) = place(&number, now);
-    let checkout = Checkout { url: Some("https://pay".to_owned()), qr: Some("qr".to_owned()) };
+    let checkout = Checkout { url: Some("https://pay".to_owned()), qr: Some("qr".to_owned()), reference: None };
     scene.tell(&alice, now, vec![placed, Command::Order(order, OrderCommand::OpenCheckout(checkout))]).await;
     scene.catch_up().await;
     let seen = async || orders::query::by_number(&scene.pool, &number).await.expect("orders").expect("known");

@@ -12,7 +12,7 @@ use axum::serve::{IncomingStream, Listener};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 
-pub(super) struct CutListener(pub(super) TcpListener);
+pub(crate) struct CutListener(pub(crate) TcpListener);
 
 impl Listener for CutListener {
     type Io = CutStream;
@@ -32,10 +32,10 @@ impl Listener for CutListener {
 
 /// One connection, as its handlers know it.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Line(Arc<AtomicBool>);
+pub(crate) struct Line(Arc<AtomicBool>);
 
 impl Line {
-    pub(super) fn cut(&self) {
+    pub(crate) fn cut(&self) {
         self.0.store(true, Ordering::Release);
     }
 
@@ -50,7 +50,7 @@ impl Connected<IncomingStream<'_, CutListener>> for Line {
     }
 }
 
-pub(super) struct CutStream {
+pub(crate) struct CutStream {
     stream: TcpStream,
     line: Line,
 }
