@@ -13,6 +13,7 @@ use crate::ids::{AggregateId, DeliveryId, LicenseId, OrderId, ProductId, Subscri
 use crate::license::{License, LicenseCommand};
 use crate::order::{Order, OrderCommand};
 use crate::product::{Product, ProductCommand};
+use crate::provider::{ProviderCommand, ProviderSettings};
 use crate::subscription::{Subscription, SubscriptionCommand};
 use crate::take_payment::{AcceptReview, TakePayment};
 use crate::take_refund::TakeRefund;
@@ -43,6 +44,8 @@ pub enum Command {
     AcceptReview(AcceptReview),
     /// Money never goes back without taking back what it was for.
     TakeRefund(TakeRefund),
+    /// Of the provider of this name.
+    Provider(String, ProviderCommand),
 }
 
 impl Decide for Command {
@@ -69,6 +72,9 @@ impl Decide for Command {
             Self::TakePayment(payment) => payment.decide(view),
             Self::AcceptReview(accept) => accept.decide(view),
             Self::TakeRefund(refund) => refund.decide(view),
+            Self::Provider(name, command) => {
+                view.ask::<ProviderSettings>(AggregateId::provider_settings(name), command)
+            }
         }
     }
 }

@@ -15,6 +15,7 @@ use crate::holdings::{Holdings, HoldingsEvent};
 use crate::license::{License, LicenseEvent};
 use crate::order::{Order, OrderEvent};
 use crate::product::{Product, ProductEvent};
+use crate::provider::{ProviderEvent, ProviderSettings};
 use crate::subscription::{Subscription, SubscriptionEvent};
 use crate::user_package::{UserPackage, UserPackageEvent};
 
@@ -164,12 +165,13 @@ kinds! {
     Hold(HoldEvent) = "hold",
     License(LicenseEvent) = "license",
     Subscription(SubscriptionEvent) = "subscription",
+    ProviderSettings(ProviderEvent) = "provider_settings",
 }
 
 impl AggregateKind {
     /// Kept in the account `system`; all other kinds are kept in the accounts of customers.
-    pub const fn is_of_the_catalogue(self) -> bool {
-        matches!(self, Self::Product)
+    pub const fn is_of_the_system(self) -> bool {
+        matches!(self, Self::Product | Self::ProviderSettings)
     }
 
     pub fn from_name(name: &str) -> Option<Self> {

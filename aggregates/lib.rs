@@ -14,6 +14,7 @@
 //!                                                    customer/        name and e-mail, sealed
 //!                                                    license/         a key with uses and features
 //!                                                    subscription/    a plan, paid for period by period
+//!                                                    provider/        how a payment provider is set up
 //!   ids.rs  money.rs  credits.rs  decimal.rs  label.rs  reason.rs  time.rs       the words all of them use
 //! ```
 //!
@@ -73,6 +74,7 @@ pub mod order;
 pub mod product;
 #[cfg(test)]
 mod properties;
+pub mod provider;
 pub mod reason;
 pub mod refusal;
 #[cfg(any(test, feature = "spec"))]
@@ -116,6 +118,7 @@ pub use crate::product::{
     Again, CreditPackTerms, LicenseTerms, PackageTerms, Period, PlanChangeTerms, PlanTerms, Product, ProductCode,
     ProductCommand, ProductContent, ProductEvent, ProductKind, RenewalTerms, UpgradePolicy,
 };
+pub use crate::provider::{ProviderCommand, ProviderEvent, ProviderSettings, SealedSecret, Setting};
 pub use crate::refusal::Refusal;
 pub use crate::subscription::{Plan, Subscription, SubscriptionCommand, SubscriptionEvent, SubscriptionStatus};
 pub use crate::take_payment::{AcceptReview, TakePayment};

@@ -90,6 +90,7 @@
 //! | E4104 | a period would end at a time that cannot be written down |
 //! | E4105 | the plan is paid in another currency |
 //! | E4106 | the last period is unpaid |
+//! | E4110 | too many settings of a provider, or one that is too long |
 
 use thiserror::Error;
 
@@ -103,6 +104,7 @@ use crate::holdings::HoldingsError;
 use crate::license::LicenseError;
 use crate::order::OrderError;
 use crate::product::ProductError;
+use crate::provider::ProviderSettingsError;
 use crate::subscription::SubscriptionError;
 use crate::user_package::UserPackageError;
 
@@ -143,6 +145,7 @@ refusals! {
     Hold(HoldError),
     License(LicenseError),
     Subscription(SubscriptionError),
+    ProviderSettings(ProviderSettingsError),
     Charge(ChargeError),
     WrongAccount(WrongAccount),
 }
@@ -316,6 +319,7 @@ mod tests {
             SubscriptionError::TimeOutOfRange.into(),
             SubscriptionError::OtherCurrency.into(),
             SubscriptionError::PastDue.into(),
+            ProviderSettingsError::BadSetting.into(),
         ]
     }
 

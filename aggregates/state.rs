@@ -54,6 +54,10 @@ mod tests {
                     1,
                     r#"{"issued":{"order":"00000000-0000-0000-0000-000000000005","product":"00000000-0000-0000-0000-000000000004","uses":100,"features":["email_verify","email_import"],"left":97,"owner":"00000000-0000-0000-0000-000000000006","revoked":true,"noted":true,"recent":[{"use":"00000000-0000-0000-0000-000000000007","units":3,"kept":1,"feature":"email_verify","reference":"call-7"}]}}"#,
                 ),
+                AggregateKind::ProviderSettings => (
+                    1,
+                    r#"{"settings":{"private_key":{"secret":{"sealed":"c2VhbGVk","digest":"ab12","last_four":"beef"}}}}"#,
+                ),
                 AggregateKind::Subscription => (
                     2,
                     r#"{"started":{"plan":{"product":"00000000-0000-0000-0000-000000000006","terms":{"period":{"days":30},"credits":100000000,"upgrade_policy":"next_cycle","grace_days":0},"price":{"minor":5000,"currency":"CNY"}},"next":{"product":"00000000-0000-0000-0000-000000000004","terms":{"period":{"months":1},"credits":100000000,"valid_days":31,"upgrade_policy":"immediate","grace_days":3},"price":{"minor":2000,"currency":"CNY"}},"period":{"number":2,"order":"00000000-0000-0000-0000-000000000007","starts_at":"2026-02-05T06:00:00Z","ends_at":"2026-03-05T06:00:00Z"},"count":{"from":"2026-01-05T06:00:00Z","months":2},"expires_at":"2026-03-08T06:00:00Z","cancel":{"sealed":"c2VhbGVk","at":"2026-01-05T06:00:00Z"},"ended":"canceled","orders":["00000000-0000-0000-0000-000000000005","00000000-0000-0000-0000-000000000007"],"changes":[{"order":"00000000-0000-0000-0000-000000000005","period":2,"before":{"product":"00000000-0000-0000-0000-000000000004","terms":{"period":{"months":1},"credits":100000000,"valid_days":31,"upgrade_policy":"immediate","grace_days":3},"price":{"minor":2000,"currency":"CNY"}}}]}}"#,

@@ -260,7 +260,7 @@ impl View<'_> {
 
     /// The event happens, unless the unit comes to nothing.
     pub fn record(&mut self, aggregate: AggregateId, event: Event) -> Result<(), Halt> {
-        if aggregate.kind.is_of_the_catalogue() != (self.desk.account == AccountKey::SYSTEM) {
+        if aggregate.kind.is_of_the_system() != (self.desk.account == AccountKey::SYSTEM) {
             return Err(WrongAccount.into());
         }
         let place = self.desk.places.get_mut(&aggregate).ok_or_else(|| Halt::missing(aggregate))?;

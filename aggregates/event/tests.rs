@@ -18,6 +18,7 @@ fn whole_json(event: &Event) -> Value {
         Event::Hold(event) => serde_json::to_value(event),
         Event::License(event) => serde_json::to_value(event),
         Event::Subscription(event) => serde_json::to_value(event),
+        Event::ProviderSettings(event) => serde_json::to_value(event),
     }
     .unwrap()
 }
@@ -115,6 +116,7 @@ fn every_event_keeps_the_name_it_is_stored_under() {
         "subscription.plan_change_scheduled v1",
         "subscription.plan_changed v1",
         "subscription.ended v1",
+        "provider_settings.configured v1",
     ];
     assert_eq!(names, expected);
 }

@@ -141,7 +141,7 @@ pub fn asks_of(happened: &Happened) -> Vec<Ask> {
         // Nobody acts on the rest; the lists of what there is are in the domain.
         Event::UserPackage(_) | Event::Delivery(_) => vec![],
         Event::CreditAccount(_) | Event::Product(_) | Event::Holdings(_) | Event::Customer(_) => vec![],
-        Event::Hold(_) | Event::License(_) => vec![],
+        Event::Hold(_) | Event::License(_) | Event::ProviderSettings(_) => vec![],
     }
 }
 

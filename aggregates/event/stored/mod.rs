@@ -9,6 +9,7 @@ mod holdings;
 mod license;
 mod order;
 mod product;
+mod provider;
 mod subscription;
 mod user_package;
 
@@ -56,6 +57,7 @@ pub(crate) fn stored() -> Stored {
         hold::stored(),
         license::stored(),
         subscription::stored(),
+        provider::stored(),
     ]
     .concat()
 }

@@ -286,6 +286,7 @@ async fn an_independent_reader_sees_the_same_aggregates_at_the_same_versions() {
             AggregateKind::Customer => as_published(&pool, id, State::Customer).await,
             AggregateKind::Hold => as_published(&pool, id, State::Hold).await,
             AggregateKind::License => as_published(&pool, id, State::License).await,
+            AggregateKind::ProviderSettings => as_published(&pool, id, State::ProviderSettings).await,
             AggregateKind::Subscription => as_published(&pool, id, State::Subscription).await,
         };
         assert_eq!(state, state_in(&fresh, &account, id).await, "{id}");
