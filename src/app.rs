@@ -8,10 +8,13 @@ use chrono_tz::Tz;
 use ipnet::IpNet;
 use secrecy::SecretString;
 use sqlx::PgPool;
+use tokio::sync::Notify;
 
 use crate::addresses::Verifier;
 use crate::clock::Clock;
 use crate::dispatch::Dispatcher;
+use crate::inbox::{Intake, Refusals};
+use crate::providers::Setup;
 use crate::providers::sandbox::Sandbox;
 use crate::workers::read_gate::ReadGate;
 
@@ -52,6 +55,16 @@ pub struct Parts {
     pub verifier: Arc<dyn Verifier>,
     /// Whose `X-Forwarded-For` says where a request comes from.
     pub trusted_proxies: Vec<IpNet>,
+    /// How providers are set up.
+    pub setup: Setup,
+    /// Admins may set up real providers.
+    pub may_configure: bool,
+    /// Where notifications are stored.
+    pub intake: Intake,
+    /// Wakes whoever works them off in this process.
+    pub inbox_wake: Arc<Notify>,
+    /// Those that nobody could have signed.
+    pub refusals: Refusals,
     /// What an operator's timer says; without one nobody may.
     pub cron_secret: Option<SecretString>,
 }

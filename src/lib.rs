@@ -5,7 +5,7 @@
 //! dispatch/           the one door for writes
 //! store/              the log: group commit, conflicts, snapshots, reading forward
 //! processes/  jobs/   when this happened, ask for that; and how it is tried until it works
-//! providers/          payment providers behind one trait
+//! providers/  inbox/  payment providers behind one trait; what they say, stored before it is acknowledged
 //! default_catalogue.rs  what a new ledger sells
 //! forward/  mail/     the service that makes API keys; mail
 //! vault/              personal data and secrets, sealed
@@ -49,6 +49,7 @@ pub mod default_catalogue;
 pub mod dispatch;
 pub mod embedded_postgres;
 pub mod forward;
+pub mod inbox;
 pub mod jobs;
 pub mod loadtest;
 pub mod lockouts;

@@ -18,6 +18,7 @@ use secrecy::ExposeSecret;
 use sqlx::PgPool;
 use sqlx::postgres::PgConnectOptions;
 use tokio::net::TcpListener;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use url::Url;
@@ -30,10 +31,12 @@ use crate::config::Settings;
 use crate::default_catalogue;
 use crate::dispatch::{Dispatcher, Rules};
 use crate::forward::{ForwardClient, ForwardOptions};
+use crate::inbox::{Intake, Refusals};
 use crate::mail::{MailOptions, Mailer, Via};
 use crate::processes::{self, MailLinks};
 use crate::providers::sandbox::{self, Sandbox};
-use crate::providers::{Provider, Providers};
+use crate::providers::settings::Site;
+use crate::providers::{Provider, Providers, Setup};
 use crate::store::{self, Store, StoreError, StoreOptions};
 use crate::vault::{Vault, VaultError};
 use crate::web;
@@ -119,7 +122,8 @@ impl Server {
         let follower = projections::Options { clock: clock.clone(), ..projections::Options::default() };
         let (follower, followed) = projections::Loop::new(connect, follower);
         let does_work = only != Some(Part::Web);
-        let app = app(&settings, store, vault.clone(), clock, does_work.then_some(followed)).await?;
+        let (app, storing) = app(&settings, store, vault.clone(), clock, does_work.then_some(followed)).await?;
+        set_up_providers(&settings, &app).await?;
 
         if settings.default_catalogue {
             default_catalogue::set_up(&app.dispatch, settings.currency)
@@ -130,6 +134,7 @@ impl Server {
         let address = listener.local_addr()?;
         let (web, workers) = (Loops::default(), Loops::default());
         let server = Self { app, address, public_url, pool, web, workers };
+        server.listen_to_providers(storing);
         if does_work {
             server.work(&settings, mailbox, vault)?;
             server.follow(follower)?;
@@ -211,10 +216,22 @@ impl Server {
         let Loops { stop, tasks } = &self.workers;
         tasks.spawn(workers::processes::run(pool.clone(), runner.wake(), stop.clone()));
         tasks.spawn(runner.run(stop.clone()));
+        let wake = self.app.inbox_wake.clone();
+        tasks.spawn(workers::inbox::run(pool.clone(), dispatch.clone(), vault, wake, stop.clone()));
         tasks.spawn(workers::timers::run(pool.clone(), stop.clone()));
         tasks.spawn(workers::meters::jobs(pool.clone(), stop.clone()));
         tasks.spawn(workers::meters::processes(pool.clone(), stop.clone()));
         Ok(())
+    }
+
+    /// Stored by whoever answers requests, worked off by whoever works.
+    fn listen_to_providers(&self, storing: impl Future<Output = ()> + Send + 'static) {
+        let Loops { stop, tasks } = &self.web;
+        // Ends with the last handle on it, once everything that was handed in is stored.
+        tokio::spawn(storing);
+        tasks.spawn(self.app.refusals.clone().keep(self.app.pool.clone(), stop.clone()));
+        let following = self.app.setup.clone().follow(self.app.pool.clone(), self.app.dispatch.clone(), stop.clone());
+        tasks.spawn(following);
     }
 
     fn answer(&self, settings: &Settings, listener: TcpListener, only: Option<Part>) -> anyhow::Result<()> {
@@ -261,8 +278,12 @@ async fn app(
     vault: Vault,
     clock: Clock,
     followed: Option<projections::Handle>,
-) -> anyhow::Result<App> {
+) -> anyhow::Result<(App, impl Future<Output = ()> + Send + 'static)> {
     let pool = store.pool().clone();
+    let variables = Setup::of_environment(&settings.providers, Site { public_url: settings.public_url.clone() })?;
+    let inbox_wake = Arc::new(Notify::new());
+    let (intake, storing) = Intake::new(pool.clone(), vault.clone(), inbox_wake.clone());
+    let refusals = Refusals::new(vault.clone());
     let sandbox = settings.sandbox.then(|| Sandbox::new(pool.clone(), settings.currency, settings.public_url.as_str()));
     if sandbox.is_some() {
         sandbox::clock::follow_once(&pool, &clock).await?;
@@ -273,7 +294,12 @@ async fn app(
         order_ttl: chrono::TimeDelta::seconds(settings.order_ttl_seconds.into()),
     };
     let dispatch = Dispatcher::new(store, clock.clone(), vault, Providers::new(list), rules);
-    Ok(App::new(Parts {
+    let app = App::new(Parts {
+        setup: variables,
+        may_configure: sandbox.is_none() || settings.development,
+        intake,
+        inbox_wake,
+        refusals,
         dispatch,
         reads: ReadGate::new(pool.clone(), followed),
         pool,
@@ -284,7 +310,22 @@ async fn app(
         verifier: Arc::new(SyntaxOnly),
         trusted_proxies: settings.trusted_proxies.clone(),
         cron_secret: settings.cron_secret.clone(),
-    }))
+    });
+    Ok((app, storing))
+}
+
+/// Before anybody can ask for them. What the environment sets must be right; what admins have set may have become wrong
+/// since, and is said in the log.
+async fn set_up_providers(settings: &Settings, app: &App) -> anyhow::Result<()> {
+    app.setup.load(&app.dispatch).await.context("the settings of payment providers cannot be read")?;
+    app.setup.check_environment()?;
+    if !app.may_configure && app.dispatch.providers().names().len() > 1 {
+        anyhow::bail!(
+            "SANDBOX is on and real payment providers are set up: simulated payments and real ones do not mix"
+        );
+    }
+    tracing::debug!(sandbox = settings.sandbox, providers = ?app.dispatch.providers(), "payment providers");
+    Ok(())
 }
 
 /// What must hold before this server should be sent requests.

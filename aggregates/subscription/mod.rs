@@ -158,6 +158,11 @@ impl Subscription {
         self.live().ok()?.expires_at
     }
 
+    /// What it began with.
+    pub fn first_order(&self) -> Option<OrderId> {
+        self.subscribed().ok()?.orders.first().copied()
+    }
+
     /// It ends with its period.
     pub fn is_cancel_scheduled(&self) -> bool {
         self.live().is_ok_and(|subscribed| subscribed.cancel.is_some())

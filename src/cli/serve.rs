@@ -25,8 +25,8 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let mut layers = Settings::layers(arguments.config.as_deref())?;
     layers.over("LISTEN", arguments.listen.map(|address| address.to_string()));
     let settings = Settings::for_serve(&layers)?;
-    warn_about_payments(&settings);
     let server = Server::start(settings, Mailbox::None, arguments.only).await?;
+    warn_about_payments(&server);
     announce(&server);
     stop_asked_for().await?;
     tracing::info!("stopping");
@@ -35,10 +35,10 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
 }
 
 /// Both are fine for a trial, and neither is for a business.
-fn warn_about_payments(settings: &Settings) {
-    if settings.sandbox {
+fn warn_about_payments(server: &Server) {
+    if server.app().sandbox.is_some() {
         tracing::warn!("SANDBOX is on: whoever reaches this server can pay without money and move its clock");
-    } else {
+    } else if server.app().dispatch.providers().names().is_empty() {
         tracing::warn!("no payment provider is configured: nothing can be bought here");
     }
 }

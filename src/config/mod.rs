@@ -57,6 +57,8 @@ pub struct Settings {
     pub video_max_concurrent: u32,
     /// `SANDBOX`: payments are simulated and the business clock can be moved.
     pub sandbox: bool,
+    /// It is `dev`: simulated payments and stand-ins of real providers live side by side.
+    pub development: bool,
     /// `DEFAULT_CATALOGUE`: an empty catalogue is filled when the server starts.
     pub default_catalogue: bool,
     /// `CURRENCY`: what a bare `price` is in.

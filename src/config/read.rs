@@ -50,7 +50,7 @@ impl Settings {
         let mut layers = layers.with_dev_secrets(data_dir)?;
         layers.over("DATABASE_URL", Some(database_url));
         layers.under("SANDBOX", "true".into());
-        Self::from_layers(&layers)
+        Ok(Self { development: true, ..Self::from_layers(&layers)? })
     }
 
     /// The file and the environment of this process.
@@ -90,6 +90,7 @@ impl Settings {
             cron_secret: layers.secret("CRON_SECRET").map(|secret| long_enough("CRON_SECRET", secret)).transpose()?,
             video_max_concurrent: number(layers, "VIDEO_MAX_CONCURRENT", 3, 1, 1_000)?,
             sandbox: switch(layers, "SANDBOX", false)?,
+            development: false,
             default_catalogue: switch(layers, "DEFAULT_CATALOGUE", true)?,
             currency: parsed(layers, "CURRENCY", "an ISO 4217 code, or a unit such as LDC/2", "CNY")?,
             rate_limit_per_second: number(layers, "RATE_LIMIT_PER_SECOND", 200, 1, 1_000_000)?,

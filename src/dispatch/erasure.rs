@@ -8,6 +8,7 @@ use aggregates::customer::CustomerError;
 use aggregates::{AccountId, AggregateId, Command, CommandId, Customer, CustomerCommand, Decide, Halt, State, View};
 
 use super::{Actor, DispatchError, Dispatcher};
+use crate::inbox;
 use crate::jobs;
 use crate::processes::kinds;
 use crate::store::Receipt;
@@ -52,6 +53,7 @@ impl Dispatcher {
             return Err(DispatchError::NotFound("erased account"));
         }
         self.vault.destroy(account.key()).await?;
+        inbox::forget(self.store.pool(), account.key()).await?;
         let waiting = [kinds::CREATE_API_KEY, kinds::SEND_MAIL];
         jobs::hurry(self.store.pool(), account.as_str(), &waiting).await?;
         Ok(())

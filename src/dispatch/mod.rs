@@ -8,6 +8,7 @@
 //! sale.rs      place, open, cancel orders    payment.rs   money that arrived
 //! customer.rs  name and e-mail, sealed       metadata.rs  what a client wants kept with a charge
 //! licenses/    keys found, bound, used       refund.rs    money that goes back
+//! news.rs      what notifications say        settings.rs  how providers are set up
 //! error.rs     why it did not work
 //! ```
 
@@ -19,9 +20,11 @@ mod holds;
 pub mod ids;
 mod licenses;
 mod metadata;
+mod news;
 mod payment;
 mod refund;
 mod sale;
+mod settings;
 mod subscriptions;
 mod usage;
 
@@ -35,9 +38,11 @@ pub use licenses::{
     LicensePlace, LicenseUse, Settled as SettledUse, Standing, Taken as TakenUnits, USE_CLAIM, Wanted as WantedUse,
 };
 pub use metadata::{BadMetadata, Metadata};
+pub use news::{Heard, Named};
 pub use payment::{PaymentNotice, ReviewName, Taken};
 pub use refund::{Compared, RefundNotice, order_ref, refund_number};
 pub use sale::{Buyer, Purchase, Sale};
+pub(crate) use settings::last_four;
 pub use subscriptions::{PlanChange, Renewal};
 pub use usage::{Charged, ChargedCredits, ChargedPackage, KEY_CLAIM, Owed, Use};
 

@@ -12,7 +12,7 @@ use aggregates::{
 use super::{Actor, Ask, DispatchError, Dispatcher, ids, licenses};
 use crate::store::{Claim, ExecuteError, Receipt, RequestHash};
 
-const CLAIM: &str = "payment";
+pub(super) const CLAIM: &str = "payment";
 /// Two license keys are the same once in eighteen million million million.
 const LICENSE_KEYS_TRIED_MAX: usize = 3;
 /// Why money goes back that came for a license of somebody who was forgotten.

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use aggregates::order::Placed;
 use aggregates::{
-    AccountId, Command, CommandId, Money, Order, OrderCommand, OrderId, OrderNumber, Payment, RefundId, RefundStage,
-    RequestRefund, TakeRefund,
+    AccountId, AggregateId, Command, CommandId, Money, Order, OrderCommand, OrderId, OrderNumber, Payment, RefundId,
+    RefundStage, RequestRefund, TakeRefund,
 };
 use uuid::Uuid;
 
@@ -16,10 +16,12 @@ use super::payment::{PaymentNotice, Taken};
 use super::usage::key_claim;
 use super::{Actor, Ask, DispatchError, Dispatcher, ids};
 use crate::providers::OrderRef;
-use crate::store::{Receipt, RequestHash};
+use crate::store::{Claim, Receipt, RequestHash};
 
 const PREFIX: &str = "RF";
 const ACTOR: &str = "refunds";
+/// What a refund that was asked for is called at its provider.
+pub(super) const CLAIM: &str = "refund";
 
 /// A provider says that this went back of what was paid for that order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,9 +57,13 @@ pub fn refund_number(refund: RefundId) -> String {
 }
 
 fn refund_id(notice: &RefundNotice) -> RefundId {
-    let ours = notice.refund.strip_prefix(PREFIX).and_then(|digits| Uuid::try_parse(digits).ok());
     let theirs = || ids::derived("announced_refund", &[&notice.provider, &notice.refund]).uuid();
-    RefundId::from_uuid(ours.unwrap_or_else(theirs))
+    our_refund(&notice.refund).unwrap_or_else(|| RefundId::from_uuid(theirs()))
+}
+
+/// `None`: no number of ours.
+pub(super) fn our_refund(number: &str) -> Option<RefundId> {
+    number.strip_prefix(PREFIX).and_then(|digits| Uuid::try_parse(digits).ok()).map(RefundId::from_uuid)
 }
 
 impl Dispatcher {
@@ -71,7 +77,18 @@ impl Dispatcher {
         order: OrderId,
         ask: RequestRefund,
     ) -> Result<Receipt, DispatchError> {
-        self.execute(account, actor, id, vec![Command::Order(order, OrderCommand::RequestRefund(ask))]).await
+        let commands = vec![Command::Order(order, OrderCommand::RequestRefund(ask.clone()))];
+        let named = Claim { kind: CLAIM, key: refund_number(ask.refund), aggregate: AggregateId::order(order) };
+        self.ask(Ask {
+            account: account.clone(),
+            actor: actor.clone(),
+            id,
+            hash: RequestHash::of(&serde_json::to_vec(&commands)?),
+            decision: Arc::new(commands),
+            claims: actor.key_claim(account, id).into_iter().chain([named]).collect(),
+            about: None,
+        })
+        .await
     }
 
     /// Records that money went back, and takes back what it paid for, in one commit. An answer without an error means

@@ -13,6 +13,7 @@
 //! ```text
 //! registry.rs   the list, and which of them are set up      http.rs       calls, bounded, that tell no address
 //! settings.rs   what can be set, checked                    rsa.rs        keys as they come from consoles
+//! setup.rs      what is set, by the environment and by admins
 //! sandbox/      simulated payments, without a provider      simulator/    what all simulators have in common
 //! ```
 //!
@@ -24,6 +25,7 @@ mod registry;
 pub mod rsa;
 pub mod sandbox;
 pub mod settings;
+mod setup;
 pub mod simulator;
 
 use aggregates::{Checkout, Currency, Money, OrderNumber, ProductCode, ProductId};
@@ -33,6 +35,8 @@ use chrono::{DateTime, Utc};
 use secrecy::SecretString;
 
 pub use registry::{Built, COMMON, Configured, ENABLED, PRODUCTS, Providers, SPECS, Spec, Webhook, spec};
+
+pub use setup::{BadVariable, Setup};
 
 use crate::dispatch::{PaymentNotice, RefundNotice};
 
@@ -284,6 +288,11 @@ pub trait Provider: Send + Sync {
 
     /// What became of a refund that was asked for.
     async fn query_refund(&self, request: &RefundRequest) -> Result<RefundState, ProviderError>;
+
+    /// Whether it tells of a refund that was asked for here by the number that it was asked under.
+    fn refunds_by_our_number(&self) -> bool {
+        true
+    }
 
     /// It is to collect no further periods of what this order began (or, with `false`, to go on). Providers that collect
     /// each period only when they are asked have nothing to do.

@@ -7,10 +7,12 @@
 //! processes.rs    reads the log for the process managers
 //! meters.rs       what the store has done and which jobs wait, for Prometheus
 //! timers.rs       what must happen every hour
+//! inbox.rs        works off what providers have said
 //! ```
 
 use std::time::Duration;
 
+pub mod inbox;
 pub mod jobs;
 pub mod meters;
 pub mod processes;

@@ -5,7 +5,8 @@
 //! admin_packages.rs   packages made, changed, taken off sale      admin_products.rs  products of every type
 //! orders.rs           buying: place, look, cancel      admin_orders.rs   every order
 //! confirm.rs          was it paid?                     admin_refunds.rs  money back, and payments to decide about
-//! notices.rs          payments that the sandbox simulates
+//! notices.rs          payments that the sandbox simulates   webhooks.rs       where providers send notifications
+//! admin_settings.rs   how providers are set up              admin_inbox.rs    what they have said
 //! account.rs          daily usage, credits, statement
 //! usage.rs            charges, one or many             holds.rs          reservations, settled or released
 //! admin_credits.rs    credits given and taken by hand
@@ -25,10 +26,12 @@
 mod account;
 mod admin_accounts;
 mod admin_credits;
+mod admin_inbox;
 mod admin_orders;
 mod admin_packages;
 mod admin_products;
 mod admin_refunds;
+mod admin_settings;
 mod catalogue;
 mod checkout;
 mod confirm;
@@ -44,8 +47,10 @@ mod sandbox;
 mod stats;
 mod subscriptions;
 mod usage;
+mod webhooks;
 
 pub use licenses::{Licensed, Names};
+pub(super) use webhooks::is_webhook;
 
 use aggregates::{AccountId, AccountKey, OrderNumber};
 use axum::middleware::from_fn_with_state;
@@ -71,6 +76,9 @@ pub fn routes(app: &App) -> OpenApiRouter {
         account::routes(),
         holds::routes(),
         cron::routes(),
+        admin_settings::routes(),
+        admin_inbox::routes(),
+        webhooks::routes(),
         admin_credits::routes(),
         deliveries::routes(),
         subscriptions::routes(),

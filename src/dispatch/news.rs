@@ -1,0 +1,208 @@
+//! What a provider's notification says has happened, as commands. The same news again is the same command.
+//!
+//! News names its order by whichever name the provider has for it; all of them are claimed in the commit that makes them
+//! known, so that none of them is ever looked for in something that lags.
+
+use aggregates::order::Delivered;
+use aggregates::{
+    AccountId, AggregateId, Order, OrderCommand, OrderId, OrderNumber, Payment, RefundStage, State, SubscriptionId,
+    reason,
+};
+
+use super::payment::PaymentNotice;
+use super::refund::{self, RefundNotice, refund_number};
+use super::sale::REFERENCE_CLAIM;
+use super::{Actor, DispatchError, Dispatcher, Renewal, ids};
+use crate::providers::{News, OrderName, PaidNews, RefundedNews};
+use crate::store::Receipt;
+
+const ACTOR: &str = "notifications";
+
+/// An order that news is about.
+#[derive(Debug, Clone)]
+pub struct Named {
+    pub account: AccountId,
+    pub order: OrderId,
+    pub number: OrderNumber,
+}
+
+/// What came of news.
+#[derive(Debug, Clone)]
+pub enum Heard {
+    /// It is in the log, or was before.
+    Recorded(Named, Vec<Receipt>),
+    /// The provider was asked, and knew nothing more than the ledger.
+    NothingNew(Named),
+    Nothing(&'static str),
+    ForReview(String),
+}
+
+impl Dispatcher {
+    /// The order that a provider calls so.
+    ///
+    /// # Errors
+    /// When there is none, or the store cannot say.
+    pub async fn order_named(&self, provider: &str, name: &OrderName) -> Result<Named, DispatchError> {
+        let (kind, key) = match name {
+            OrderName::Number(number) => (super::sale::CLAIM, number.to_string()),
+            OrderName::Reference(reference) => (REFERENCE_CLAIM, format!("{provider}:{reference}")),
+            OrderName::Payment(payment) => (super::payment::CLAIM, format!("{provider}:{payment}")),
+            OrderName::Refund(refund) => (refund::CLAIM, refund.clone()),
+        };
+        let not_found = || DispatchError::NotFound("order");
+        let (account, order) = self.store.find_key(kind, &key).await?.ok_or_else(not_found)?;
+        let account = self.store.account_id(account).await?.ok_or_else(not_found)?;
+        let order = OrderId::from_uuid(order);
+        let number = self.order(&account, order).await?.placed()?.number.clone();
+        Ok(Named { account, order, number })
+    }
+
+    /// Takes news of a provider. `notification` names where it was said: the same notification says the same thing.
+    ///
+    /// # Errors
+    /// When what it is about is not there, the provider does not answer, or the store refuses or cannot record it.
+    pub async fn take_news(&self, provider: &str, notification: &str, news: News) -> Result<Heard, DispatchError> {
+        match news {
+            News::Nothing(why) => Ok(Heard::Nothing(why)),
+            News::ForReview(why) => Ok(Heard::ForReview(why)),
+            News::Paid(paid) => self.paid(provider, paid).await,
+            News::PeriodPaid(paid) => self.period_paid(provider, paid).await,
+            News::Refunded(refunded) => self.refunded(provider, refunded).await,
+            News::RefundFailed { order, refund, reason } => {
+                let named = self.order_named(provider, &order).await?;
+                self.refund_failed(named, notification, &refund, &reason).await
+            }
+            News::CollectsNoMore(order) => {
+                let named = self.order_named(provider, &order).await?;
+                self.collects_no_more(named, notification).await
+            }
+            News::Ask(order) => self.ask_about(self.order_named(provider, &order).await?).await,
+        }
+    }
+
+    async fn paid(&self, provider: &str, paid: PaidNews) -> Result<Heard, DispatchError> {
+        let named = self.order_named(provider, &paid.order).await?;
+        self.take_payment_of(provider, named, paid).await
+    }
+
+    async fn take_payment_of(&self, provider: &str, named: Named, paid: PaidNews) -> Result<Heard, DispatchError> {
+        let PaidNews { payment_id, amount, method, .. } = paid;
+        let payment = Payment { provider: provider.to_owned(), payment_id, amount, method };
+        let taken = self.take_payment(PaymentNotice { order: named.number.clone(), payment }).await?;
+        Ok(Heard::Recorded(named, vec![taken.receipt]))
+    }
+
+    /// The first period pays the order, by whichever payment comes first; every other payment is a further period.
+    async fn period_paid(&self, provider: &str, paid: PaidNews) -> Result<Heard, DispatchError> {
+        let named = self.order_named(provider, &paid.order).await?;
+        let order = self.order(&named.account, named.order).await?;
+        let pays_it =
+            |payment: &Payment| (payment.provider.as_str(), &payment.payment_id) == (provider, &paid.payment_id);
+        match (order.payment(), order.delivered()) {
+            (Some(known), Some(Delivered::Subscription(subscription))) if !pays_it(known) => {
+                let renewal = Renewal { provider: provider.to_owned(), payment_id: paid.payment_id };
+                let taken = self.renew(&named.account, subscription, &renewal, Some(paid.amount)).await?;
+                Ok(Heard::Recorded(named, vec![taken.receipt]))
+            }
+            _ => self.take_payment_of(provider, named, paid).await,
+        }
+    }
+
+    async fn refunded(&self, provider: &str, news: RefundedNews) -> Result<Heard, DispatchError> {
+        let named = self.order_named(provider, &news.order).await?;
+        let order = self.order(&named.account, named.order).await?;
+        let RefundedNews { payment_id, refund, amount, provider_refund, reason, .. } = news;
+        let payment_id = match payment_id.or_else(|| order.payment().map(|payment| payment.payment_id.clone())) {
+            Some(payment_id) => payment_id,
+            None => return Err(aggregates::order::OrderError::NoSuchPayment.into()),
+        };
+        let notice = RefundNotice {
+            order: named.number.clone(),
+            provider: provider.to_owned(),
+            payment_id,
+            refund,
+            amount,
+            provider_refund,
+            reason: reason.as_deref().map(reason::from_outside),
+        };
+        let by_our_number = self.provider_called(provider)?.refunds_by_our_number();
+        let notice = if by_our_number { notice } else { as_known(&order, notice) };
+        let receipt = self.take_refund(notice).await?;
+        Ok(Heard::Recorded(named, vec![receipt]))
+    }
+
+    async fn refund_failed(
+        &self,
+        named: Named,
+        notification: &str,
+        number: &str,
+        why: &str,
+    ) -> Result<Heard, DispatchError> {
+        let refund = refund::our_refund(number).ok_or(DispatchError::NotFound("refund"))?;
+        let command = OrderCommand::RefundRefused { refund, reason: reason::from_outside(why) };
+        let words = [&*refund.to_string(), "failed there", notification];
+        self.record_refund(&named.account, named.order, &words, command).await?;
+        Ok(Heard::Recorded(named, vec![]))
+    }
+
+    /// The period that was paid for is still the customer's.
+    async fn collects_no_more(&self, named: Named, notification: &str) -> Result<Heard, DispatchError> {
+        let order = self.order(&named.account, named.order).await?;
+        let Some(Delivered::Subscription(subscription)) = order.delivered() else {
+            return Ok(Heard::Nothing("the order has delivered no subscription"));
+        };
+        if !self.is_live(&named.account, subscription).await? {
+            return Ok(Heard::Nothing("the subscription has ended"));
+        }
+        let id = ids::derived("collects_no_more", &[&named.number.to_string(), notification]);
+        let actor = Actor::system(ACTOR);
+        let receipt = self.cancel_subscription(&named.account, &actor, id, subscription, (false, None)).await?;
+        Ok(Heard::Recorded(named, vec![receipt]))
+    }
+
+    async fn is_live(&self, account: &AccountId, subscription: SubscriptionId) -> Result<bool, DispatchError> {
+        let state = self.look(account, AggregateId::subscription(subscription)).await?;
+        Ok(matches!(state, State::Subscription(state) if state.is_live()))
+    }
+
+    /// All that the provider knows of an order is taken.
+    async fn ask_about(&self, named: Named) -> Result<Heard, DispatchError> {
+        let compared = self.compare(&named.number, None).await?;
+        let receipts: Vec<Receipt> = compared.payments.into_iter().chain(compared.refunds).collect();
+        Ok(if receipts.is_empty() { Heard::NothingNew(named) } else { Heard::Recorded(named, receipts) })
+    }
+
+    /// The provider of a subscription collects no further periods, or goes on, as the subscription says now.
+    ///
+    /// # Errors
+    /// When there is no such subscription, or its provider does not answer.
+    pub async fn tell_collector(&self, account: &AccountId, subscription: SubscriptionId) -> Result<(), DispatchError> {
+        let State::Subscription(state) = self.look(account, AggregateId::subscription(subscription)).await? else {
+            return Err(DispatchError::NotFound("subscription"));
+        };
+        let Some(first) = state.first_order() else { return Ok(()) };
+        let order = self.order(account, first).await?;
+        let (placed, stop) = (order.placed()?, !state.is_live() || state.is_cancel_scheduled());
+        let provider = self.provider_called(&placed.provider)?;
+        let told = provider.stop_collecting(&refund::order_ref(placed, &order), stop).await;
+        told.map_err(|source| DispatchError::Provider { order: placed.number.to_string(), source })
+    }
+}
+
+/// A provider that has never heard of our numbers tells of a refund by a name of its own: one that was asked for here, of
+/// this payment and amount, is meant, if there is one that it has not told of.
+fn as_known(order: &Order, notice: RefundNotice) -> RefundNotice {
+    let theirs = notice.provider_refund.clone().unwrap_or_else(|| notice.refund.clone());
+    let is_same = |refund: &&aggregates::Refund| {
+        let told = refund.provider_refund.as_ref().is_none_or(|told| *told == theirs);
+        let open = match refund.stage {
+            RefundStage::Requested | RefundStage::Failing | RefundStage::GivenUp | RefundStage::Done => true,
+            RefundStage::Refused => false,
+        };
+        told && open
+            && (&refund.provider, &refund.payment_id) == (&notice.provider, &notice.payment_id)
+            && refund.amount == notice.amount
+    };
+    let known = order.refunds().iter().find(is_same).map(|refund| refund_number(refund.id));
+    RefundNotice { refund: known.unwrap_or(notice.refund), provider_refund: Some(theirs), ..notice }
+}
