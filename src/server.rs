@@ -163,6 +163,14 @@ impl Server {
         Some(self.address)
     }
 
+    /// Where this machine reaches it.
+    ///
+    /// # Errors
+    /// When the address cannot be written as one.
+    pub fn local_url(&self) -> anyhow::Result<Url> {
+        at_this_machine(self.address)
+    }
+
     /// How customers and providers reach it.
     #[must_use]
     pub fn public_url(&self) -> &Url {
@@ -253,6 +261,10 @@ fn notified_at(only: Option<Part>, address: SocketAddr, public_url: &Url) -> any
     if only == Some(Part::Workers) {
         return Ok(public_url.clone());
     }
+    at_this_machine(address)
+}
+
+fn at_this_machine(address: SocketAddr) -> anyhow::Result<Url> {
     let host = match address.ip() {
         ip if !ip.is_unspecified() => ip,
         IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),

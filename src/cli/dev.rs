@@ -16,6 +16,7 @@ use super::serve::{announce, stop_token};
 use crate::config::{Layers, Settings, TokenKey};
 use crate::embedded_postgres::{Durability, EmbeddedPostgres, Options};
 use crate::forward::simulator::{Simulator, SimulatorOptions};
+use crate::providers::{SPECS, Spec, simulator};
 use crate::server::{Mailbox, Server};
 use crate::web::auth::{Claims, Locale, Role, mint};
 
@@ -65,15 +66,17 @@ async fn serve(
     let connect = postgres.connect_options(DATABASE);
     crate::store::migrate(&connect).await?;
     let (simulator, tasks) = (CancellationToken::new(), TaskTracker::new());
-    let (settings, around) = settings(arguments, folder, postgres.url(DATABASE), &simulator, &tasks).await?;
+    let (mut settings, around) = settings(arguments, folder, postgres.url(DATABASE), &simulator, &tasks).await?;
+    let stand_ins = bind_providers(&mut settings, &folder.join("simulators")).await?;
     let mail = folder.join("mail");
     std::fs::create_dir_all(&mail)?;
     let server = Server::start(settings.clone(), Mailbox::Folder(mail), None).await?;
+    let providers = serve_providers(stand_ins, &server, &simulator, &tasks)?;
     let ready = async {
         if !arguments.no_demo {
             demo::set_up(server.app()).await?;
         }
-        introduce(server.public_url(), &settings, &around)
+        introduce(server.public_url(), &settings, &around, &providers)
     };
     let outcome = ready.await;
     if outcome.is_ok() {
@@ -151,8 +154,56 @@ async fn bind_simulator(settings: &Settings) -> anyhow::Result<Simulator> {
     }
 }
 
+/// A stand-in for every payment provider that nobody has set up, and the settings that go with it.
+async fn bind_providers(
+    settings: &mut Settings,
+    keys_dir: &Path,
+) -> anyhow::Result<Vec<(&'static Spec, simulator::Simulator)>> {
+    let mut stand_ins = Vec::with_capacity(SPECS.len());
+    for spec in SPECS {
+        if settings.providers.keys().any(|variable| variable.starts_with(spec.prefix)) {
+            continue;
+        }
+        let stand_in = simulator::Simulator::bind(spec, SocketAddr::from(([127, 0, 0, 1], 0)), keys_dir).await?;
+        let values = stand_in.settings();
+        for name in values.names() {
+            if let Some(value) = values.optional(name) {
+                settings.providers.insert(spec.variable(name), value.into());
+            }
+        }
+        stand_ins.push((*spec, stand_in));
+    }
+    Ok(stand_ins)
+}
+
+/// They send their notifications to this server, whatever it is called in public. What they are called, and where.
+fn serve_providers(
+    stand_ins: Vec<(&'static Spec, simulator::Simulator)>,
+    server: &Server,
+    stop: &CancellationToken,
+    tasks: &TaskTracker,
+) -> anyhow::Result<Vec<(String, String)>> {
+    let mut addresses = Vec::with_capacity(stand_ins.len());
+    for (spec, stand_in) in stand_ins {
+        stand_in.sim().notify_at(server.local_url()?);
+        addresses.push((spec.name.to_ascii_uppercase(), stand_in.base().to_owned()));
+        let stop = stop.clone();
+        tasks.spawn(async move {
+            if let Err(error) = stand_in.serve(stop).await {
+                tracing::error!(provider = spec.name, %error, "the stand-in for a payment provider ended");
+            }
+        });
+    }
+    Ok(addresses)
+}
+
 /// What somebody at a terminal needs to begin.
-fn introduce(public_url: &Url, settings: &Settings, around: &Around) -> anyhow::Result<()> {
+fn introduce(
+    public_url: &Url,
+    settings: &Settings,
+    around: &Around,
+    providers: &[(String, String)],
+) -> anyhow::Result<()> {
     println!("address          {public_url}");
     println!("documentation    {}", public_url.join("api/docs")?);
     println!("forward service  {}", around.forward);
@@ -161,6 +212,9 @@ fn introduce(public_url: &Url, settings: &Settings, around: &Around) -> anyhow::
     println!("export LEDGER={}", public_url.as_str().trim_end_matches('/'));
     for (name, role) in [("admin", Role::Admin), ("alice", Role::User), ("gateway", Role::Service)] {
         println!("export {}_TOKEN={}", name.to_uppercase(), token(settings, name, role)?);
+    }
+    for (provider, address) in providers {
+        println!("export {provider}={address}");
     }
     println!();
     Ok(())

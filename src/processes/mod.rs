@@ -4,6 +4,7 @@
 //! |----------------------------|--------------------------------------------|-----------------------|
 //! | `order.placed`             | expire it at its time, unless it was paid  | `expire_order.rs`     |
 //! | `order.placed`             | ask now and then whether it was paid       | `reconcile.rs`        |
+//! | `order.paid`               | ask now and then whether it went back      | `watch_payment.rs`    |
 //! | `order.payment_duplicated` | ask for the second payment back            | `refund_duplicate.rs` |
 //! | `order.refund_requested`   | have the provider give it back             | `refund.rs`           |
 //! | `order.refund_retried`     | try that again now                         | `refund.rs`           |
@@ -14,6 +15,7 @@
 //! | `delivery.key_created`     | send the mail, then forget the key         | `send_mail.rs`        |
 //! | `delivery.retried`         | try that step again now                    | both                  |
 //! | `subscription.started`, `renewed`, `past_due` | record the end of the period, or of the grace | `subscription_period.rs` |
+//! | `subscription.cancel_scheduled`, `cancel_withdrawn`, `ended` | tell a provider that collects by itself | `tell_collector.rs` |
 //! | `customer.erased`          | destroy what makes their data readable     | `forget_account.rs`   |
 //!
 //! `asks_of` is that table: pure. `runner.rs` reads the log forward and writes the jobs it asks for together with how far
@@ -37,6 +39,8 @@ mod release_hold;
 mod runner;
 mod send_mail;
 mod subscription_period;
+mod tell_collector;
+mod watch_payment;
 
 use std::sync::Arc;
 
@@ -61,6 +65,8 @@ pub use release_hold::ReleaseHold;
 pub use runner::{Advanced, ProcessError, Stuck, advance, lag};
 pub use send_mail::{MailLinks, SendMail};
 pub use subscription_period::SubscriptionPeriod;
+pub use tell_collector::TellCollector;
+pub use watch_payment::WatchPayment;
 
 use crate::dispatch::Dispatcher;
 use crate::forward::ForwardClient;
@@ -77,6 +83,8 @@ pub mod kinds {
     pub const REFUND: &str = "refund";
     pub const REFUND_DUPLICATE: &str = "refund_duplicate";
     pub const SUBSCRIPTION_PERIOD: &str = "subscription_period";
+    pub const TELL_COLLECTOR: &str = "tell_collector";
+    pub const WATCH_PAYMENT: &str = "watch_payment";
     pub const FORGET_ACCOUNT: &str = "forget_account";
     pub const EXPIRE_GRANT: &str = "expire_grant";
     pub const RELEASE_HOLD: &str = "release_hold";
@@ -128,15 +136,16 @@ pub fn asks_of(happened: &Happened) -> Vec<Ask> {
         Event::Delivery(DeliveryEvent::Withdrawn(_)) => {
             [kinds::CREATE_API_KEY, kinds::SEND_MAIL].map(|kind| Ask::RetryNow { kind, key: key.clone() }).to_vec()
         }
-        Event::Subscription(event) => match subscription_period::ends(event) {
-            Some(at) => {
+        Event::Subscription(event) => {
+            let timed = |kind, at, when| {
                 let (account_id, key) =
                     (Some(happened.account.as_str().to_owned()), subscription_period::key(&key, at));
-                let (kind, when) = (kinds::SUBSCRIPTION_PERIOD, When::At(at));
-                vec![Ask::Do(NewJob { kind, key, account_id, payload: json!({}), when })]
-            }
-            None => vec![],
-        },
+                Ask::Do(NewJob { kind, key, account_id, payload: json!({}), when })
+            };
+            let over = subscription_period::ends(event).map(|at| timed(kinds::SUBSCRIPTION_PERIOD, at, When::At(at)));
+            let told = tell_collector::changed_at(event).map(|at| timed(kinds::TELL_COLLECTOR, at, When::Now));
+            over.into_iter().chain(told).collect()
+        }
         Event::Customer(CustomerEvent::Erased(_)) => job(kinds::FORGET_ACCOUNT, When::Now),
         // Nobody acts on the rest; the lists of what there is are in the domain.
         Event::UserPackage(_) | Event::Delivery(_) => vec![],
@@ -153,6 +162,12 @@ fn asks_about_money(happened: &Happened, event: &OrderEvent) -> Option<Ask> {
         Ask::Do(NewJob { kind, key: refund.to_string(), account_id, payload, when: When::Now })
     };
     match event {
+        OrderEvent::Paid(paid) => {
+            let first = watch_payment::next(paid.at, paid.at)?;
+            let account_id = Some(happened.account.as_str().to_owned());
+            let (kind, payload) = (kinds::WATCH_PAYMENT, json!({"paid_at": paid.at}));
+            Some(Ask::Do(NewJob { kind, key: order.to_string(), account_id, payload, when: When::At(first) }))
+        }
         OrderEvent::PaymentDuplicated(PaymentDuplicated { payment, at: _ }) => {
             let Payment { provider, payment_id, .. } = payment;
             let refund = RefundId::of_payment(OrderId::from_uuid(order), provider, payment_id);
@@ -192,6 +207,8 @@ pub fn handlers(
         Arc::new(RefundPayment::new(dispatcher.clone())),
         Arc::new(RefundDuplicate::new(dispatcher.clone())),
         Arc::new(SubscriptionPeriod::new(dispatcher.clone())),
+        Arc::new(TellCollector::new(dispatcher.clone())),
+        Arc::new(WatchPayment::new(dispatcher.clone())),
         Arc::new(ForgetAccount::new(dispatcher.clone())),
         Arc::new(ExpireGrant::new(dispatcher.clone())),
         Arc::new(ReleaseHold::new(dispatcher.clone())),

@@ -7,6 +7,7 @@ use axum::response::Response;
 use chrono::{DateTime, SubsecRound, Utc};
 use projections::MoneyView;
 use projections::orders::query::{self as orders, OrderFilter, OrderView};
+use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 use utoipa::{IntoParams, ToSchema};
@@ -77,13 +78,17 @@ pub(super) struct PlacedOut {
     payment_url: Option<String>,
     /// What a QR code for the payment holds.
     qr_code: Option<String>,
+    /// What the provider calls the order, where its own component in the browser is what pays…
+    provider_reference: Option<String>,
+    /// …and the secret that it pays with. Shown while the order waits, to its customer alone.
+    client_secret: Option<String>,
     placed_at: DateTime<Utc>,
     expires_at: DateTime<Utc>,
 }
 
 impl From<&Sale> for PlacedOut {
     fn from(sale: &Sale) -> Self {
-        let Sale { placed, checkout, .. } = sale;
+        let Sale { placed, checkout, client_secret, .. } = sale;
         Self {
             order_no: placed.number.to_string(),
             status: OrderStatus::Pending.as_str(),
@@ -93,6 +98,8 @@ impl From<&Sale> for PlacedOut {
             provider: placed.provider.clone(),
             payment_url: checkout.url.clone(),
             qr_code: checkout.qr.clone(),
+            provider_reference: checkout.reference.clone(),
+            client_secret: client_secret.as_ref().map(|secret| secret.expose_secret().to_owned()),
             placed_at: placed.placed_at.trunc_subsecs(MICROS),
             expires_at: placed.expires_at.trunc_subsecs(MICROS),
         }
@@ -230,20 +237,45 @@ pub(super) async fn page_of_orders(
     Page::cut(items, limit, |last| last.order_no.clone())
 }
 
+/// An order, and what it is paid with where it still waits.
+#[derive(Serialize, ToSchema)]
+struct OrderOut {
+    #[serde(flatten)]
+    order: OrderView,
+    /// What the provider calls the order, where its own component in the browser is what pays…
+    #[serde(skip_serializing_if = "Option::is_none")]
+    provider_reference: Option<String>,
+    /// …and the secret that it pays with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_secret: Option<String>,
+}
+
 /// One of the caller's orders: its state, and what it delivered.
 #[utoipa::path(
     get, path = "/api/v1/payments/orders/{order_no}", tag = "orders",
-    params(("order_no" = String, Path)), responses((status = 200, body = OrderView))
+    params(("order_no" = String, Path)), responses((status = 200, body = OrderOut))
 )]
 async fn one(
     user: User,
     _: Fresh,
     State(app): State<App>,
     Named(number): Named<String>,
-) -> Result<Json<OrderView>, Problem> {
-    let order = orders::by_number(&app.pool, &order_number(&number)?).await?;
+) -> Result<Json<OrderOut>, Problem> {
+    let number = order_number(&number)?;
+    let order = orders::by_number(&app.pool, &number).await?;
     let own = order.filter(|order| order.account == user.account.as_str());
-    own.map(Json).ok_or_else(|| Problem::not_found("order"))
+    let order = own.ok_or_else(|| Problem::not_found("order"))?;
+    if order.status != OrderStatus::Pending {
+        return Ok(Json(OrderOut { order, provider_reference: None, client_secret: None }));
+    }
+    let state = app.dispatch.order(&user.account, OrderId::of_number(&number)).await?;
+    let client_secret = match state.checkout() {
+        Some(checkout) => app.dispatch.client_secret(&user.account, &number, checkout).await?,
+        None => None,
+    };
+    let provider_reference = state.checkout().and_then(|checkout| checkout.reference.clone());
+    let client_secret = client_secret.map(|secret| secret.expose_secret().to_owned());
+    Ok(Json(OrderOut { order, provider_reference, client_secret }))
 }
 
 /// What became of an order.
