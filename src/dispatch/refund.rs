@@ -66,6 +66,27 @@ pub(super) fn our_refund(number: &str) -> Option<RefundId> {
     number.strip_prefix(PREFIX).and_then(|digits| Uuid::try_parse(digits).ok()).map(RefundId::from_uuid)
 }
 
+/// What was paid under this name, and what of it has not gone back as far as the ledger knows.
+fn left_of(order: &Order, provider: &str, payment_id: &str) -> Option<(Money, Money)> {
+    let is_it = |other: &str, id: &str| (other, id) == (provider, payment_id);
+    let paid = order.payments().find(|paid| is_it(&paid.provider, &paid.payment_id))?.amount;
+    let done = order.refunds().iter().filter(|refund| refund.stage == RefundStage::Done);
+    let done = done.filter(|refund| is_it(&refund.provider, &refund.payment_id));
+    let left = done.fold(paid.minor(), |left, refund| left.saturating_sub(refund.amount.minor()));
+    Some((paid, Money::from_minor(left, paid.currency())))
+}
+
+/// A provider that only knows that all of a payment went back says so also where parts of it have been recorded: what is
+/// new then is the rest, or nothing.
+fn beside_what_is_known(notice: RefundNotice, left: Option<(Money, Money)>) -> Option<RefundNotice> {
+    match left {
+        Some((paid, left)) if notice.amount == paid => {
+            Some(RefundNotice { amount: left, ..notice }).filter(|_| !left.is_zero())
+        }
+        _ => Some(notice),
+    }
+}
+
 impl Dispatcher {
     /// # Errors
     /// When it may not go back, or the store cannot record it.
@@ -136,7 +157,8 @@ impl Dispatcher {
         self.say_once(account, id, Command::Order(order, command)).await.map(|_| ())
     }
 
-    /// Asks a provider what went back of a payment, and takes what is not recorded. Answers the receipts of that.
+    /// Asks a provider what went back of a payment, and takes what is not recorded. Answers the receipts of that. Once all
+    /// of it has gone back there is nothing to ask.
     ///
     /// # Errors
     /// When there is no such order, its provider does not answer, or what it says cannot be recorded.
@@ -147,6 +169,9 @@ impl Dispatcher {
         payment_id: &str,
     ) -> Result<Vec<Receipt>, DispatchError> {
         let state = self.order_called(number).await?;
+        if left_of(&state, provider, payment_id).is_some_and(|(_, left)| left.is_zero()) {
+            return Ok(vec![]);
+        }
         let asked = self.provider_called(provider)?.refunds(&order_ref(state.placed()?, &state), payment_id).await;
         let known = asked.map_err(|source| DispatchError::Provider { order: number.to_string(), source })?;
         // What was recorded while the provider was asked counts as well.
@@ -156,6 +181,7 @@ impl Dispatcher {
         };
         let mut receipts = Vec::new();
         for notice in known.into_iter().filter(|notice| !is_done(notice)) {
+            let Some(notice) = beside_what_is_known(notice, left_of(&state, provider, payment_id)) else { continue };
             let receipt = self.take_refund(notice).await?;
             receipts.extend(Some(receipt).filter(|receipt| !receipt.events.is_empty()));
         }
@@ -216,5 +242,33 @@ impl Dispatcher {
             None => Ok(None),
             Some(notice) => self.take_payment_by(notice, |id| key.map(|key| key_claim(key, id))).await.map(Some),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_of_it_is_the_rest_of_what_is_known() {
+        let yuan = |minor| Money::from_minor(minor, "CNY".parse().unwrap());
+        let told = |amount, left| {
+            let notice = RefundNotice {
+                order: "ORD202601050607090000beef".parse().unwrap(),
+                provider: "example".to_owned(),
+                payment_id: "p".to_owned(),
+                refund: "closed:p".to_owned(),
+                amount: yuan(amount),
+                provider_refund: None,
+                reason: None,
+            };
+            beside_what_is_known(notice, left).map(|notice| notice.amount.minor())
+        };
+        assert_eq!(told(3_000, Some((yuan(3_000), yuan(3_000)))), Some(3_000));
+        assert_eq!(told(3_000, Some((yuan(3_000), yuan(1_000)))), Some(1_000));
+        assert_eq!(told(3_000, Some((yuan(3_000), yuan(0)))), None);
+        // A part is what it is; whether it fits is for the order to say.
+        assert_eq!(told(2_000, Some((yuan(3_000), yuan(1_000)))), Some(2_000));
+        assert_eq!(told(2_000, None), Some(2_000));
     }
 }

@@ -20,7 +20,10 @@
 //! Only plain success is a payment. Everything a provider says that is neither plain success nor plain failure means
 //! that the order is still pending.
 
+pub mod alipay;
+pub mod form;
 pub mod http;
+pub mod linuxdo_credit;
 mod registry;
 pub mod rsa;
 pub mod sandbox;
