@@ -30,6 +30,7 @@ pub mod sandbox;
 pub mod settings;
 mod setup;
 pub mod simulator;
+pub mod wechat;
 
 use aggregates::{Checkout, Currency, Money, OrderNumber, ProductCode, ProductId};
 use async_trait::async_trait;

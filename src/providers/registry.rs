@@ -38,7 +38,11 @@ pub struct Webhook {
 }
 
 /// All of them, in the order in which they are offered.
-pub const SPECS: &[&Spec] = &[&super::alipay::SPECIFICATION, &super::linuxdo_credit::SPECIFICATION];
+pub const SPECS: &[&Spec] = &[
+    &super::alipay::SPECIFICATION,
+    &super::wechat::SPECIFICATION,
+    &super::linuxdo_credit::SPECIFICATION,
+];
 
 #[must_use]
 pub fn spec(name: &str) -> Option<&'static Spec> {
