@@ -22,6 +22,7 @@
 
 pub mod alipay;
 pub mod form;
+pub mod antom;
 pub mod http;
 pub mod linuxdo_credit;
 mod registry;

@@ -41,6 +41,7 @@ pub struct Webhook {
 pub const SPECS: &[&Spec] = &[
     &super::alipay::SPECIFICATION,
     &super::wechat::SPECIFICATION,
+    &super::antom::SPECIFICATION,
     &super::linuxdo_credit::SPECIFICATION,
 ];
 
