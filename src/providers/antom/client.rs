@@ -67,7 +67,8 @@ impl Client {
         let answer = send(call).await?;
         if !self.has_signed(&path, &answer) {
             let status = answer.status.as_u16();
-            let what = format!("its answer (HTTP {status}) is not signed by it, as where it does not take our signature");
+            let what =
+                format!("its answer (HTTP {status}) is not signed by it, as where it does not take our signature");
             return Err(ProviderError::Unreachable(what));
         }
         if answer.status.is_success() { answer.json() } else { Err(answer.unexpected()) }

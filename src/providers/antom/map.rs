@@ -133,8 +133,10 @@ fn refunded(it: Notification) -> Result<News, NoticeError> {
     match it.refund_status.as_deref() {
         Some(status::SUCCESS) => {}
         Some(status::FAIL) => {
-            let reason = it.result.as_ref().map(wire::Outcome::code).filter(|code| !code.is_empty() && code != code::SUCCESS);
-            let reason = reason.map_or_else(|| "it failed there".to_owned(), |code| format!("it failed there ({code})"));
+            let reason =
+                it.result.as_ref().map(wire::Outcome::code).filter(|code| !code.is_empty() && code != code::SUCCESS);
+            let reason =
+                reason.map_or_else(|| "it failed there".to_owned(), |code| format!("it failed there ({code})"));
             return Ok(News::RefundFailed { order, refund, reason });
         }
         Some(status::PROCESSING) => return Ok(News::Nothing("the refund is under way")),
@@ -179,16 +181,13 @@ fn done<'a>(found: &'a Inquiry, kind: &str) -> impl Iterator<Item = &'a wire::Tr
     all.filter(move |it| it.transaction_type == kind && it.transaction_status == status::SUCCESS)
 }
 
-pub(super) fn refunds(
-    order: &OrderRef,
-    payment_id: &str,
-    found: &Inquiry,
-) -> Result<Vec<RefundNotice>, ProviderError> {
+pub(super) fn refunds(order: &OrderRef, payment_id: &str, found: &Inquiry) -> Result<Vec<RefundNotice>, ProviderError> {
     if found.payment_id.as_deref().is_some_and(|it| it != payment_id) {
         return Err(other("payment"));
     }
     let mut back: Vec<&wire::Transaction> = done(found, transaction::REFUND).collect();
-    let at = |it: &&wire::Transaction| -> Option<DateTime<Utc>> { it.transaction_time.as_deref().and_then(signature::time) };
+    let at =
+        |it: &&wire::Transaction| -> Option<DateTime<Utc>> { it.transaction_time.as_deref().and_then(signature::time) };
     back.sort_by_key(at);
     let notice = |it: &wire::Transaction| {
         let provider_refund = it.transaction_id.clone().filter(|id| is_name(id));

@@ -117,6 +117,9 @@ impl Provider for Antom {
         if answer.result.result_status == outcome::FAILURE {
             return Err(ProviderError::Refused(answer.result.code()));
         }
+        if answer.payment_request_id.is_some_and(|number| number != request.order.as_str()) {
+            return Err(ProviderError::Unreachable("its answer is about another order".to_owned()));
+        }
         // One that is unknown is under way: that is the usual answer.
         let url = answer.normal_url.filter(|url| !url.is_empty()).ok_or_else(|| {
             ProviderError::Unreachable(format!("it names no page to pay on, but {}", answer.result.code()))

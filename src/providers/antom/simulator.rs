@@ -40,12 +40,9 @@ pub(super) fn simulate(keys: &mut KeyFile, base: &str) -> anyhow::Result<Simulat
     let (merchant_private, merchant_public) = keys.rsa("merchant")?;
     let (antom_private, antom_public) = keys.rsa("antom")?;
     let mut settings = Values::default();
-    for (name, value) in [
-        ("client_id", CLIENT),
-        ("private_key", &merchant_private),
-        ("public_key", &antom_public),
-        ("api_url", base),
-    ] {
+    for (name, value) in
+        [("client_id", CLIENT), ("private_key", &merchant_private), ("public_key", &antom_public), ("api_url", base)]
+    {
         settings.set(name, value);
     }
     let keys = Keys { antom: PrivateKey::parse(&antom_private)?, merchant: PublicKey::parse(&merchant_public)? };

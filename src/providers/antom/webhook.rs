@@ -40,7 +40,11 @@ fn signed_time<'a>(client: &Client, arrived: &Arrived<'a>) -> Option<&'a str> {
 }
 
 pub(super) fn parse(body: &[u8]) -> Result<Notification, NoticeError> {
-    serde_json::from_slice(body).map_err(|error| NoticeError::malformed(error.to_string()))
+    // The library's own text may repeat what was sent.
+    serde_json::from_slice(body).map_err(|error| {
+        let (line, column) = (error.line(), error.column());
+        NoticeError::malformed(format!("is no notification: line {line}, column {column}"))
+    })
 }
 
 /// A notification has no id of its own: what it is about, and what became of that. Where it names nothing, its bytes.

@@ -71,6 +71,7 @@ impl Outcome {
 #[serde(rename_all = "camelCase")]
 pub(super) struct Paying {
     pub(super) result: Outcome,
+    pub(super) payment_request_id: Option<String>,
     pub(super) normal_url: Option<String>,
 }
 

@@ -44,11 +44,7 @@ pub(super) fn refund<'a>(us: &'a WeChat, request: &'a RefundRequest) -> wire::Ne
         out_refund_no: &request.refund,
         reason: cut(&request.reason, REASON_BYTES_MAX),
         notify_url: &us.notify_url,
-        amount: wire::RefundTotal {
-            refund: request.amount.minor(),
-            total: request.paid.minor(),
-            currency: CNY,
-        },
+        amount: wire::RefundTotal { refund: request.amount.minor(), total: request.paid.minor(), currency: CNY },
     }
 }
 
@@ -81,7 +77,8 @@ fn open<T: DeserializeOwned>(us: &WeChat, resource: &wire::Resource) -> Result<T
         return Err(malformed("/resource/algorithm", "is not known here"));
     }
     let plain = us.ciphers.iter().find_map(|cipher| cipher.open(resource));
-    let plain = plain.ok_or_else(|| NoticeError::Unavailable("it is encrypted with a key that is not set".to_owned()))?;
+    let plain =
+        plain.ok_or_else(|| NoticeError::Unavailable("it is encrypted with a key that is not set".to_owned()))?;
     // The text of the error would repeat what was encrypted.
     serde_json::from_slice(&plain).map_err(|_| malformed("/resource/ciphertext", "does not hold what it should"))
 }
@@ -111,12 +108,15 @@ fn refunded(us: &WeChat, event: &str, it: wire::RefundNotice) -> Result<News, No
     let Ok(order) = it.out_trade_no.parse().map(OrderName::Number) else {
         return Ok(News::ForReview(format!("refund {refund} is of an order that is none of this ledger's")));
     };
-    let failed = |reason: &str| News::RefundFailed { order: order.clone(), refund: refund.clone(), reason: reason.to_owned() };
+    let failed =
+        |reason: &str| News::RefundFailed { order: order.clone(), refund: refund.clone(), reason: reason.to_owned() };
     // The event and the state say the same, or nobody knows what happened.
     match (event, it.refund_status.as_str()) {
         (event::REFUNDED, state::SUCCESS) => {}
         (event::REFUND_STUCK, state::ABNORMAL) => {
-            return Ok(failed("what it was paid from takes nothing back (ABNORMAL): finish it in the merchant console"));
+            return Ok(failed(
+                "what it was paid from takes nothing back (ABNORMAL): finish it in the merchant console",
+            ));
         }
         (event::REFUND_CLOSED, state::CLOSED) => return Ok(failed("it was closed there, and nothing went back")),
         _ => return Ok(News::ForReview(format!("refund {refund} is in a state that is not known here"))),
@@ -124,7 +124,14 @@ fn refunded(us: &WeChat, event: &str, it: wire::RefundNotice) -> Result<News, No
     let amount = money(us, it.amount.refund, it.amount.currency.as_deref());
     let amount = amount.map_err(|detail| malformed("/amount", detail))?;
     let provider_refund = Some(name("/refund_id", it.refund_id)?);
-    Ok(News::Refunded(RefundedNews { order, payment_id: Some(payment_id), refund, amount, provider_refund, reason: None }))
+    Ok(News::Refunded(RefundedNews {
+        order,
+        payment_id: Some(payment_id),
+        refund,
+        amount,
+        provider_refund,
+        reason: None,
+    }))
 }
 
 pub(super) fn payments(

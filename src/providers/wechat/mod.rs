@@ -52,8 +52,14 @@ pub static SPECIFICATION: Spec = Spec {
         Field::required("serial_no", "the serial number of our merchant certificate"),
         Field::secret("private_key", "the private key of our merchant certificate (apiclient_key.pem)"),
         Field::secret("api_v3_key", "the APIv3 key of 32 characters, which notifications are encrypted with"),
-        Field::optional_secret("api_v3_key_previous", "the APIv3 key before it, while notifications still come with it"),
-        Field::required("public_key_id", "the id of WeChat Pay's public key (PUB_KEY_ID_…), or its certificate's serial"),
+        Field::optional_secret(
+            "api_v3_key_previous",
+            "the APIv3 key before it, while notifications still come with it",
+        ),
+        Field::required(
+            "public_key_id",
+            "the id of WeChat Pay's public key (PUB_KEY_ID_…), or its certificate's serial",
+        ),
         Field::required("public_key", "WeChat Pay's public key, or its platform certificate"),
         Field::optional("public_key_id_previous", "the id of the key before it, while both are valid"),
         Field::optional("public_key_previous", "the key before it, while both are valid"),
@@ -145,6 +151,11 @@ impl Provider for WeChat {
     }
 
     async fn refund(&self, request: &RefundRequest) -> Result<RefundState, ProviderError> {
+        if request.amount.currency() != self.currency {
+            return Ok(RefundState::Refused(
+                "it gives back nothing but CNY: see to it in the merchant console".to_owned(),
+            ));
+        }
         let body = map::refund(self, request);
         match self.client.post("/v3/refund/domestic/refunds", &body).await? {
             Said::Yes(answer) => map::refund_state(request, &answer.json()?),

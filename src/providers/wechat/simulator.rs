@@ -188,13 +188,7 @@ fn text<'a>(value: &'a Value, pointer: &str) -> Option<&'a str> {
     value.pointer(pointer).and_then(Value::as_str)
 }
 
-async fn create(
-    State(server): State<Server>,
-    method: Method,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response {
+async fn create(State(server): State<Server>, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
     server.answer((&method, &uri, &headers), &body, |sim| {
         let Some(new) = new_trade(&body) else { return no(StatusCode::BAD_REQUEST, "PARAM_ERROR") };
         let trade = sim.books().open(new, false);
@@ -271,13 +265,7 @@ async fn close(
     })
 }
 
-async fn refund(
-    State(server): State<Server>,
-    method: Method,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response {
+async fn refund(State(server): State<Server>, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
     server.answer((&method, &uri, &headers), &body, |sim| {
         let asked = serde_json::from_slice::<Value>(&body).unwrap_or_default();
         let number = |pointer: &str| asked.pointer(pointer).and_then(Value::as_i64);

@@ -164,7 +164,11 @@ async fn a_plain_success_is_a_payment_of_what_was_paid() {
 async fn whatever_is_not_plain_success_is_no_payment() {
     for state in ["NOTPAY", "REFUND", "CLOSED", "PAYERROR", "", "success"] {
         let plain = with(paid(), "/trade_state", json!(state));
-        assert_eq!(read("TRANSACTION.SUCCESS", &plain).await.unwrap(), News::Ask(OrderName::Number(number())), "{state}");
+        assert_eq!(
+            read("TRANSACTION.SUCCESS", &plain).await.unwrap(),
+            News::Ask(OrderName::Number(number())),
+            "{state}"
+        );
     }
     for (pointer, value) in [("/mchid", "1"), ("/appid", "1"), ("/out_trade_no", "ORD20260101000003")] {
         let news = read("TRANSACTION.SUCCESS", &with(paid(), pointer, json!(value))).await.unwrap();

@@ -24,7 +24,11 @@ pub(super) fn verify(keys: &PlatformKeys, arrived: &Arrived<'_>, now: DateTime<U
 }
 
 pub(super) fn envelope(body: &[u8]) -> Result<Envelope, NoticeError> {
-    serde_json::from_slice(body).map_err(|error| NoticeError::malformed(error.to_string()))
+    // The library's own text may repeat what was sent.
+    serde_json::from_slice(body).map_err(|error| {
+        let (line, column) = (error.line(), error.column());
+        NoticeError::malformed(format!("is no notification: line {line}, column {column}"))
+    })
 }
 
 /// As it may be shown and kept.

@@ -118,7 +118,9 @@ async fn an_order_is_opened_paid_told_of_and_found() {
     assert_eq!(found[0].payment.payment_id, news.payment_id);
     assert_eq!((found.len(), found[0].payment.amount), (1, cny(2999)));
     // It cannot be opened again.
-    assert!(matches!(stage.us.create_payment(&request()).await, Err(ProviderError::Refused(code)) if code == "ORDERPAID"));
+    assert!(
+        matches!(stage.us.create_payment(&request()).await, Err(ProviderError::Refused(code)) if code == "ORDERPAID")
+    );
 }
 
 #[tokio::test]

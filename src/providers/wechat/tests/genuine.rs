@@ -206,11 +206,22 @@ fn a_setting_that_is_wrong_is_named() {
 fn a_signed_envelope_has_to_be_one() {
     let us = provider(&settings());
     let private = PrivateKey::parse(&key_texts().0).unwrap();
-    for body in ["", "{}", "[]", "null", r#"{"id":1}"#, r#"{"id":"","event_type":"a","resource":{"algorithm":"","ciphertext":"","nonce":""}}"#] {
+    for body in [
+        "",
+        "{}",
+        "[]",
+        "null",
+        r#"{"id":1}"#,
+        r#"{"id":"","event_type":"a","resource":{"algorithm":"","ciphertext":"","nonce":""}}"#,
+    ] {
         let time = NOW.to_string();
         let signature = private.sign(&keys::message(&time, "n", body.as_bytes())).unwrap();
-        let headers =
-            [(keys::TIMESTAMP, time.as_str()), (keys::NONCE, "n"), (keys::SERIAL, KEY_ID), (keys::SIGNATURE, &signature)];
+        let headers = [
+            (keys::TIMESTAMP, time.as_str()),
+            (keys::NONCE, "n"),
+            (keys::SERIAL, KEY_ID),
+            (keys::SIGNATURE, &signature),
+        ];
         let verified = us.verify(&Notice::new(headers, body.as_bytes()).arrived(), at(NOW));
         assert!(matches!(verified, Err(NoticeError::Malformed { .. })), "{body}: {verified:?}");
     }
