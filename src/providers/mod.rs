@@ -21,8 +21,8 @@
 //! that the order is still pending.
 
 pub mod alipay;
-pub mod form;
 pub mod antom;
+pub mod form;
 pub mod http;
 pub mod linuxdo_credit;
 mod registry;
