@@ -83,8 +83,17 @@ impl Instance {
     }
 
     async fn add_servers(&mut self, count: usize) {
-        let spawn = |_| Program::spawn(&["serve", "--listen", "127.0.0.1:0"], &self.env);
-        let programs: Vec<Program> = (0..count).map(spawn).collect();
+        self.add_servers_that(count, &[]).await;
+    }
+
+    /// One that does only part of the work.
+    pub(crate) async fn add_server_that(&mut self, arguments: &[&str]) {
+        self.add_servers_that(1, arguments).await;
+    }
+
+    async fn add_servers_that(&mut self, count: usize, arguments: &[&str]) {
+        let arguments = [&["serve", "--listen", "127.0.0.1:0"], arguments].concat();
+        let programs: Vec<Program> = (0..count).map(|_| Program::spawn(&arguments, &self.env)).collect();
         for mut program in programs {
             let base = program.listening().await;
             self.servers.push(Server { program, base });
@@ -164,6 +173,11 @@ impl Instance {
         Caller::new(&self.http, &self.servers[server].base, token)
     }
 
+    /// Where the first server listens.
+    pub(crate) fn base(&self) -> &str {
+        &self.servers[0].base
+    }
+
     pub(crate) fn servers(&self) -> usize {
         self.servers.len()
     }
@@ -222,6 +236,13 @@ impl Instance {
         .execute(&self.pool)
         .await
         .expect("the job table");
+        sqlx::query(
+            "UPDATE inbox.notifications SET due_at = clock_timestamp()
+              WHERE state IN ('received', 'waiting') AND due_at > clock_timestamp()",
+        )
+        .execute(&self.pool)
+        .await
+        .expect("the inbox");
     }
 
     /// What admins see of the delivery of an order.

@@ -19,6 +19,7 @@
 //! dev.rs            `billing-ledger dev`
 //! subscriptions.rs  periods paid, left unpaid, canceled; plans changed
 //! erasure.rs        a customer is forgotten
+//! providers/        payment providers, with their side of it simulated
 //! oversight.rs      what admins and auditors see of a customer and an order
 //! stats.rs          what was sold, in numbers
 //!
@@ -49,6 +50,7 @@ mod oversight;
 mod plans;
 mod profiles;
 mod program;
+mod providers;
 mod reads;
 mod refunds;
 mod secrets;
