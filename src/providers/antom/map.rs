@@ -105,17 +105,24 @@ fn paid(us: &Antom, it: Notification) -> Result<News, NoticeError> {
     Ok(News::Paid(PaidNews { order, payment_id, amount, method: Some(method_or_ours(us, method)) }))
 }
 
-/// What is said of a payment that a capture named.
-pub(super) fn captured(us: &Antom, payment_id: &str, found: Option<Inquiry>) -> Result<News, NoticeError> {
-    let not_yet = || NoticeError::Unavailable("it does not know of the capture yet".to_owned());
-    let found = found.ok_or_else(not_yet)?;
+/// What is said of a payment that a capture named. Where the answer lists no captures, this one is what there is.
+pub(super) fn captured(
+    us: &Antom,
+    payment_id: &str,
+    capture: Option<&wire::Amount>,
+    found: Option<Inquiry>,
+) -> Result<News, NoticeError> {
+    let unavailable = |what: &str| NoticeError::Unavailable(what.to_owned());
+    let found = found.ok_or_else(|| unavailable("it does not know of the payment yet"))?;
     if found.payment_id.as_deref() != Some(payment_id) {
-        return Err(NoticeError::Unavailable("its answer is about another payment".to_owned()));
+        return Err(unavailable("its answer is about another payment"));
     }
     let request = found.payment_request_id.as_deref().unwrap_or_default();
     let Ok(order) = request.parse().map(OrderName::Number) else { return Ok(not_ours(payment_id)) };
-    let amount = collected(us, &found).map_err(|error| NoticeError::Unavailable(error.to_string()))?;
-    let amount = amount.ok_or_else(not_yet)?;
+    let amount = match collected(us, &found).map_err(|error| NoticeError::Unavailable(error.to_string()))? {
+        Some(amount) => amount,
+        None => money(capture).map_err(|detail| malformed("/captureAmount", detail))?,
+    };
     let method = found.payment_method_type.filter(|method| is_name(method));
     let (payment_id, method) = (payment_id.to_owned(), Some(method_or_ours(us, method)));
     Ok(News::Paid(PaidNews { order, payment_id, amount, method }))

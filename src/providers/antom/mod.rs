@@ -135,11 +135,11 @@ impl Provider for Antom {
         let it = webhook::parse(verified.body)?;
         let capture = map::names_capture(&it)?;
         let news = match capture {
-            // A capture names a payment; which order that paid, and how much of it was captured, are asked for.
+            // A capture names a payment; which order that paid, and what was captured of it in all, are asked for.
             Some(payment_id) => {
                 let found = self.inquire(Payment::by_id(&payment_id)).await;
                 let found = found.map_err(|error| NoticeError::Unavailable(error.to_string()))?;
-                map::captured(self, &payment_id, found)?
+                map::captured(self, &payment_id, it.capture_amount.as_ref(), found)?
             }
             None => map::read(self, it)?,
         };

@@ -274,6 +274,29 @@ fn what_a_question_says_is_paid_is_what_was_captured_of_a_card() {
 }
 
 #[test]
+fn a_capture_is_paid_with_all_that_was_captured_or_with_itself() {
+    let us = provider(&settings());
+    let capture = wire::Amount { currency: "USD".to_owned(), value: "500".to_owned() };
+    let captured = |found: Option<Inquiry>| map::captured(&us, "2026-1", Some(&capture), found);
+    let amount = |found: Inquiry| match captured(Some(found)) {
+        Ok(News::Paid(news)) if news.order == OrderName::Number(number()) => news.amount.minor(),
+        other => panic!("{other:?}"),
+    };
+    let both = json!([
+        transaction("CAPTURE", "SUCCESS", "c1", "500", TIME),
+        transaction("CAPTURE", "SUCCESS", "c2", "2499", TIME),
+    ]);
+    assert_eq!(amount(inquiry("CARD", "SUCCESS", &both)), 2999);
+    assert_eq!(amount(inquiry("CARD", "SUCCESS", &json!(null))), 500);
+    assert_eq!(amount(inquiry("CARD", "PROCESSING", &both)), 500);
+    assert!(matches!(captured(None), Err(NoticeError::Unavailable(_))));
+    let other = Inquiry { payment_id: Some("2026-9".to_owned()), ..inquiry("CARD", "SUCCESS", &both) };
+    assert!(matches!(captured(Some(other)), Err(NoticeError::Unavailable(_))));
+    let foreign = Inquiry { payment_request_id: Some("PR1".to_owned()), ..inquiry("CARD", "SUCCESS", &both) };
+    assert!(matches!(captured(Some(foreign)), Ok(News::ForReview(_))));
+}
+
+#[test]
 fn refunds_are_told_oldest_first_and_only_those_that_are_done() {
     let found = inquiry(
         "ALIPAY_CN",

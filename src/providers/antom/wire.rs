@@ -168,6 +168,7 @@ pub(super) struct Notification {
     pub(super) payment_amount: Option<Amount>,
     pub(super) payment_method_type: Option<String>,
     pub(super) capture_id: Option<String>,
+    pub(super) capture_amount: Option<Amount>,
     pub(super) refund_status: Option<String>,
     pub(super) refund_request_id: Option<String>,
     pub(super) refund_id: Option<String>,

@@ -167,8 +167,8 @@ pub(super) fn refund_state(request: &RefundRequest, it: &wire::Refund) -> Result
     Ok(match it.status.as_str() {
         state::SUCCESS => RefundState::Done { provider_refund: Some(it.refund_id.clone()).filter(|id| is_name(id)) },
         state::CLOSED => RefundState::Refused("it was closed there, and nothing went back".to_owned()),
-        // ABNORMAL is no plain no: somebody may yet send the money elsewhere in their console.
-        state::PROCESSING | state::ABNORMAL | _ => RefundState::Pending,
+        // ABNORMAL too is no plain no: somebody may yet send the money elsewhere in their console.
+        _ => RefundState::Pending,
     })
 }
 

@@ -234,6 +234,34 @@ async fn no_news_and_no_error_names_who_paid() {
 }
 
 #[test]
+fn of_a_refund_only_plain_words_decide() {
+    let request = RefundRequest {
+        order: number(),
+        reference: None,
+        payment_id: "4200000001".to_owned(),
+        paid: cny(2999),
+        refund: "RF1".to_owned(),
+        amount: cny(1000),
+        reason: String::new(),
+    };
+    let state = |status: &str, refund: &str, minor: i64| {
+        let told = json!({
+            "refund_id": "5000000001", "out_refund_no": refund, "transaction_id": "4200000001", "status": status,
+            "amount": {"refund": minor, "total": 2999, "currency": "CNY"},
+        });
+        map::refund_state(&request, &serde_json::from_value(told).unwrap())
+    };
+    let done = RefundState::Done { provider_refund: Some("5000000001".to_owned()) };
+    assert_eq!(state("SUCCESS", "RF1", 1000).unwrap(), done);
+    assert!(matches!(state("CLOSED", "RF1", 1000), Ok(RefundState::Refused(_))));
+    for status in ["PROCESSING", "ABNORMAL", "", "success"] {
+        assert_eq!(state(status, "RF1", 1000).unwrap(), RefundState::Pending, "{status}");
+    }
+    assert!(state("SUCCESS", "RF2", 1000).is_err());
+    assert!(state("SUCCESS", "RF1", 999).is_err());
+}
+
+#[test]
 fn what_is_sent_fits_their_fields() {
     let us = provider(&settings());
     let request = PaymentRequest {
