@@ -2,17 +2,16 @@
 
 use std::sync::{Arc, Mutex};
 
-use aggregates::{Checkout, Currency, Money, OrderNumber, Payment};
+use aggregates::{Currency, Money, OrderNumber, Payment};
 use async_trait::async_trait;
-use axum::http::HeaderMap;
 use billing_ledger::dispatch::{Dispatcher, PaymentNotice, RefundNotice, Rules};
 use billing_ledger::jobs::{Handler, Job, Outcome};
 use billing_ledger::processes::kinds::{EXPIRE_ORDER, RECONCILE};
 use billing_ledger::processes::{ExpireOrder, Reconcile};
 use billing_ledger::providers::sandbox::Sandbox;
 use billing_ledger::providers::{
-    Acknowledgement, Notice, NoticeError, PaymentRequest, PaymentState, Provider, ProviderError, Providers,
-    RefundRequest, RefundState,
+    Acknowledgement, Arrived, Genuine, News, NoticeError, Opened, OrderRef, PaymentRequest, Provider, ProviderError,
+    Providers, RefundRequest, RefundState,
 };
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -21,7 +20,8 @@ use super::scene::{Bought, Scene};
 #[derive(Clone)]
 enum Mood {
     Unreachable,
-    Says(PaymentState),
+    /// What it has for the order.
+    Says(Option<PaymentNotice>),
 }
 
 /// The sandbox, but for what it says when it is asked.
@@ -37,26 +37,26 @@ impl Provider for Moody {
         self.0.currency()
     }
 
-    async fn create_payment(&self, request: &PaymentRequest) -> Result<Checkout, ProviderError> {
+    async fn create_payment(&self, request: &PaymentRequest) -> Result<Opened, ProviderError> {
         self.0.create_payment(request).await
     }
 
-    async fn verify(&self, headers: &HeaderMap, body: &[u8]) -> Result<Notice, NoticeError> {
-        self.0.verify(headers, body).await
+    fn verify(&self, arrived: &Arrived<'_>, now: DateTime<Utc>) -> Result<Genuine, NoticeError> {
+        self.0.verify(arrived, now)
     }
 
-    async fn query(&self, _order: &OrderNumber) -> Result<PaymentState, ProviderError> {
+    async fn read(&self, verified: &Arrived<'_>) -> Result<Vec<News>, NoticeError> {
+        self.0.read(verified).await
+    }
+
+    async fn payments(&self, _order: &OrderRef) -> Result<Vec<PaymentNotice>, ProviderError> {
         match self.1.lock().unwrap().clone() {
             Mood::Unreachable => Err(ProviderError::Unreachable("as told".to_owned())),
-            Mood::Says(state) => Ok(state),
+            Mood::Says(paid) => Ok(paid.into_iter().collect()),
         }
     }
 
-    async fn payments(&self, order: &OrderNumber) -> Result<Vec<PaymentNotice>, ProviderError> {
-        self.0.payments(order).await
-    }
-
-    async fn refunds(&self, order: &OrderNumber, payment_id: &str) -> Result<Vec<RefundNotice>, ProviderError> {
+    async fn refunds(&self, order: &OrderRef, payment_id: &str) -> Result<Vec<RefundNotice>, ProviderError> {
         self.0.refunds(order, payment_id).await
     }
 
@@ -66,6 +66,14 @@ impl Provider for Moody {
 
     async fn query_refund(&self, request: &RefundRequest) -> Result<RefundState, ProviderError> {
         self.0.query_refund(request).await
+    }
+
+    async fn stop_collecting(&self, order: &OrderRef, stop: bool) -> Result<(), ProviderError> {
+        self.0.stop_collecting(order, stop).await
+    }
+
+    async fn check(&self) -> Result<String, ProviderError> {
+        self.0.check().await
     }
 
     fn acknowledge(&self) -> Acknowledgement {
@@ -134,7 +142,7 @@ impl Late {
         let (provider, payment_id) = ("sandbox".to_owned(), payment_id.to_owned());
         let payment = Payment { provider, payment_id, amount, method: None };
         let order = self.bought.number.parse().unwrap();
-        Mood::Says(PaymentState::Paid(PaymentNotice { order, payment }))
+        Mood::Says(Some(PaymentNotice { order, payment }))
     }
 
     async fn history(&self) -> Vec<String> {
@@ -192,7 +200,7 @@ async fn a_provider_is_asked_three_times_after_the_end_and_its_last_silence_is_a
     let late = Late::set().await;
     // Whether it says that nothing was paid or says nothing at all.
     assert_eq!(late.asks_again_after().await, 5);
-    late.becomes(Mood::Says(PaymentState::Pending));
+    late.becomes(Mood::Says(None));
     assert_eq!(late.asks_again_after().await, 5);
     late.scene.clock.advance(TimeDelta::minutes(5));
     assert_eq!(late.asks_again_after().await, HOUR);
@@ -208,7 +216,7 @@ async fn a_provider_is_asked_three_times_after_the_end_and_its_last_silence_is_a
     late.asker.failed(&job, &why).await.unwrap();
     late.asker.gave_up(&job, &why).await.unwrap();
     assert_eq!(late.history().await, ["placed", "checkout_opened"], "asking alone changes nothing");
-    late.becomes(Mood::Says(PaymentState::Pending));
+    late.becomes(Mood::Says(None));
     assert_eq!(late.asks().await, Outcome::Done);
 
     // A payment for review pays for nothing; the right one, found at last, does, and then there is nothing to ask.
