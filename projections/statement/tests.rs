@@ -103,7 +103,9 @@ fn every_movement_says_what_it_did_to_the_balance_and_what_else_moved() {
         ),
         (
             "clawed_back",
-            format!(r#"{{{order},"amount":1000000,{from},"missing":2000000,"balance":4000000,"shortfall":2000000}}"#),
+            format!(
+                r#"{{{order},"amount":1000000,{from},"missing":2000000,"expired":0,"balance":4000000,"shortfall":2000000}}"#
+            ),
             LineKind::ClawBack,
             ["-1.00", "4.00", "2.00", "", "2.00"],
         ),
