@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
+use chrono_tz::Tz;
 use proptest::prelude::*;
 
 use super::credits::CreditBooks;
@@ -20,7 +21,7 @@ use crate::order::{
     Delivered, Fulfilled, OrderEvent, Paid, Payment, PaymentDuplicated, PaymentMismatched, RefundRequested, Refunded,
     ReviewClosed, ReviewOutcome,
 };
-use crate::user_package::{Activated, UserPackageEvent};
+use crate::user_package::{Activated, DayRule, UserPackageEvent};
 
 #[derive(Default)]
 pub(super) struct Books {
@@ -64,6 +65,8 @@ struct Bought {
     daily_limit: i128,
     /// Whatever was bought of it, given back since or not.
     days: i128,
+    time_zone: Tz,
+    day: DayRule,
     starts_at: DateTime<Utc>,
     ends_at: DateTime<Utc>,
     /// Orders that extended it.
@@ -321,6 +324,8 @@ impl Bought {
         Self {
             daily_limit: micros(activated.daily_limit),
             days: activated.duration_days.into(),
+            time_zone: activated.time_zone,
+            day: activated.day,
             starts_at: activated.starts_at,
             ends_at: activated.ends_at,
             extended: BTreeSet::new(),
@@ -345,9 +350,25 @@ impl Bought {
     fn pays(&self, at: DateTime<Utc>, day: NaiveDate) -> Result<(), TestCaseError> {
         let runs = at >= self.starts_at && at < self.ends_at;
         prop_assert!(runs && !self.ended && !self.revoked, "paid while not running");
-        let newest = self.used.keys().chain(self.held.keys()).max();
-        prop_assert!(newest.is_none_or(|newest| *newest <= day), "days move forward");
+        let (newest, today) = (self.used.keys().chain(self.held.keys()).max(), self.day_of(at));
+        prop_assert_eq!(
+            day,
+            newest.map_or(today, |newest| today.max(*newest)),
+            "it pays of today, and never of a day before"
+        );
         Ok(())
+    }
+
+    /// Apart from the code under test, which could otherwise call every hour a new day.
+    fn day_of(&self, at: DateTime<Utc>) -> NaiveDate {
+        let on_the_wall = |moment: DateTime<Utc>| moment.with_timezone(&self.time_zone).date_naive();
+        match self.day {
+            DayRule::Calendar => on_the_wall(at),
+            DayRule::Anniversary => {
+                let over = (at - self.starts_at).num_seconds() / (24 * 60 * 60);
+                on_the_wall(self.starts_at) + Days::new(over.try_into().unwrap())
+            }
+        }
     }
 
     /// What the event says is left of the day and in all.
