@@ -38,7 +38,7 @@ pub enum SubscriptionCommand {
     /// Records that the paid period, or the grace after it, is over. Refused before its time.
     PeriodOver,
     /// An order was given back: one of a plan change is undone while its period is the last, one of a period ends the
-    /// subscription.
+    /// subscription unless a later period has begun.
     TakeBack {
         order: OrderId,
         reason: String,

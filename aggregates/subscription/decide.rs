@@ -31,7 +31,7 @@ impl Subscription {
 
     fn start(&self, at: DateTime<Utc>, order: OrderId, plan: &Plan) -> Decision {
         if let Self::Started(subscribed) = self {
-            let is_the_first = subscribed.orders.first() == Some(&order);
+            let is_the_first = subscribed.paid_by(order) == Some(0);
             return if is_the_first { Ok(vec![]) } else { Err(SubscriptionError::Exists) };
         }
         let period = period(1, order, at, Count { from: at, months: 0 }, plan)?;
@@ -39,7 +39,7 @@ impl Subscription {
     }
 
     fn renew(&self, at: DateTime<Utc>, order: OrderId, plan: &Plan) -> Decision {
-        if self.subscribed()?.orders.contains(&order) {
+        if self.subscribed()?.paid_by(order).is_some() {
             return Ok(vec![]);
         }
         let subscribed = self.open(at)?;
@@ -129,8 +129,9 @@ impl Subscription {
         if subscribed.ended.is_some() {
             return Ok(vec![]);
         }
-        if subscribed.orders.contains(&order) {
-            return Ok(vec![canceled(at, Some(reason.to_owned()), None)]);
+        if let Some(period) = subscribed.paid_by(order) {
+            let ended = || canceled(at, Some(reason.to_owned()), None);
+            return Ok((!subscribed.has_gone_on(period, at)).then(ended).into_iter().collect());
         }
         // A change of an earlier period has had its time: later periods were paid at their own price.
         let change = subscribed.changes.iter().find(|change| change.order == order);

@@ -11,6 +11,8 @@
 //! ahead of time or late. Calendar months are counted from where they began, so that what starts on the 31st does so
 //! again after a shorter month.
 //!
+//! Money of a period that is given back ends the subscription, unless a later one has begun: that was paid for itself.
+//!
 //! Money that has come is never refused while the subscription lives: not for its currency, and not because a period is
 //! unpaid. What costs nothing may be.
 
@@ -60,8 +62,16 @@ pub struct Subscribed {
     cancel: Option<CancelScheduled>,
     ended: Option<SubscriptionEnd>,
     /// Of the periods, oldest first.
-    orders: Vec<OrderId>,
+    orders: Vec<PeriodOrder>,
     changes: Vec<PaidChange>,
+}
+
+/// Which period an order paid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PeriodOrder {
+    order: OrderId,
+    starts_at: DateTime<Utc>,
 }
 
 /// Where periods of calendar months are counted from, and how many months later the last one ends.
@@ -193,7 +203,7 @@ impl Subscription {
 
 impl Decider for Subscription {
     const KIND: AggregateKind = AggregateKind::Subscription;
-    const SCHEMA: i32 = 2;
+    const SCHEMA: i32 = 3;
 
     type Command = SubscriptionCommand;
     type Event = SubscriptionEvent;
@@ -261,7 +271,17 @@ impl Subscribed {
         self.plan = *plan;
         self.period = *period;
         self.expires_at = None;
-        self.orders.push(period.order);
+        self.orders.push(PeriodOrder { order: period.order, starts_at: period.starts_at });
+    }
+
+    /// The place of an order's period among those that were paid.
+    fn paid_by(&self, order: OrderId) -> Option<usize> {
+        self.orders.iter().position(|period| period.order == order)
+    }
+
+    /// A period after that one has begun by then.
+    fn has_gone_on(&self, period: usize, at: DateTime<Utc>) -> bool {
+        self.orders.get(period + 1).is_some_and(|next| next.starts_at <= at)
     }
 
     /// Whether it would have ended by then, had somebody recorded it.

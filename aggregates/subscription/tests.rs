@@ -414,6 +414,26 @@ fn a_period_given_back_ends_the_subscription() {
     given([started(), renewed(basic(), 2, END, "2026-03-31T06:00:00Z")]).when(time(NOW), take_back(1)).then([gone]);
 }
 
+/// That one was paid for itself.
+#[test]
+fn a_period_given_back_leaves_the_subscription_once_the_next_has_begun() {
+    let last = "2026-03-31T06:00:00Z";
+    let paid_ahead = [started(), renewed(basic(), 2, END, last), renewed(basic(), 3, last, "2026-04-30T06:00:00Z")];
+    let gone = |at| ended(SubscriptionEnd::Canceled, Some("refunded"), at);
+    for (at, over) in [("2026-02-28T05:59:59Z", 0), (END, 1), ("2026-03-31T05:59:59Z", 1), (last, 2)] {
+        for number in 1..=3 {
+            let asked = given(paid_ahead.clone()).when(time(at), take_back(number));
+            if number <= over {
+                asked.then_nothing()
+            } else {
+                asked.then([gone(at)])
+            };
+        }
+    }
+    // Nobody has paid for what comes after it.
+    given([started(), past_due()]).when(time(END), take_back(1)).then([gone(END)]);
+}
+
 #[test]
 fn a_change_given_back_brings_back_the_plan_before_it() {
     given([started(), changed(pro(), Some(order(9)), None)])

@@ -319,6 +319,17 @@ fn a_subscription_ends_with_the_money_and_its_credits_go_back() {
 }
 
 #[test]
+fn a_refund_of_an_older_period_takes_its_credits_and_leaves_the_later_one() {
+    let mut scene = Scene::new();
+    let [first, second] = [(); 2].map(|()| scene.buy(ProductKind::Subscription(plan(10))));
+    let later = time("2026-02-05T06:05:00Z");
+    let older = scene.ask_at(later, Command::TakeRefund(gone(first, 1, 3_000))).unwrap();
+    assert_eq!(names(&older), ["order.refunded", "credit_account.clawed_back"]);
+    let newest = scene.ask_at(later, Command::TakeRefund(gone(second, 2, 3_000))).unwrap();
+    assert!(names(&newest).contains(&"subscription.ended".to_owned()));
+}
+
+#[test]
 fn a_part_of_a_subscriptions_money_takes_credits_alone() {
     let mut scene = Scene::new();
     let order = scene.buy(ProductKind::Subscription(plan(9)));
