@@ -46,6 +46,8 @@ CREATE TABLE read.sold (
     id         uuid PRIMARY KEY,
     account    uuid NOT NULL,
     product    uuid NOT NULL,
+    -- Collected by its provider without being asked: counted by its money alone.
+    renewal    bool NOT NULL,
     currency   text NOT NULL,
     time_zone  text NOT NULL,
     placed_day date NOT NULL,
@@ -61,7 +63,7 @@ CREATE TABLE read.sales (
     day       date NOT NULL,
     product   uuid NOT NULL,
     currency  text NOT NULL,
-    -- Placed that day; and of those: paid by now, expired by now.
+    -- Placed that day, renewals apart; and of those: paid by now, expired by now.
     placed    int8 NOT NULL,
     converted int8 NOT NULL,
     expired   int8 NOT NULL,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use aggregates::order::{Expired, Paid, Placed, Refunded};
-use aggregates::{AccountKey, Money, OrderEvent, OrderId, ProductId};
+use aggregates::{AccountKey, Money, OrderEvent, OrderId, ProductId, ProductKind};
 use chrono::{DateTime, NaiveDate, Utc};
 use chrono_tz::Tz;
 
@@ -13,18 +13,34 @@ use crate::rows::{currency, text};
 /// What happened to an order, as far as it is counted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum News {
-    Placed { account: AccountKey, product: ProductId, currency: String, time_zone: Tz, at: DateTime<Utc> },
+    Placed {
+        account: AccountKey,
+        product: ProductId,
+        renewal: bool,
+        currency: String,
+        time_zone: Tz,
+        at: DateTime<Utc>,
+    },
     Expired,
-    Paid { payment: String, amount: Money, at: DateTime<Utc> },
-    Refunded { payment: String, amount: Money, at: DateTime<Utc> },
+    Paid {
+        payment: String,
+        amount: Money,
+        at: DateTime<Utc>,
+    },
+    Refunded {
+        payment: String,
+        amount: Money,
+        at: DateTime<Utc>,
+    },
 }
 
 impl News {
     pub(super) fn of(account: AccountKey, event: &OrderEvent) -> Option<Self> {
         Some(match event {
-            OrderEvent::Placed(Placed { product, price, time_zone, placed_at, .. }) => Self::Placed {
+            OrderEvent::Placed(Placed { product, kind, price, time_zone, placed_at, .. }) => Self::Placed {
                 account,
                 product: *product,
+                renewal: matches!(kind, ProductKind::Renewal(_)),
                 currency: currency(price),
                 time_zone: *time_zone,
                 at: *placed_at,
@@ -50,6 +66,8 @@ fn name_of(provider: &str, payment_id: &str) -> String {
 pub(super) struct Sold {
     pub(super) account: AccountKey,
     pub(super) product: ProductId,
+    /// Its provider collected it without being asked: its money counts, and nothing else.
+    pub(super) renewal: bool,
     pub(super) currency: String,
     pub(super) time_zone: Tz,
     pub(super) placed_day: NaiveDate,
@@ -77,11 +95,12 @@ pub(super) struct Counts(pub(super) BTreeMap<Cell, Count>);
 
 impl Counts {
     pub(super) fn count(&mut self, all: &mut BTreeMap<OrderId, Sold>, order: OrderId, news: News) -> Result<(), Unfit> {
-        if let News::Placed { account, product, currency, time_zone, at } = news {
+        if let News::Placed { account, product, renewal, currency, time_zone, at } = news {
             let placed_day = at.with_timezone(&time_zone).date_naive();
-            self.cell(placed_day, product, currency.clone()).placed += 1;
             let (expired, paid_day, payment) = (false, None, None);
-            all.insert(order, Sold { account, product, currency, time_zone, placed_day, expired, paid_day, payment });
+            let sold = Sold { account, product, renewal, currency, time_zone, placed_day, expired, paid_day, payment };
+            self.of_placing(&sold, |count| count.placed += 1);
+            all.insert(order, sold);
             return Ok(());
         }
         let sold = all.get_mut(&order).ok_or(Unfit("something happened to an order before it was placed"))?;
@@ -90,13 +109,14 @@ impl Counts {
             News::Placed { .. } => {}
             News::Expired => {
                 sold.expired = true;
-                self.of_placing(sold).expired += 1;
+                self.of_placing(sold, |count| count.expired += 1);
             }
             News::Paid { payment, amount, at } => {
                 let day = day(at);
-                let count = self.of_placing(sold);
-                count.converted += 1;
-                count.expired -= i64::from(sold.expired);
+                self.of_placing(sold, |count| {
+                    count.converted += 1;
+                    count.expired -= i64::from(sold.expired);
+                });
                 (sold.expired, sold.paid_day, sold.payment) = (false, Some(day), Some(payment));
                 let count = self.cell(day, sold.product, currency(&amount));
                 count.paid += 1;
@@ -114,8 +134,11 @@ impl Counts {
         Ok(())
     }
 
-    fn of_placing(&mut self, sold: &Sold) -> &mut Count {
-        self.cell(sold.placed_day, sold.product, sold.currency.clone())
+    /// What becomes of an order that somebody placed.
+    fn of_placing(&mut self, sold: &Sold, counted: impl FnOnce(&mut Count)) {
+        if !sold.renewal {
+            counted(self.cell(sold.placed_day, sold.product, sold.currency.clone()));
+        }
     }
 
     fn cell(&mut self, day: NaiveDate, product: ProductId, currency: String) -> &mut Count {

@@ -7,7 +7,8 @@
 //! ```
 //!
 //! A day is one of the time zone that the order was placed in. What becomes of an order (paid, expired) counts for the day
-//! it was placed; money counts for the day it came or went.
+//! it was placed; money counts for the day it came or went. A renewal that a provider collects by itself is nobody's act of
+//! buying: its money counts like any other, and the order neither as placed nor for its buyer.
 
 mod counting;
 pub mod query;

@@ -67,7 +67,7 @@ pub struct StatsView {
     pub months: Vec<SalesView>,
 }
 
-/// Orders that were placed in the range.
+/// Orders that were placed in the range, renewals that providers collected by themselves apart.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct OrdersView {
     pub placed: String,
@@ -108,7 +108,7 @@ pub struct ShareView {
     pub share: String,
 }
 
-/// Accounts that paid for an order in the range.
+/// Accounts that paid for an order in the range, such renewals apart.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct BuyersView {
     pub buyers: i64,
@@ -302,7 +302,8 @@ fn sales(when: String, cell: &Cell) -> Result<SalesView, sqlx::Error> {
 async fn buyers(pool: &PgPool, from: NaiveDate, to: NaiveDate) -> Result<BuyersView, sqlx::Error> {
     let (buyers, repeated): (i64, i64) = sqlx::query_as(
         "SELECT count(*), count(*) FILTER (WHERE paid > 1)
-           FROM (SELECT count(*) AS paid FROM read.sold WHERE paid_day BETWEEN $1 AND $2 GROUP BY account) AS buyers",
+           FROM (SELECT count(*) AS paid FROM read.sold
+                  WHERE paid_day BETWEEN $1 AND $2 AND NOT renewal GROUP BY account) AS buyers",
     )
     .bind(from)
     .bind(to)

@@ -19,6 +19,7 @@ pub(super) async fn read_sold(
         let sold = Sold {
             account: AccountKey::from_uuid(row.try_get("account")?),
             product: ProductId::from_uuid(row.try_get("product")?),
+            renewal: row.try_get("renewal")?,
             currency: row.try_get("currency")?,
             time_zone: row.try_get::<&str, _>("time_zone")?.parse().map_err(decode)?,
             placed_day: row.try_get("placed_day")?,
@@ -34,15 +35,16 @@ pub(super) async fn read_sold(
 
 pub(super) async fn write_sold(tx: &mut PgConnection, sold: &BTreeMap<OrderId, Sold>) -> Result<(), sqlx::Error> {
     sqlx::query(
-        "INSERT INTO sold (id, account, product, currency, time_zone, placed_day, expired, paid_day, payment)
-         SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::date[], $7::bool[],
-                              $8::date[], $9::text[])
+        "INSERT INTO sold (id, account, product, renewal, currency, time_zone, placed_day, expired, paid_day, payment)
+         SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bool[], $5::text[], $6::text[], $7::date[],
+                              $8::bool[], $9::date[], $10::text[])
              ON CONFLICT (id) DO UPDATE
             SET expired = excluded.expired, paid_day = excluded.paid_day, payment = excluded.payment",
     )
     .bind(sold.keys().map(|id| id.uuid()).collect::<Vec<_>>())
     .bind(sold.values().map(|row| row.account.uuid()).collect::<Vec<_>>())
     .bind(sold.values().map(|row| row.product.uuid()).collect::<Vec<_>>())
+    .bind(sold.values().map(|row| row.renewal).collect::<Vec<_>>())
     .bind(sold.values().map(|row| row.currency.as_str()).collect::<Vec<_>>())
     .bind(sold.values().map(|row| row.time_zone.name()).collect::<Vec<_>>())
     .bind(sold.values().map(|row| row.placed_day).collect::<Vec<_>>())

@@ -16,9 +16,13 @@ fn order() -> OrderId {
 }
 
 fn placed() -> OrderEvent {
+    placed_of(serde_json::json!({"credit_pack": {"credits": 1_000_000}}))
+}
+
+fn placed_of(kind: serde_json::Value) -> OrderEvent {
     let placed: Placed = serde_json::from_value(serde_json::json!({
         "number": "ORD20260105060000abcdef01", "product": ProductId::numbered(4), "name": "n",
-        "kind": {"credit_pack": {"credits": 1_000_000}}, "time_zone": "Asia/Shanghai",
+        "kind": kind, "time_zone": "Asia/Shanghai",
         "price": {"minor": 3000, "currency": "CNY"}, "provider": "sandbox",
         "placed_at": "2026-01-05T15:59:59Z", "expires_at": "2026-01-05T16:15:00Z",
     }))
@@ -70,6 +74,22 @@ fn an_order_counts_where_it_was_placed_and_money_where_it_came() {
     let paid_then = Count { paid: 1, revenue: 3_000, ..Count::default() };
     let expected = [(day("2026-01-05"), placed_then), (day("2026-01-06"), paid_then)];
     assert_eq!(counted([placed(), paid("p")]), expected);
+}
+
+/// Nobody decided to place it, so it says nothing about those who do.
+#[test]
+fn a_renewal_counts_by_its_money_alone() {
+    let plan = serde_json::json!({
+        "period": {"months": 1}, "credits": 1_000_000, "upgrade_policy": "immediate", "grace_days": 3,
+    });
+    let renewal = serde_json::json!({
+        "renewal": {"subscription": "00000000-0000-0000-0000-000000000008", "plan": plan},
+    });
+    let paid_then = Count { paid: 1, revenue: 3_000, ..Count::default() };
+    let back = Count { refunds: 1, refunded: 1_000, ..Count::default() };
+    let expected = [(day("2026-01-06"), paid_then), (day("2026-01-07"), back)];
+    assert_eq!(counted([placed_of(renewal.clone()), expired(), paid("p"), refunded("p", 1_000)]), expected);
+    assert_eq!(counted([placed_of(renewal), expired()]), []);
 }
 
 #[test]

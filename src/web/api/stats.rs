@@ -13,6 +13,9 @@
 //! | mean use of keys | the mean, over licenses not revoked, of the part that was used, now |
 //! | expiry of keys | of licenses not revoked, those used up; of packages, those whose end was recorded; now |
 //!
+//! An order is one that somebody placed: a period that a provider renewed by itself is none, for it would always be
+//! converted and always repeated. What it paid is revenue, and makes its share of the product and of the average.
+//!
 //! Days are those of the billing time zone in which an order was placed.
 
 use axum::Json;

@@ -6,7 +6,8 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 
 use billing_ledger::embedded_postgres::shared::TestDatabase;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Days, TimeZone, Utc};
+use chrono_tz::Asia::Shanghai;
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use sqlx::PgPool;
@@ -73,27 +74,24 @@ impl Instance {
         env.extend(settings);
         let (servers, http, tokens) = (Vec::new(), client(), Mutex::default());
         let mut instance = Self { pool, forward, mail, database, servers, env, http, tokens, logs: Vec::new() };
-        instance.add_servers(count).await;
+        instance.add_servers(count, &[]).await;
         instance
     }
 
     /// One process more on the same database.
     pub(crate) async fn add_server(&mut self) {
-        self.add_servers(1).await;
+        self.add_servers(1, &[]).await;
     }
 
-    async fn add_servers(&mut self, count: usize) {
-        self.add_servers_that(count, &[]).await;
+    /// One that answers requests and does nothing else.
+    pub(crate) async fn add_web_server(&mut self) {
+        self.add_servers(1, &["--only", "web"]).await;
     }
 
-    /// One that does only part of the work.
-    pub(crate) async fn add_server_that(&mut self, arguments: &[&str]) {
-        self.add_servers_that(1, arguments).await;
-    }
-
-    async fn add_servers_that(&mut self, count: usize, arguments: &[&str]) {
+    async fn add_servers(&mut self, count: usize, arguments: &[&str]) {
         let arguments = [&["serve", "--listen", "127.0.0.1:0"], arguments].concat();
-        let programs: Vec<Program> = (0..count).map(|_| Program::spawn(&arguments, &self.env)).collect();
+        let spawn = |_| Program::spawn(&arguments, &self.env);
+        let programs: Vec<Program> = (0..count).map(spawn).collect();
         for mut program in programs {
             let base = program.listening().await;
             self.servers.push(Server { program, base });
@@ -185,6 +183,16 @@ impl Instance {
     /// Moves the business clock of the instance.
     pub(crate) async fn set_clock(&self, now: DateTime<Utc>) {
         self.admin().await.put("/api/v1/sandbox/clock", json!({"now": now.to_rfc3339()})).await.ok();
+    }
+
+    /// Moves it to tomorrow at ten in the time zone of quotas: far from midnight, so that no test of a day's quota is ever
+    /// run across one. Servers that are added later begin there; those that run follow after a while.
+    pub(crate) async fn set_to_ten(&self) -> DateTime<Utc> {
+        let tomorrow = Utc::now().with_timezone(&Shanghai).date_naive() + Days::new(1);
+        let ten = tomorrow.and_hms_opt(10, 0, 0).expect("a time");
+        let ten = Shanghai.from_local_datetime(&ten).single().expect("a time").to_utc();
+        self.set_clock(ten).await;
+        ten
     }
 
     /// What the sandbox's payment provider says: this order was paid.

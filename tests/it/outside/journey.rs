@@ -17,8 +17,7 @@ const ALICE: &str = "alice";
 #[tokio::test]
 async fn a_package_is_bought_paid_delivered_used_up_renewed_at_midnight_and_expires() {
     let mut ledger = Instance::start().await;
-    let morning = tomorrow_at_ten();
-    ledger.set_clock(morning).await;
+    let morning = ledger.set_to_ten().await;
     let alice = ledger.user(ALICE).await;
 
     // An admin puts the package of the contract's curl on sale, and everybody sees it.
@@ -165,13 +164,6 @@ async fn available(caller: &Caller, after: &Answer) -> String {
 /// A list, whether it comes as a page or bare.
 pub(super) fn items(list: &Value) -> Vec<Value> {
     list["items"].as_array().or(list.as_array()).unwrap_or_else(|| panic!("no list: {list}")).clone()
-}
-
-/// In the time zone of the quota. Far from midnight, so that no test is ever run across one.
-fn tomorrow_at_ten() -> DateTime<Utc> {
-    let tomorrow = Utc::now().with_timezone(&Shanghai).date_naive() + Days::new(1);
-    let ten = tomorrow.and_hms_opt(10, 0, 0).expect("a time");
-    Shanghai.from_local_datetime(&ten).single().expect("a time").to_utc()
 }
 
 fn midnight_after(time: DateTime<Utc>) -> DateTime<Utc> {

@@ -11,7 +11,7 @@ async fn killed_after_the_answer(name: &str) {
     let mut scene = Scene::start(way(name)).await;
     let it = scene.order("killed").await;
     scene.ledger.stop().await;
-    scene.ledger.add_server_that(&["--only", "web"]).await;
+    scene.ledger.add_web_server().await;
     scene.notify_the_ledger().await;
     scene.pay(&it).await;
     scene.all_acknowledged().await;
