@@ -42,6 +42,7 @@ async fn everywhere(ledger: &Instance, role: &str, sub: &str) -> Vec<Caller> {
 #[tokio::test]
 async fn what_is_reserved_is_charged_or_comes_back() {
     let ledger = Instance::start().await;
+    ledger.set_to_ten().await;
     ledger.bought("alice").await;
     give(&ledger, "alice", "10").await;
     let alice = ledger.user("alice").await;
@@ -196,6 +197,7 @@ async fn a_hundred_settle_one_hold_on_two_servers_and_one_wins() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_reserve_what_is_there_for_a_hundred() {
     let mut ledger = Instance::start().await;
+    ledger.set_to_ten().await;
     ledger.add_server().await;
     // 5.00 of quota and 5.00 of credits, for a hundred reservations of 0.10.
     ledger.bought("alice").await;

@@ -16,6 +16,7 @@ const ROUNDS: usize = 20;
 #[tokio::test]
 async fn every_write_is_seen_by_the_read_that_sends_its_position_on_any_server() {
     let mut ledger = Instance::start().await;
+    ledger.set_to_ten().await;
     ledger.add_server().await;
     let (admin, alice) = (ledger.admin().await, ledger.user("alice").await);
     let token = alice_token(&ledger).await;
