@@ -39,7 +39,6 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(one))
         .routes(routes!(retry))
         .routes(routes!(mismatches))
-        .routes(routes!(mismatches_of_orders))
         .routes(routes!(resolve))
 }
 
@@ -301,20 +300,9 @@ struct ReviewsQuery {
     cursor: Option<Cursor>,
 }
 
-async fn page_of_reviews(app: &App, wants: Wants, query: ReviewsQuery) -> Result<Response, Problem> {
-    let before: Option<(Moment, Word, Word)> = query.cursor.map(|cursor| cursor.place()).transpose()?;
-    let before = before.map(|(Moment(at), Word(provider), Word(payment_id))| ReviewCursor { at, provider, payment_id });
-    let account = account_filter(query.account.as_deref())?;
-    let order = order_filter(query.order_no.as_deref())?;
-    let filter = ReviewFilter { account, order, state: query.state };
-    let items = orders::reviews(&app.pool, &filter, before.as_ref(), query.limit.and_one()).await?;
-    let page = Page::cut(items, query.limit, |last| (last.at, last.provider.clone(), last.payment_id.clone()))?;
-    Ok(page.answer(wants))
-}
-
 /// Payments that delivered nothing, because their amount was another or because the order was paid already.
 #[utoipa::path(
-    get, path = "/api/v1/admin/mismatches", tag = "admin", params(ReviewsQuery),
+    get, path = "/api/v1/admin/orders/mismatches", tag = "admin", params(ReviewsQuery),
     responses((status = 200, content((Page<ReviewView> = "application/json"), (String = "text/csv"))))
 )]
 async fn mismatches(
@@ -324,22 +312,14 @@ async fn mismatches(
     wants: Wants,
     Params(query): Params<ReviewsQuery>,
 ) -> Result<Response, Problem> {
-    page_of_reviews(&app, wants, query).await
-}
-
-/// The same list, under the orders.
-#[utoipa::path(
-    get, path = "/api/v1/admin/orders/mismatches", tag = "admin", params(ReviewsQuery),
-    responses((status = 200, content((Page<ReviewView> = "application/json"), (String = "text/csv"))))
-)]
-async fn mismatches_of_orders(
-    _: Auditor,
-    _: Fresh,
-    State(app): State<App>,
-    wants: Wants,
-    Params(query): Params<ReviewsQuery>,
-) -> Result<Response, Problem> {
-    page_of_reviews(&app, wants, query).await
+    let before: Option<(Moment, Word, Word)> = query.cursor.map(|cursor| cursor.place()).transpose()?;
+    let before = before.map(|(Moment(at), Word(provider), Word(payment_id))| ReviewCursor { at, provider, payment_id });
+    let account = account_filter(query.account.as_deref())?;
+    let order = order_filter(query.order_no.as_deref())?;
+    let filter = ReviewFilter { account, order, state: query.state };
+    let items = orders::reviews(&app.pool, &filter, before.as_ref(), query.limit.and_one()).await?;
+    let page = Page::cut(items, query.limit, |last| (last.at, last.provider.clone(), last.payment_id.clone()))?;
+    Ok(page.answer(wants))
 }
 
 #[derive(Clone, Copy, Deserialize, ToSchema)]
@@ -373,7 +353,7 @@ struct ResolvedOut {
 
 /// Decides about a payment for review.
 #[utoipa::path(
-    post, path = "/api/v1/admin/mismatches/{id}/resolve", tag = "admin",
+    post, path = "/api/v1/admin/orders/mismatches/{id}/resolve", tag = "admin",
     params(("id" = Uuid, Path)), request_body = ResolveIn, responses((status = 200, body = ResolvedOut))
 )]
 async fn resolve(

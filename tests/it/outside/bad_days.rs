@@ -205,7 +205,7 @@ async fn a_wrong_amount_waits_for_an_admin_and_the_right_one_still_pays() {
     faults(&ledger, json!({"wrong_amount": "29.99", "repeat": 2})).await;
     assert_eq!(pay(&ledger, &order).await["amount"], "29.99");
     eventually("an entry for review", async || {
-        let list = ledger.admin().await.get("/api/v1/admin/mismatches?state=waiting").await.expect(200).json();
+        let list = ledger.admin().await.get("/api/v1/admin/orders/mismatches?state=waiting").await.expect(200).json();
         items(&list).into_iter().next()
     })
     .await;

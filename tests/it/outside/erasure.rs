@@ -184,8 +184,8 @@ async fn a_license_that_is_paid_after_its_buyer_was_erased_is_recorded_and_its_m
 
 async fn accept(ledger: &Instance, told: &Answer, order: &str) {
     let admin = ledger.admin().await;
-    let waiting = admin.after(told).get("/api/v1/admin/mismatches?state=waiting").await.expect(200).json();
+    let waiting = admin.after(told).get("/api/v1/admin/orders/mismatches?state=waiting").await.expect(200).json();
     let review = items(&waiting).into_iter().find(|review| review["order_no"] == order).expect("it waits");
-    let path = format!("/api/v1/admin/mismatches/{}/resolve", review["id"].as_str().expect("an id"));
+    let path = format!("/api/v1/admin/orders/mismatches/{}/resolve", review["id"].as_str().expect("an id"));
     admin.post(&path, json!({"action": "accept", "reason": "as agreed"})).await.expect(200);
 }

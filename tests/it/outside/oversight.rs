@@ -194,9 +194,9 @@ async fn lists_are_found_by_what_is_asked_of_them() {
         assert_eq!(orders_of(&list).iter().collect::<Vec<_>>(), found, "{query}");
     }
     for (path, found) in [
-        ("/api/v1/admin/mismatches?account=alice", 1),
-        ("/api/v1/admin/mismatches?account=bob", 0),
-        (&*format!("/api/v1/admin/mismatches?order_no={pack}&state=refunded"), 1),
+        ("/api/v1/admin/orders/mismatches?account=alice", 1),
+        ("/api/v1/admin/orders/mismatches?account=bob", 0),
+        (&*format!("/api/v1/admin/orders/mismatches?order_no={pack}&state=refunded"), 1),
         (&*format!("/api/v1/admin/orders/mismatches?order_no={plan}"), 0),
         (&*format!("/api/v1/admin/refunds?account=alice&order_no={pack}"), 1),
         (&*format!("/api/v1/admin/refunds?order_no={plan}"), 0),

@@ -288,7 +288,7 @@ async fn a_second_payment_goes_back_by_itself() {
     assert_eq!((&refund["payment_id"], &refund["amount"]["amount"]), (&json!("another-channel"), &json!("30.00")));
     assert_eq!(given_back(&ledger, &order).await, (1, 3_000));
     assert_eq!(ledger.order("twice", &order).await["status"], "fulfilled");
-    let reviews = ledger.admin().await.get("/api/v1/admin/mismatches?state=refunded").await.expect(200).json();
+    let reviews = ledger.admin().await.get("/api/v1/admin/orders/mismatches?state=refunded").await.expect(200).json();
     assert_eq!(items(&reviews).len(), 1, "{reviews}");
 }
 
@@ -303,13 +303,13 @@ async fn an_admin_accepts_dismisses_or_gives_back_a_payment_of_another_amount() 
         odd["amount"] = json!("29.99");
         let told = ledger.nobody().post(NOTIFY, odd.clone()).await.expect(200);
         let admin = ledger.admin().await;
-        let waiting = admin.after(&told).get("/api/v1/admin/mismatches?state=waiting").await.expect(200).json();
+        let waiting = admin.after(&told).get("/api/v1/admin/orders/mismatches?state=waiting").await.expect(200).json();
         let review = items(&waiting).into_iter().find(|review| review["order_no"] == order).expect("it waits");
-        let path = format!("/api/v1/admin/mismatches/{}/resolve", review["id"].as_str().expect("an id"));
+        let path = format!("/api/v1/admin/orders/mismatches/{}/resolve", review["id"].as_str().expect("an id"));
         let resolved = admin.post(&path, json!({"action": action, "reason": "as agreed"})).await.expect(200);
         assert_eq!(resolved.json()["order_no"], json!(order));
         eventually("a payment to be settled", async || {
-            let list = admin.get(&format!("/api/v1/admin/mismatches?state={state}")).await.expect(200).json();
+            let list = admin.get(&format!("/api/v1/admin/orders/mismatches?state={state}")).await.expect(200).json();
             items(&list).into_iter().find(|review| review["order_no"] == order)
         })
         .await;

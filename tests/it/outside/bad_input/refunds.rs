@@ -67,7 +67,7 @@ fn refunds(scene: &Scene) -> Vec<Case> {
 }
 
 fn reviews() -> Vec<Case> {
-    let path = |id: &str| format!("/api/v1/admin/mismatches/{id}/resolve");
+    let path = |id: &str| format!("/api/v1/admin/orders/mismatches/{id}/resolve");
     let good = json!({"action": "refund", "reason": "r"}).to_string();
     let resolve = |name: &str, refused, body: Value| {
         case(name, Who::Admin, Method::POST, path(NOBODY), refused).body(body.to_string())
@@ -85,8 +85,14 @@ fn reviews() -> Vec<Case> {
         case("a decision about x", Who::Admin, Method::POST, path("x"), (400, "E1011")).body(good.clone()),
         case("a decision by a customer", Who::Alice, Method::POST, path(NOBODY), (403, "E2005")).body(good.clone()),
         case("a decision by an auditor", Who::Auditor, Method::POST, path(NOBODY), (403, "E2005")).body(good),
-        case("mismatches in no state", Who::Admin, Method::GET, "/api/v1/admin/mismatches?state=odd", (400, "E1012")),
-        case("mismatches for a customer", Who::Alice, Method::GET, "/api/v1/admin/mismatches", (403, "E2005")),
+        case(
+            "mismatches in no state",
+            Who::Admin,
+            Method::GET,
+            "/api/v1/admin/orders/mismatches?state=odd",
+            (400, "E1012"),
+        ),
+        case("mismatches for a customer", Who::Alice, Method::GET, "/api/v1/admin/orders/mismatches", (403, "E2005")),
     ]
 }
 
