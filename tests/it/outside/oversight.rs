@@ -26,6 +26,7 @@ struct Bought {
 
 /// Alice has one of everything, has used some of it, and paid for her credits twice.
 async fn set_up(ledger: &Instance) -> Bought {
+    ledger.set_to_ten().await;
     let package = ledger.bought(ALICE).await;
     let pack = bought(ledger, ALICE, credit_pack("10")).await;
     put_on_sale(ledger, PLAN, "20.00 CNY", monthly(100, UpgradePolicy::NextCycle)).await;
