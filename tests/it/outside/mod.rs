@@ -22,6 +22,7 @@
 //! providers/        payment providers, with their side of it simulated
 //! oversight.rs      what admins and auditors see of a customer and an order
 //! stats.rs          what was sold, in numbers
+//! taken.rs          names drawn at random that something else has already
 //!
 //! harness.rs        an instance and its verbs        http.rs  who asks, what came back
 //! program.rs        the binary as child processes    mail.rs  a mail server that can misbehave
@@ -57,6 +58,7 @@ mod secrets;
 mod shop;
 mod stats;
 mod subscriptions;
+mod taken;
 
 use std::time::Duration;
 
