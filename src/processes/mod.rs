@@ -14,6 +14,7 @@
 //! | `delivery.requested`       | have the API key made                      | `create_api_key.rs`   |
 //! | `delivery.key_created`     | send the mail, then forget the key         | `send_mail.rs`        |
 //! | `delivery.retried`         | try that step again now                    | both                  |
+//! | `delivery.withdrawn`       | try whichever waits now: it ends, and forgets a key | both         |
 //! | `subscription.started`, `renewed`, `past_due` | record the end of the period, or of the grace | `subscription_period.rs` |
 //! | `subscription.cancel_scheduled`, `cancel_withdrawn`, `ended` | tell a provider that collects by itself | `tell_collector.rs` |
 //! | `customer.erased`          | destroy what makes their data readable     | `forget_account.rs`   |
