@@ -207,7 +207,8 @@ impl StateOut {
 
 /// Binds a key to the caller, for ever, and makes it their current one.
 ///
-/// A key that is unknown, another account's or revoked is answered the same (404), and too many of them with 429.
+/// A key that is unknown, another account's, or was revoked before the caller had it is answered the same (404), and too
+/// many of them with 429. One that the caller bought or uses and that was revoked since is refused (403).
 #[utoipa::path(
     post, path = "/api/v1/keys/activate", tag = "licenses", request_body = KeyIn, responses((status = 200, body = StateOut))
 )]
@@ -234,7 +235,8 @@ async fn state_of(app: &App, place: &LicensePlace) -> Result<StateOut, Problem> 
 
 /// What a key is good for: its state, what remains, its features. Binds nothing.
 ///
-/// A key that is unknown, another account's or revoked is answered the same (404), and too many of them with 429.
+/// A key that is unknown, another account's, or was revoked before the caller had it is answered the same (404), and too
+/// many of them with 429. One that the caller bought or uses and that was revoked since says so (`status`).
 #[utoipa::path(
     post, path = "/api/v1/keys/check", tag = "licenses", request_body = KeyIn, responses((status = 200, body = StateOut))
 )]
