@@ -170,7 +170,7 @@ impl Subscription {
 
     /// What it began with.
     pub fn first_order(&self) -> Option<OrderId> {
-        self.subscribed().ok()?.orders.first().copied()
+        self.subscribed().ok()?.orders.first().map(|period| period.order)
     }
 
     /// It ends with its period.

@@ -4,8 +4,12 @@
 //! The key goes right after the commit, and once more by a job that the event asks for: whichever comes first. From the
 //! commit on nobody sells to the account, whatever keys are still in some process's memory.
 
+use std::collections::HashMap;
+
 use aggregates::customer::CustomerError;
-use aggregates::{AccountId, AggregateId, Command, CommandId, Customer, CustomerCommand, Decide, Halt, State, View};
+use aggregates::{
+    AccountId, AccountKey, AggregateId, Command, CommandId, Customer, CustomerCommand, Decide, Halt, State, View,
+};
 
 use super::{Actor, DispatchError, Dispatcher};
 use crate::inbox;
@@ -25,7 +29,35 @@ impl Decide for UnlessErased {
     }
 }
 
+/// What opens sealed data for one answer. A process may still remember a key that was destroyed, so the log says first
+/// whether its account was erased: asked once for each account, however much of it an answer shows.
+pub struct Opening<'a> {
+    pub(super) dispatch: &'a Dispatcher,
+    erased: HashMap<AccountKey, bool>,
+}
+
+impl Opening<'_> {
+    pub(super) async fn is_erased(&mut self, account: AccountKey) -> Result<bool, DispatchError> {
+        if let Some(known) = self.erased.get(&account) {
+            return Ok(*known);
+        }
+        let erased = match self.dispatch.store.account_id(account).await? {
+            Some(account) => self.dispatch.is_erased(&account).await?,
+            // Nothing was ever recorded of it.
+            None => false,
+        };
+        self.erased.insert(account, erased);
+        Ok(erased)
+    }
+}
+
 impl Dispatcher {
+    /// For one answer.
+    #[must_use]
+    pub fn opening(&self) -> Opening<'_> {
+        Opening { dispatch: self, erased: HashMap::new() }
+    }
+
     /// # Errors
     /// When there is no reason, or the store cannot record it. Where only the key could not be destroyed, the job does it.
     pub async fn erase_customer(

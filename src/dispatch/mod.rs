@@ -9,6 +9,7 @@
 //! customer.rs  name and e-mail, sealed       metadata.rs  what a client wants kept with a charge
 //! licenses/    keys found, bound, used       refund.rs    money that goes back
 //! news.rs      what notifications say        settings.rs  how providers are set up
+//! erasure.rs   a customer is forgotten, and what is opened for an answer
 //! error.rs     why it did not work
 //! ```
 
@@ -32,6 +33,7 @@ use aggregates::{AccountId, AggregateId, Command, CommandId, Decide, State};
 use std::sync::Arc;
 
 pub use customer::Profile;
+pub use erasure::Opening;
 pub use error::DispatchError;
 pub use holds::{Held, Reservation};
 pub use licenses::{

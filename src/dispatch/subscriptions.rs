@@ -16,9 +16,9 @@ use aggregates::customer::CustomerError;
 use aggregates::order::Placed;
 use aggregates::subscription::{Plan, SubscriptionError};
 use aggregates::{
-    AccountId, AggregateId, Command, CommandId, Event, Money, OrderCommand, OrderId, OrderNumber, Payment, PlaceOrder,
-    PlanChangeTerms, Product, ProductId, ProductKind, Refusal, RenewalTerms, State, Subscription, SubscriptionCommand,
-    SubscriptionEvent, SubscriptionId, SubscriptionStatus, UpgradePolicy, reason,
+    AccountId, AccountKey, AggregateId, Command, CommandId, Event, Money, OrderCommand, OrderId, OrderNumber, Payment,
+    PlaceOrder, PlanChangeTerms, Product, ProductId, ProductKind, Refusal, RenewalTerms, State, Subscription,
+    SubscriptionCommand, SubscriptionEvent, SubscriptionId, SubscriptionStatus, UpgradePolicy, reason,
 };
 use chrono::{DateTime, Utc};
 use secrecy::ExposeSecret;
@@ -26,7 +26,7 @@ use secrecy::ExposeSecret;
 use super::erasure::UnlessErased;
 use super::licenses::unless_erased;
 use super::sale::{CLAIM, placed_in};
-use super::{Actor, Ask, Buyer, DispatchError, Dispatcher, PaymentNotice, Sale, Taken, ids};
+use super::{Actor, Ask, Buyer, DispatchError, Dispatcher, Opening, PaymentNotice, Sale, Taken, ids};
 use crate::store::{Claim, ExecuteError, Receipt, RequestHash};
 
 const REASON_PURPOSE: &str = "subscription.reason";
@@ -57,6 +57,20 @@ struct Copy {
     kind: ProductKind,
     price: Money,
     provider: String,
+}
+
+impl Opening<'_> {
+    /// Why a customer canceled, in clear, for their own eyes and an operator's. `None`: they were erased.
+    ///
+    /// # Errors
+    /// When the log or the vault cannot be asked.
+    pub async fn reason(&mut self, account: AccountKey, sealed: &str) -> Result<Option<String>, DispatchError> {
+        if self.is_erased(account).await? {
+            return Ok(None);
+        }
+        let reason = unless_erased(self.dispatch.vault.open(account, REASON_PURPOSE, sealed).await)?;
+        Ok(reason.map(|reason| reason.expose_secret().to_owned()))
+    }
 }
 
 impl Dispatcher {
@@ -94,19 +108,6 @@ impl Dispatcher {
             about: None,
         })
         .await
-    }
-
-    /// Why a customer canceled, in clear, for their own eyes and an operator's. `None`: they were erased.
-    ///
-    /// # Errors
-    /// When the vault cannot be asked.
-    pub async fn reveal_reason(&self, account: &AccountId, sealed: &str) -> Result<Option<String>, DispatchError> {
-        // A process may still remember a key that was destroyed.
-        if self.is_erased(account).await? {
-            return Ok(None);
-        }
-        let reason = unless_erased(self.vault.open(account.key(), REASON_PURPOSE, sealed).await)?;
-        Ok(reason.map(|reason| reason.expose_secret().to_owned()))
     }
 
     /// Takes a cancellation back.

@@ -24,7 +24,7 @@ use aggregates::{
 use secrecy::{ExposeSecret, SecretString};
 
 pub use self::uses::{LicenseUse, Settled, Taken, USE_CLAIM, Wanted};
-use super::{Actor, Ask, DispatchError, Dispatcher, ids};
+use super::{Actor, Ask, DispatchError, Dispatcher, Opening, ids};
 use crate::store::{Claim, ExecuteError, Receipt, RequestHash};
 use crate::vault::{LicenseCode, VaultError};
 
@@ -291,27 +291,6 @@ impl Dispatcher {
         self.execute(&place.home, actor, id, vec![Command::License(place.license, revoke)]).await
     }
 
-    /// A key in clear, for the eyes of its buyer or its owner: whoever asks has made sure of that. `None`: the account
-    /// that bought it was erased.
-    ///
-    /// # Errors
-    /// When the vault cannot be asked.
-    pub async fn reveal_license(&self, home: AccountKey, sealed: &str) -> Result<Option<SecretString>, DispatchError> {
-        if sealed == FOR_NOBODY {
-            return Ok(None);
-        }
-        unless_erased(self.vault.open_license(home, sealed).await)
-    }
-
-    /// A note in clear, for the eyes of its author.
-    ///
-    /// # Errors
-    /// When the vault cannot be asked.
-    pub async fn reveal_note(&self, author: AccountKey, sealed: &str) -> Result<Option<String>, DispatchError> {
-        let note = unless_erased(self.vault.open(author, NOTE_PURPOSE, sealed).await)?;
-        Ok(note.map(|note| note.expose_secret().to_owned()))
-    }
-
     /// Whether commands under this id would be refused because it, or the key that it is made of, has another meaning.
     async fn check_key(
         &self,
@@ -340,6 +319,32 @@ impl Dispatcher {
             _ if !held.can_be_current_for(account.key()) => Err(Refusal::from(LicenseError::NotYours).into()),
             LicenseStatus::Active | LicenseStatus::Exhausted => Ok(()),
         }
+    }
+}
+
+impl Opening<'_> {
+    /// A key in clear, for the eyes of its buyer or its owner: whoever asks has made sure of that. `None`: the account
+    /// that bought it was erased.
+    ///
+    /// # Errors
+    /// When the log or the vault cannot be asked.
+    pub async fn license(&mut self, home: AccountKey, sealed: &str) -> Result<Option<SecretString>, DispatchError> {
+        if sealed == FOR_NOBODY || self.is_erased(home).await? {
+            return Ok(None);
+        }
+        unless_erased(self.dispatch.vault.open_license(home, sealed).await)
+    }
+
+    /// A note in clear, for the eyes of its author. `None`: they were erased.
+    ///
+    /// # Errors
+    /// When the log or the vault cannot be asked.
+    pub async fn note(&mut self, author: AccountKey, sealed: &str) -> Result<Option<String>, DispatchError> {
+        if self.is_erased(author).await? {
+            return Ok(None);
+        }
+        let note = unless_erased(self.dispatch.vault.open(author, NOTE_PURPOSE, sealed).await)?;
+        Ok(note.map(|note| note.expose_secret().to_owned()))
     }
 }
 

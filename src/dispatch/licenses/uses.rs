@@ -18,6 +18,7 @@ use super::LicensePlace;
 use crate::dispatch::usage::key_claim;
 use crate::dispatch::{Actor, Ask, DispatchError, Dispatcher, ids};
 use crate::store::{Claim, ExecuteError, Receipt, RequestHash};
+use crate::vault::VaultError;
 
 /// What uses are claimed as.
 pub const USE_CLAIM: &str = "license_use";
@@ -226,6 +227,10 @@ impl Dispatcher {
             _ => None,
         });
         let (back, left, sealed) = back.ok_or(DispatchError::NotFound("use"))?;
+        // This process may still remember a key that was destroyed.
+        if receipt.replayed && self.is_erased(&named.account).await? {
+            return Err(VaultError::Erased.into());
+        }
         let outcome = self.vault.open(named.account.key(), OUTCOME_PURPOSE, sealed).await?;
         let units = taken.units.saturating_sub(back);
         Ok(Settled { receipt, license: taken.license, units, left, outcome })

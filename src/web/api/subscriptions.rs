@@ -131,9 +131,10 @@ pub(super) async fn opened(
     limit: i64,
 ) -> Result<Vec<SubscriptionView>, Problem> {
     let mut items = subscriptions::list(&app.pool, filter, before, limit).await?;
+    let mut opening = app.dispatch.opening();
     for view in &mut items {
         if let Some(sealed) = view.sealed.take() {
-            view.reason = app.dispatch.reveal_reason(&account_id(&view.account)?, &sealed).await?;
+            view.reason = opening.reason(account_id(&view.account)?.key(), &sealed).await?;
         }
     }
     Ok(items)

@@ -5,7 +5,7 @@ use chrono::Utc;
 use serde_json::{Value, json};
 
 use super::harness::{Instance, email_of, name_of, payment};
-use super::http::Answer;
+use super::http::{Answer, Caller};
 use super::journey::items;
 use super::plans::{bought, license, monthly, ordered, put_on_sale, tell};
 use super::refunds::given_back;
@@ -120,6 +120,45 @@ async fn an_erased_customer_is_nowhere_in_clear_and_the_log_still_verifies() {
     ledger.command(&["replay"]).await;
     ledger.stop().await;
     secrets::assert_nowhere(&ledger, &[name_of("alice"), email_of("alice"), key, license, WORDS.to_owned()]).await;
+}
+
+/// A server may have the key in memory that another one has destroyed.
+#[tokio::test]
+async fn what_a_server_has_just_shown_it_shows_no_more_once_another_one_has_erased_its_customer() {
+    let mut ledger = Instance::start().await;
+    ledger.add_server().await;
+    license_key(&ledger, "alice").await;
+    let paid = bought(&ledger, "alice", LICENSE).await;
+    let [alice, bob] = [ledger.user("alice").await, ledger.user("bob").await];
+    let keys = items(&alice.after(&paid).get("/api/v1/keys").await.expect(200).json());
+    let [own, given] = [&keys[0], &keys[1]].map(|key| json!({"key_code": key["key_code"]}));
+    bob.post("/api/v1/keys/activate", given.clone()).await.expect(200);
+    alice.post("/api/v1/keys/activate", own.clone()).await.expect(200);
+    let note = |key: &Value| format!("/api/v1/keys/{}/note", key["id"].as_str().expect("an id"));
+    alice.put(&note(&keys[0]), json!({"note": "of alice"})).await.expect(200);
+    let noted = bob.put(&note(&keys[1]), json!({"note": "of bob"})).await.expect(200);
+    let mut elsewhere = Vec::new();
+    for sub in ["alice", "bob"] {
+        let token = ledger.token(&["--role", "user", "--sub", sub]).await;
+        elsewhere.push(ledger.caller_at(1, Some(&token)).after(&noted));
+    }
+    let [alice, bob] = elsewhere.try_into().ok().expect("two");
+    let seen = async |caller: &Caller| {
+        let list = items(&caller.get("/api/v1/keys").await.expect(200).json());
+        list.iter().map(|key| json!([key["key_code"], key["note"]])).collect::<Vec<_>>()
+    };
+    let verify = json!({"mail": ["test@gmail.com"], "method": "smtp"});
+    let verified = async || alice.with("idempotency-key", "v").post("/api/v1/emails/verify", verify.clone()).await;
+    let (own, given) = (&own["key_code"], &given["key_code"]);
+    assert_eq!(seen(&alice).await, [json!([own, "of alice"]), json!([given, null])]);
+    assert_eq!(seen(&bob).await, [json!([given, "of bob"])]);
+    verified().await.expect(200);
+    assert!(verified().await.expect(200).is_replay());
+
+    erase(&ledger, "alice").await;
+    assert_eq!(seen(&alice).await, [json!([null, null]), json!([null, null])]);
+    assert_eq!(seen(&bob).await, [json!([null, "of bob"])], "what bob said stays his");
+    verified().await.refused(410, "E4076");
 }
 
 #[tokio::test]

@@ -25,7 +25,7 @@ use super::super::fresh::{Api, Fresh};
 use super::super::{actor, whole};
 use super::{Origin, by_key, refused};
 use crate::app::App;
-use crate::dispatch::LicensePlace;
+use crate::dispatch::{LicensePlace, Opening};
 use crate::vault::LicenseCode;
 
 const NOTE_BYTES_MAX: usize = 1_000;
@@ -115,10 +115,11 @@ async fn list(
     let page = Page::cut(items, query.limit, |last| (last.view.issued_at, last.view.id))?;
     let chosen = app.dispatch.chosen_license(&reader.account).await?.map(|chosen| chosen.license.uuid());
     let mut items = Vec::with_capacity(page.items.len());
+    let mut opening = app.dispatch.opening();
     for license in &page.items {
         items.push(match reader.oversees() {
             true => shown(license, account, chosen),
-            false => opened(&app, license, account, chosen).await?,
+            false => opened(&mut opening, license, account, chosen).await?,
         });
     }
     Ok(Page { items, next_cursor: page.next_cursor }.answer(wants))
@@ -126,14 +127,14 @@ async fn list(
 
 /// For the eyes of `account`, which bought it or uses it.
 async fn opened(
-    app: &App,
+    opening: &mut Opening<'_>,
     license: &SealedLicense,
     account: AccountKey,
     chosen: Option<Uuid>,
 ) -> Result<KeyOut, Problem> {
-    let key_code = app.dispatch.reveal_license(license.home, &license.key).await?;
+    let key_code = opening.license(license.home, &license.key).await?;
     let note = match &license.note {
-        Some((author, sealed)) if *author == account => app.dispatch.reveal_note(*author, sealed).await?,
+        Some((author, sealed)) if *author == account => opening.note(*author, sealed).await?,
         _ => None,
     };
     let key_code = key_code.map(|key| key.expose_secret().to_owned());
