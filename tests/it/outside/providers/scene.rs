@@ -23,8 +23,6 @@ pub(crate) struct Way {
     pub(crate) can_be_paid_twice: bool,
     /// A wrong amount can be paid there, and is told.
     pub(crate) tells_amounts: bool,
-    /// Where its notifications come in.
-    pub(crate) webhook: &'static str,
     /// It is asked for a payment page; where it is not, no answer can be lost.
     pub(crate) is_called_to_create: bool,
 }
@@ -37,7 +35,6 @@ pub(crate) const WAYS: [Way; 6] = [
         tells_of_refunds: true,
         can_be_paid_twice: true,
         tells_amounts: true,
-        webhook: "/webhooks/alipay",
         is_called_to_create: true,
     },
     Way {
@@ -47,7 +44,6 @@ pub(crate) const WAYS: [Way; 6] = [
         tells_of_refunds: true,
         can_be_paid_twice: true,
         tells_amounts: true,
-        webhook: "/webhooks/wechat",
         is_called_to_create: true,
     },
     Way {
@@ -57,7 +53,6 @@ pub(crate) const WAYS: [Way; 6] = [
         tells_of_refunds: true,
         can_be_paid_twice: true,
         tells_amounts: true,
-        webhook: "/api/orders/pay/antom/notify",
         is_called_to_create: true,
     },
     Way {
@@ -67,7 +62,6 @@ pub(crate) const WAYS: [Way; 6] = [
         tells_of_refunds: false,
         can_be_paid_twice: false,
         tells_amounts: true,
-        webhook: "/webhooks/crossmint",
         is_called_to_create: true,
     },
     Way {
@@ -77,7 +71,6 @@ pub(crate) const WAYS: [Way; 6] = [
         tells_of_refunds: true,
         can_be_paid_twice: true,
         tells_amounts: true,
-        webhook: "/api/auth/creem/webhook",
         is_called_to_create: true,
     },
     Way {
@@ -87,7 +80,6 @@ pub(crate) const WAYS: [Way; 6] = [
         tells_of_refunds: false,
         can_be_paid_twice: true,
         tells_amounts: true,
-        webhook: "/api/payment/credit/notify",
         is_called_to_create: false,
     },
 ];
@@ -111,7 +103,6 @@ pub(crate) struct Ordered {
     pub(crate) order: String,
     /// By which its provider finds it.
     pub(crate) there: String,
-    pub(crate) placed: Value,
 }
 
 impl Scene {
@@ -165,7 +156,7 @@ impl Scene {
         let placed = placed.json();
         let order = placed["order_no"].as_str().expect("a number").to_owned();
         let there = placed["provider_reference"].as_str().map_or_else(|| order.clone(), str::to_owned);
-        Ordered { sub: sub.to_owned(), order, there, placed }
+        Ordered { sub: sub.to_owned(), order, there }
     }
 
     /// Somebody pays, there.
