@@ -42,6 +42,7 @@ pub const SPECS: &[&Spec] = &[
     &super::alipay::SPECIFICATION,
     &super::wechat::SPECIFICATION,
     &super::antom::SPECIFICATION,
+    &super::crossmint::SPECIFICATION,
     &super::linuxdo_credit::SPECIFICATION,
 ];
 

@@ -1,0 +1,528 @@
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+
+use aggregates::{Currency, Money, OrderNumber, ProductId};
+use axum::http::{HeaderMap, HeaderName, Method};
+use chrono::{DateTime, TimeDelta, Utc};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+use super::*;
+use crate::forward::sign::SigningKey;
+use crate::providers::simulator::{Faults, Sim, Simulator};
+use crate::providers::{OrderName, PaidNews};
+
+const SECRET: &str = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYX";
+const NOW: i64 = 1_767_225_600;
+const ORDER_ID: &str = "b2959ca5-65e4-466a-bd26-1bd05cb4f837";
+
+fn values(changes: &[(&str, &str)]) -> Values {
+    let mut values = Values::default();
+    for (name, value) in [
+        ("server_api_key", "sk_staging_1"),
+        ("webhook_secret", SECRET),
+        ("collection_id", "c"),
+        ("api_url", "http://127.0.0.1:1"),
+    ] {
+        values.set(name, value);
+    }
+    changes.iter().for_each(|(name, value)| values.set(name, value));
+    values
+}
+
+fn crossmint(secret: &str) -> Crossmint {
+    Crossmint::try_new(&values(&[("webhook_secret", secret)])).unwrap()
+}
+
+fn at(seconds: i64) -> DateTime<Utc> {
+    DateTime::from_timestamp(seconds, 0).unwrap()
+}
+
+fn usd(text: &str) -> Money {
+    Money::parse(text, Currency::iso("USD").unwrap()).unwrap()
+}
+
+/// A notification, to be changed.
+#[derive(Debug, Clone)]
+struct Sample {
+    headers: Vec<(String, Vec<u8>)>,
+    body: Vec<u8>,
+}
+
+impl Sample {
+    fn of(vector: &Value) -> Self {
+        let headers = vector["headers"].as_object().unwrap();
+        let headers = headers.iter().map(|(name, value)| (name.clone(), value.as_str().unwrap().into())).collect();
+        Self { headers, body: vector["body"].as_str().unwrap().into() }
+    }
+
+    fn signed(body: &[u8], id: &str, signed_at: i64) -> Self {
+        let signature = webhook::key(SECRET).unwrap().sign(id, signed_at, body);
+        let headers = [
+            (webhook::ID_HEADER, id.to_owned()),
+            (webhook::TIMESTAMP_HEADER, signed_at.to_string()),
+            (webhook::SIGNATURE_HEADER, signature),
+        ];
+        Self { headers: headers.map(|(name, value)| (name.to_owned(), value.into())).into(), body: body.to_vec() }
+    }
+
+    fn header_map(&self) -> Option<HeaderMap> {
+        let mut headers = HeaderMap::new();
+        for (name, value) in &self.headers {
+            headers.append(name.parse::<HeaderName>().unwrap(), axum::http::HeaderValue::from_bytes(value).ok()?);
+        }
+        Some(headers)
+    }
+
+    /// What cannot be a header cannot arrive.
+    fn verify(&self, provider: &Crossmint, now: i64) -> Result<Genuine, NoticeError> {
+        let headers = self.header_map().ok_or(NoticeError::BadSignature)?;
+        provider.verify(&arrived(&headers, &self.body), at(now))
+    }
+}
+
+fn arrived<'a>(headers: &'a HeaderMap, body: &'a [u8]) -> Arrived<'a> {
+    Arrived { method: &Method::POST, path: "/webhooks/crossmint", query: None, headers, body }
+}
+
+async fn read(provider: &dyn Provider, body: &[u8]) -> Result<Vec<News>, NoticeError> {
+    provider.read(&arrived(&HeaderMap::new(), body)).await
+}
+
+fn vectors(text: &str) -> Vec<Value> {
+    serde_json::from_str(text).unwrap()
+}
+
+fn crossmint_vectors() -> Vec<Value> {
+    vectors(include_str!("../../../tests/vectors/crossmint.json"))
+}
+
+fn sample() -> Sample {
+    Sample::of(&crossmint_vectors()[0])
+}
+
+#[test]
+fn every_published_and_generated_sample_gives_its_result() {
+    let svix = vectors(include_str!("../../../tests/vectors/svix.json"));
+    let mut seen = 0;
+    for vector in svix.iter().chain(&crossmint_vectors()) {
+        let (name, now) = (vector["name"].as_str().unwrap(), vector["now"].as_i64().unwrap());
+        let provider = crossmint(vector["secret"].as_str().unwrap());
+        let verified = Sample::of(vector).verify(&provider, now);
+        match vector["expect"].as_str().unwrap() {
+            // Those of Svix itself say nothing of an order, which comes after the signature.
+            "valid" if vector["provider"] == "svix" => {
+                assert!(matches!(verified, Err(NoticeError::Malformed { .. })), "{name}: {verified:?}");
+            }
+            "valid" => assert_eq!(verified.unwrap().key, vector["headers"]["svix-id"].as_str().unwrap(), "{name}"),
+            _ => assert!(
+                matches!(verified, Err(NoticeError::BadSignature | NoticeError::OtherTime)),
+                "{name}: {verified:?}"
+            ),
+        }
+        let signed = vector["signed_string"].as_str().unwrap();
+        let (id, rest) = signed.split_once('.').unwrap();
+        let (time, body) = rest.split_once('.').unwrap();
+        let key: SigningKey = webhook::key(vector["secret"].as_str().unwrap()).unwrap();
+        let signature = key.sign(id, time.parse().unwrap(), body.as_bytes());
+        assert_eq!(signature, vector["expected_signature"].as_str().unwrap(), "{name}");
+        seen += 1;
+    }
+    assert_eq!(seen, 12);
+}
+
+#[test]
+fn a_notification_is_known_by_its_id_and_tells_its_event() {
+    let genuine = sample().verify(&crossmint(SECRET), NOW).unwrap();
+    let (key, event) = ("msg_2crossmint00000000000000000000", "orders.payment.succeeded");
+    assert_eq!(genuine, Genuine { key: key.to_owned(), event: event.to_owned() });
+}
+
+#[test]
+fn no_byte_can_be_changed() {
+    let (provider, genuine) = (crossmint(SECRET), sample());
+    let refused = |changed: Sample, what: &str| {
+        let verified = changed.verify(&provider, NOW);
+        assert!(matches!(verified, Err(NoticeError::BadSignature)), "{what}: {verified:?}");
+    };
+    for at in 0..genuine.body.len() {
+        let mut changed = genuine.clone();
+        changed.body[at] ^= 1;
+        refused(changed, &format!("body {at}"));
+    }
+    for header in 0..genuine.headers.len() {
+        let name = genuine.headers[header].0.clone();
+        if name == "content-type" {
+            continue;
+        }
+        for at in 0..genuine.headers[header].1.len() {
+            let mut changed = genuine.clone();
+            changed.headers[header].1[at] ^= 1;
+            refused(changed, &format!("{name} {at}"));
+        }
+        let mut without = genuine.clone();
+        without.headers.remove(header);
+        refused(without, &format!("without {name}"));
+        let mut twice = genuine.clone();
+        twice.headers.push(genuine.headers[header].clone());
+        refused(twice, &format!("two of {name}"));
+    }
+}
+
+#[test]
+fn its_time_may_be_off_by_five_minutes_and_no_more() {
+    let provider = crossmint(SECRET);
+    for off in [-300, 0, 300] {
+        assert!(sample().verify(&provider, NOW + off).is_ok(), "{off}");
+    }
+    for off in [-301, 301, 86_400, i64::from(i32::MAX)] {
+        assert_eq!(sample().verify(&provider, NOW + off), Err(NoticeError::OtherTime), "{off}");
+    }
+}
+
+#[test]
+fn two_secrets_are_valid_while_one_takes_over_from_the_other() {
+    let other = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    let rotating =
+        Crossmint::try_new(&values(&[("webhook_secret", other), ("webhook_secret_previous", SECRET)])).unwrap();
+    assert!(sample().verify(&rotating, NOW).is_ok());
+    assert_eq!(sample().verify(&crossmint(other), NOW), Err(NoticeError::BadSignature));
+    let bare = crossmint(SECRET.strip_prefix("whsec_").unwrap());
+    assert!(sample().verify(&bare, NOW).is_ok());
+}
+
+#[test]
+fn settings_are_checked_and_no_secret_is_shown() {
+    for (name, bad) in [("webhook_secret", "whsec_***"), ("api_url", "crossmint"), ("currency", "dollars")] {
+        assert_eq!(Crossmint::try_new(&values(&[(name, bad)])).unwrap_err().field, name);
+    }
+    let mut without = values(&[]);
+    without.unset("collection_id");
+    assert_eq!(Crossmint::try_new(&without).unwrap_err().field, "collection_id");
+    let shown = format!("{:?}", crossmint(SECRET));
+    assert!(!shown.contains("sk_staging_1") && !shown.contains("AAECAwQF"), "{shown}");
+}
+
+#[test]
+fn what_is_signed_and_no_notification_is_not_kept() {
+    let provider = crossmint(SECRET);
+    for body in [&b"{}"[..], b"", b"[]", b"{\"type\":\"\"}", b"{\"type\":\"a\\nb\"}", b"\xff"] {
+        let verified = Sample::signed(body, "msg_1", NOW).verify(&provider, NOW);
+        assert!(matches!(verified, Err(NoticeError::Malformed { .. })), "{body:?}: {verified:?}");
+    }
+    for id in ["", "a b", &"x".repeat(129)] {
+        let verified = Sample::signed(b"{\"type\":\"order.paid\"}", id, NOW).verify(&provider, NOW);
+        assert!(matches!(verified, Err(NoticeError::Malformed { .. })), "{id:?}: {verified:?}");
+    }
+}
+
+fn paid(amount: &str) -> News {
+    News::Paid(PaidNews {
+        order: OrderName::Reference(ORDER_ID.to_owned()),
+        payment_id: ORDER_ID.to_owned(),
+        amount: usd(amount),
+        method: Some("card".to_owned()),
+    })
+}
+
+fn ask() -> News {
+    News::Ask(OrderName::Reference(ORDER_ID.to_owned()))
+}
+
+#[tokio::test]
+async fn each_event_becomes_its_news() {
+    let provider = crossmint(SECRET);
+    let read = async |kind: &str| {
+        let mut body: Value = serde_json::from_slice(&sample().body).unwrap();
+        body["type"] = json!(kind);
+        read(&provider, body.to_string().as_bytes()).await.unwrap()
+    };
+    assert_eq!(read("orders.payment.succeeded").await, [paid("1.00")]);
+    assert_eq!(read("order.paid").await, [paid("1.00")]);
+    for kind in
+        ["orders.payment.failed", "order.failed", "order.cancelled", "orders.quote.created", "orders.quote.updated"]
+    {
+        assert!(matches!(read(kind).await[..], [News::Nothing(_)]), "{kind}");
+    }
+    for kind in ["orders.delivery.initiated", "orders.delivery.completed"] {
+        assert_eq!(read(kind).await, [ask()], "{kind}");
+    }
+    let failed = read("orders.delivery.failed").await;
+    assert_eq!(failed[0], ask());
+    assert!(matches!(failed[1..], [News::ForReview(_)]), "{failed:?}");
+    for kind in ["", "orders.payment.disputed", "a\nb"] {
+        assert!(matches!(&read(kind).await[..], [News::ForReview(what)] if !what.contains('\n')), "{kind}");
+    }
+}
+
+#[tokio::test]
+async fn the_amount_is_what_was_received_or_else_what_was_quoted() {
+    let provider = crossmint(SECRET);
+    let news = async |received: Value, quoted: Value, status: Value| {
+        let data = json!({
+            "orderId": ORDER_ID,
+            "quote": {"totalPrice": quoted},
+            "payment": {"status": status, "method": "card", "received": received},
+        });
+        read(&provider, json!({"type": "orders.payment.succeeded", "data": data}).to_string().as_bytes()).await
+    };
+    let price = |amount: Value, currency: &str| json!({"amount": amount, "currency": currency});
+    let (one, done) = (price(json!("1.00"), "usd"), json!("completed"));
+    for (amount, means) in [
+        (json!("2.5"), "2.50"),
+        (json!("2.500000"), "2.50"),
+        (json!("2"), "2.00"),
+        (json!(2.5), "2.50"),
+        (json!("20.00"), "20.00"),
+    ] {
+        assert_eq!(news(price(amount, "usd"), one.clone(), done.clone()).await, Ok(vec![paid(means)]));
+    }
+    assert_eq!(news(price(json!("0.0004"), "eth"), one.clone(), done.clone()).await, Ok(vec![paid("1.00")]));
+    assert_eq!(news(Value::Null, one.clone(), Value::Null).await, Ok(vec![paid("1.00")]));
+    assert_eq!(news(Value::Null, one, json!("in-progress")).await, Ok(vec![ask()]));
+    // Then it is asked for, and here nobody answers.
+    for odd in ["1.001", "-1.00", "0.00", "1e3", "", "one"] {
+        let unknown = news(Value::Null, price(json!(odd), "usd"), done.clone()).await;
+        assert!(matches!(unknown, Err(NoticeError::Unavailable(_))), "{odd}: {unknown:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_notification_without_an_order_is_malformed() {
+    let provider = crossmint(SECRET);
+    for data in [json!(null), json!({}), json!({"orderId": 1}), json!({"orderId": ""}), json!({"orderId": "a\nb"})] {
+        let body = json!({"type": "orders.payment.succeeded", "data": data}).to_string();
+        assert!(matches!(read(&provider, body.as_bytes()).await, Err(NoticeError::Malformed { .. })), "{body}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn anything_may_arrive(body: Vec<u8>, id in "\\PC{0,20}", time in "[+0-9-]{0,20}", signature in "(v1,)?[A-Za-z0-9+/= ]{0,60}") {
+        let provider = crossmint(SECRET);
+        let headers = [(webhook::ID_HEADER, id), (webhook::TIMESTAMP_HEADER, time), (webhook::SIGNATURE_HEADER, signature)];
+        let headers = headers.map(|(name, value)| (name.to_owned(), value.into_bytes())).into();
+        let stranger = Sample { headers, body: body.clone() };
+        prop_assert!(stranger.verify(&provider, NOW).is_err());
+        // Signed all the same, it is malformed at worst.
+        let _ = Sample::signed(&body, "msg_1", NOW).verify(&provider, NOW);
+        let _ = map::heard(&body, usd("1").currency());
+    }
+
+    #[test]
+    fn a_genuine_one_may_be_changed_anywhere(at: prop::sample::Index, byte: u8, cut: prop::sample::Index) {
+        let mut changed = sample();
+        let at = at.index(changed.body.len());
+        changed.body[at] = byte;
+        changed.body.truncate(cut.index(changed.body.len()).max(at + 1));
+        let _ = map::heard(&changed.body, usd("1").currency());
+        if changed.body != sample().body {
+            prop_assert!(changed.verify(&crossmint(SECRET), NOW).is_err());
+        }
+    }
+}
+
+// --- against the simulator, over a socket ---------------------------------------------------------------------------
+
+struct World {
+    provider: std::sync::Arc<dyn Provider>,
+    settings: Values,
+    sim: Sim,
+    http: reqwest::Client,
+    stop: CancellationToken,
+    _keys: tempfile::TempDir,
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+fn site() -> Site {
+    Site { public_url: "https://ledger.example".parse().unwrap() }
+}
+
+impl World {
+    async fn start() -> Self {
+        let keys = tempfile::tempdir().unwrap();
+        let simulator = bind(keys.path()).await;
+        let (settings, sim, stop) = (simulator.settings().clone(), simulator.sim(), CancellationToken::new());
+        tokio::spawn(simulator.serve(stop.clone()));
+        let provider = SPECIFICATION.configure(&settings, &site()).unwrap().provider;
+        Self { provider, settings, sim, http: reqwest::Client::new(), stop, _keys: keys }
+    }
+
+    async fn faults(&self, faults: Faults) {
+        let url = format!("{}/faults", self.sim.base());
+        self.http.put(url).json(&faults).send().await.unwrap().error_for_status().unwrap();
+    }
+
+    async fn post(&self, path: &str) {
+        let url = format!("{}{path}", self.sim.base());
+        self.http.post(url).send().await.unwrap().error_for_status().unwrap();
+    }
+
+    async fn placed(&self) -> OrderRef {
+        let opened = self.provider.create_payment(&request()).await.unwrap();
+        assert!(opened.client_secret.is_some() && opened.checkout.url.is_none() && opened.checkout.qr.is_none());
+        OrderRef { number: request().order, reference: opened.checkout.reference, price: usd("10.00") }
+    }
+}
+
+async fn bind(keys: &Path) -> Simulator {
+    Simulator::bind(&SPECIFICATION, SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), keys).await.unwrap()
+}
+
+fn request() -> PaymentRequest {
+    PaymentRequest {
+        order: OrderNumber::new(at(NOW), 7),
+        product: ProductId::numbered(1),
+        product_code: None,
+        recurring: false,
+        subject: "credits".to_owned(),
+        amount: usd("10.00"),
+        expires_at: at(NOW) + TimeDelta::minutes(5),
+        email: Some("buyer@example.test".into()),
+    }
+}
+
+#[tokio::test]
+async fn an_order_is_created_paid_and_found_paid() {
+    let world = World::start().await;
+    let order = world.placed().await;
+    let reference = order.reference.clone().unwrap();
+    assert!(world.provider.payments(&order).await.unwrap().is_empty());
+    world.post(&format!("/pay/{reference}")).await;
+    let found = world.provider.payments(&order).await.unwrap();
+    assert_eq!(found.len(), 1);
+    let payment = &found[0].payment;
+    assert_eq!((&payment.payment_id, payment.amount, &found[0].order), (&reference, usd("10.00"), &order.number));
+    assert!(world.provider.refunds(&order, &reference).await.unwrap().is_empty());
+    assert_eq!(world.provider.check().await.unwrap(), "Crossmint answers and takes the API key");
+
+    let unknown = OrderRef { reference: Some("0e7a2f0a-0000-4000-8000-000000000000".to_owned()), ..order.clone() };
+    assert!(world.provider.payments(&unknown).await.unwrap().is_empty());
+    let odd = OrderRef { reference: Some("../../collections".to_owned()), ..order.clone() };
+    assert!(world.provider.payments(&odd).await.unwrap().is_empty());
+    assert!(world.provider.payments(&OrderRef { reference: None, ..order }).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_lost_answer_leaves_an_order_that_nobody_can_pay() {
+    let world = World::start().await;
+    world.faults(Faults { create_answers_lost: 1, ..Faults::default() }).await;
+    let lost = world.provider.create_payment(&request()).await;
+    assert!(matches!(lost, Err(ProviderError::Unreachable(_))), "{:?}", lost.err());
+    let order = world.placed().await;
+    world.post(&format!("/pay/{}", order.reference.as_deref().unwrap())).await;
+    assert_eq!(world.provider.payments(&order).await.unwrap().len(), 1);
+
+    world.faults(Faults { silent_query: true, ..Faults::default() }).await;
+    assert!(matches!(world.provider.payments(&order).await, Err(ProviderError::Unreachable(_))));
+}
+
+#[tokio::test]
+async fn refunds_are_refused_and_those_it_made_itself_are_found() {
+    let world = World::start().await;
+    let order = world.placed().await;
+    let reference = order.reference.clone().unwrap();
+    world.post(&format!("/pay/{reference}")).await;
+    let request = RefundRequest {
+        order: order.number.clone(),
+        reference: order.reference.clone(),
+        payment_id: reference.clone(),
+        paid: usd("10.00"),
+        refund: "RF1".to_owned(),
+        amount: usd("10.00"),
+        reason: "because".to_owned(),
+    };
+    for _ in 0..2 {
+        assert!(matches!(world.provider.refund(&request).await, Ok(RefundState::Refused(_))));
+        assert_eq!(world.provider.query_refund(&request).await.unwrap(), RefundState::Unknown);
+    }
+    world.post(&format!("/give-back/{reference}")).await;
+    let found = world.provider.refunds(&order, &reference).await.unwrap();
+    assert_eq!(found.len(), 1);
+    assert_eq!((&found[0].payment_id, found[0].amount), (&reference, usd("10.00")));
+    assert!(world.provider.refunds(&order, "another").await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn another_key_is_not_taken() {
+    let world = World::start().await;
+    let mut settings = world.settings.clone();
+    settings.set("server_api_key", "sk_staging_other");
+    let stranger = SPECIFICATION.configure(&settings, &site()).unwrap().provider;
+    let created = stranger.create_payment(&request()).await;
+    assert!(matches!(&created, Err(ProviderError::Unreachable(why)) if !why.contains("sk_staging")));
+    assert!(stranger.check().await.is_err());
+    let order = world.placed().await;
+    assert!(matches!(stranger.payments(&order).await, Err(ProviderError::Unreachable(_))));
+
+    let mut settings = world.settings.clone();
+    settings.set("collection_id", "another");
+    let odd = SPECIFICATION.configure(&settings, &site()).unwrap().provider;
+    assert!(matches!(odd.create_payment(&request()).await, Err(ProviderError::Refused(_))));
+}
+
+/// What arrived, as it arrived.
+async fn listen() -> (Url, tokio::sync::mpsc::UnboundedReceiver<(String, HeaderMap, Vec<u8>)>) {
+    let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
+    let (sender, receiver) = tokio::sync::mpsc::unbounded_channel();
+    let take = move |uri: axum::http::Uri, headers: HeaderMap, body: axum::body::Bytes| {
+        let sender = sender.clone();
+        async move {
+            sender.send((uri.path().to_owned(), headers, body.to_vec())).unwrap();
+        }
+    };
+    tokio::spawn(async move { axum::serve(listener, axum::Router::new().fallback(take)).await });
+    (url, receiver)
+}
+
+#[tokio::test]
+async fn its_notifications_are_genuine_and_say_what_was_paid() {
+    let world = World::start().await;
+    let (url, mut arriving) = listen().await;
+    world.sim.notify_at(url);
+    for (faults, amount) in
+        [(Faults::default(), "10.00"), (Faults { wrong_amount: Some(999), ..Faults::default() }, "9.99")]
+    {
+        world.faults(faults).await;
+        let order = world.placed().await;
+        let reference = order.reference.clone().unwrap();
+        world.post(&format!("/pay/{reference}")).await;
+        let (path, headers, body) = arriving.recv().await.unwrap();
+        assert_eq!(path, "/webhooks/crossmint");
+        let arrived = arrived(&headers, &body);
+        let genuine = world.provider.verify(&arrived, Utc::now()).unwrap();
+        assert!(genuine.key.starts_with("msg_"), "{genuine:?}");
+        let news = world.provider.read(&arrived).await.unwrap();
+        let [News::Paid(paid)] = &news[..] else { panic!("{news:?}") };
+        assert_eq!((&paid.order, paid.amount), (&OrderName::Reference(reference), usd(amount)));
+    }
+    world.faults(Faults { tamper: true, ..Faults::default() }).await;
+    let order = world.placed().await;
+    world.post(&format!("/pay/{}", order.reference.unwrap())).await;
+    let (_, headers, body) = arriving.recv().await.unwrap();
+    assert_eq!(world.provider.verify(&arrived(&headers, &body), Utc::now()), Err(NoticeError::BadSignature));
+}
+
+#[tokio::test]
+async fn a_notification_that_says_too_little_is_completed_by_asking() {
+    let world = World::start().await;
+    let order = world.placed().await;
+    let reference = order.reference.clone().unwrap();
+    let body = json!({"type": "order.paid", "data": {"orderId": reference}}).to_string();
+    // It says so before it is so: then somebody asks again.
+    let asked = OrderName::Reference(reference.clone());
+    assert_eq!(read(&*world.provider, body.as_bytes()).await.unwrap(), [News::Ask(asked)]);
+    world.post(&format!("/pay/{reference}")).await;
+    let news = read(&*world.provider, body.as_bytes()).await.unwrap();
+    assert!(matches!(&news[..], [News::Paid(paid)] if paid.amount == usd("10.00")), "{news:?}");
+}
