@@ -23,6 +23,7 @@
 pub mod alipay;
 pub mod antom;
 pub mod form;
+pub mod creem;
 pub mod crossmint;
 pub mod http;
 pub mod linuxdo_credit;

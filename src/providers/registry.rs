@@ -43,6 +43,7 @@ pub const SPECS: &[&Spec] = &[
     &super::wechat::SPECIFICATION,
     &super::antom::SPECIFICATION,
     &super::crossmint::SPECIFICATION,
+    &super::creem::SPECIFICATION,
     &super::linuxdo_credit::SPECIFICATION,
 ];
 
