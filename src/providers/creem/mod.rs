@@ -136,9 +136,9 @@ impl Creem {
             return self.known_transaction(id).await;
         }
         let found = self.client.transactions_of(&order.id).await?;
-        let of_order = found.into_iter().filter(|found| found.order.as_deref().is_none_or(|of| of == order.id));
-        // The newest is first.
-        let found = of_order.filter(|found| found.status == "paid").last();
+        let mut of_order = found.into_iter().filter(|found| found.order.as_deref().is_none_or(|of| of == order.id));
+        // The newest is first, as it seems, and what began a subscription is the oldest.
+        let found = of_order.rfind(|found| found.status == "paid");
         found.ok_or_else(|| ProviderError::Unreachable("it names no transaction for what was paid".to_owned()))
     }
 
