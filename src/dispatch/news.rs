@@ -4,13 +4,10 @@
 //! known, so that none of them is ever looked for in something that lags.
 
 use aggregates::order::Delivered;
-use aggregates::{
-    AccountId, AggregateId, Order, OrderCommand, OrderId, OrderNumber, Payment, RefundStage, State, SubscriptionId,
-    reason,
-};
+use aggregates::{AccountId, AggregateId, OrderCommand, OrderId, OrderNumber, Payment, State, SubscriptionId, reason};
 
 use super::payment::PaymentNotice;
-use super::refund::{self, RefundNotice, refund_number};
+use super::refund::{self, RefundNotice};
 use super::sale::REFERENCE_CLAIM;
 use super::{Actor, DispatchError, Dispatcher, Renewal, ids};
 use crate::providers::{News, OrderName, PaidNews, RefundedNews};
@@ -126,7 +123,7 @@ impl Dispatcher {
             reason: reason.as_deref().map(reason::from_outside),
         };
         let by_our_number = self.provider_called(provider)?.refunds_by_our_number();
-        let notice = if by_our_number { notice } else { as_known(&order, notice) };
+        let notice = if by_our_number { notice } else { refund::as_known(&order, notice) };
         let receipt = self.take_refund(notice).await?;
         Ok(Heard::Recorded(named, vec![receipt]))
     }
@@ -187,22 +184,4 @@ impl Dispatcher {
         let told = provider.stop_collecting(&refund::order_ref(placed, &order), stop).await;
         told.map_err(|source| DispatchError::Provider { order: placed.number.to_string(), source })
     }
-}
-
-/// A provider that has never heard of our numbers tells of a refund by a name of its own: one that was asked for here, of
-/// this payment and amount, is meant, if there is one that it has not told of.
-fn as_known(order: &Order, notice: RefundNotice) -> RefundNotice {
-    let theirs = notice.provider_refund.clone().unwrap_or_else(|| notice.refund.clone());
-    let is_same = |refund: &&aggregates::Refund| {
-        let told = refund.provider_refund.as_ref().is_none_or(|told| *told == theirs);
-        let open = match refund.stage {
-            RefundStage::Requested | RefundStage::Failing | RefundStage::GivenUp | RefundStage::Done => true,
-            RefundStage::Refused => false,
-        };
-        told && open
-            && (&refund.provider, &refund.payment_id) == (&notice.provider, &notice.payment_id)
-            && refund.amount == notice.amount
-    };
-    let known = order.refunds().iter().find(is_same).map(|refund| refund_number(refund.id));
-    RefundNotice { refund: known.unwrap_or(notice.refund), provider_refund: Some(theirs), ..notice }
 }

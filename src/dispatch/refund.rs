@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use aggregates::order::Placed;
 use aggregates::{
-    AccountId, AggregateId, Command, CommandId, Money, Order, OrderCommand, OrderId, OrderNumber, Payment, RefundId,
-    RefundStage, RequestRefund, TakeRefund,
+    AccountId, AggregateId, Command, CommandId, Money, Order, OrderCommand, OrderId, OrderNumber, Payment, Refund,
+    RefundId, RefundStage, RequestRefund, TakeRefund,
 };
 use uuid::Uuid;
 
@@ -74,6 +74,23 @@ fn left_of(order: &Order, provider: &str, payment_id: &str) -> Option<(Money, Mo
     let done = done.filter(|refund| is_it(&refund.provider, &refund.payment_id));
     let left = done.fold(paid.minor(), |left, refund| left.saturating_sub(refund.amount.minor()));
     Some((paid, Money::from_minor(left, paid.currency())))
+}
+
+/// A provider that has never heard of our numbers, or only knows that all went back, tells of a refund by a name of its own:
+/// one that was asked for here, of this payment and amount, is meant, if there is one that it has not told of.
+pub(super) fn as_known(order: &Order, notice: RefundNotice) -> RefundNotice {
+    let theirs = notice.provider_refund.clone().unwrap_or_else(|| notice.refund.clone());
+    let is_meant = |refund: &&Refund| {
+        let told = refund.provider_refund.as_ref().is_none_or(|told| *told == theirs);
+        let stands = match refund.stage {
+            RefundStage::Requested | RefundStage::Failing | RefundStage::GivenUp | RefundStage::Done => true,
+            RefundStage::Refused => false,
+        };
+        let same = (&refund.provider, &refund.payment_id) == (&notice.provider, &notice.payment_id);
+        told && stands && same && refund.amount == notice.amount
+    };
+    let known = order.refunds().iter().find(is_meant).map(|refund| refund_number(refund.id));
+    RefundNotice { refund: known.unwrap_or(notice.refund), provider_refund: Some(theirs), ..notice }
 }
 
 /// A provider that only knows that all of a payment went back says so also where parts of it have been recorded: what is
@@ -181,6 +198,9 @@ impl Dispatcher {
         };
         let mut receipts = Vec::new();
         for notice in known.into_iter().filter(|notice| !is_done(notice)) {
+            let is_all = left_of(&state, provider, payment_id).is_some_and(|(paid, _)| notice.amount == paid);
+            // All of it can go back only once, so a refund of all that was asked for here is the same.
+            let notice = if is_all && our_refund(&notice.refund).is_none() { as_known(&state, notice) } else { notice };
             let Some(notice) = beside_what_is_known(notice, left_of(&state, provider, payment_id)) else { continue };
             let receipt = self.take_refund(notice).await?;
             receipts.extend(Some(receipt).filter(|receipt| !receipt.events.is_empty()));

@@ -50,7 +50,6 @@ pub struct Intake {
 
 impl Intake {
     /// And the task that stores what is handed in; it ends when the last clone is gone. `wake` is told of new ones.
-
     pub fn new(pool: PgPool, vault: Vault, wake: Arc<Notify>) -> (Self, impl Future<Output = ()>) {
         let (queue, received) = mpsc::channel(WAITING_MAX);
         (Self { queue, vault }, store_all(pool, received, wake))

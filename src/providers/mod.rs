@@ -22,9 +22,9 @@
 
 pub mod alipay;
 pub mod antom;
-pub mod form;
 pub mod creem;
 pub mod crossmint;
+pub mod form;
 pub mod http;
 pub mod linuxdo_credit;
 mod registry;

@@ -288,6 +288,11 @@ impl Provider for Creem {
         Ok(if is_done { RefundState::Done { provider_refund: None } } else { RefundState::Unknown })
     }
 
+    /// It has never heard of them.
+    fn refunds_by_our_number(&self) -> bool {
+        false
+    }
+
     /// What was paid for lasts until its end either way.
     async fn stop_collecting(&self, order: &OrderRef, stop: bool) -> Result<(), ProviderError> {
         let Some(subscription) = self.subscription(order).await? else { return Ok(()) };

@@ -118,6 +118,14 @@ fn address(values: &Values, name: &str, otherwise: &str) -> Result<String, BadSe
     Ok(address)
 }
 
+impl LinuxDoCredit {
+    async fn is_no_longer_paid(&self, request: &RefundRequest) -> Result<bool, ProviderError> {
+        let found = self.client.order(request.order.as_str()).await?;
+        let found = found.filter(|found| found.trade_no == request.payment_id);
+        Ok(found.is_some_and(|found| map::stands(&found) == Stands::NoLonger))
+    }
+}
+
 #[async_trait]
 impl Provider for LinuxDoCredit {
     fn name(&self) -> &'static str {
@@ -180,23 +188,22 @@ impl Provider for LinuxDoCredit {
             return Ok(RefundState::Done { provider_refund: Some(format!("refund:{payment_id}")) });
         }
         // The no is the same whether it cannot be done or has been done.
-        match self.query_refund(request).await? {
-            RefundState::Unknown => Ok(RefundState::Refused(
-                "LINUX DO Credit did not give it back: there may not be enough credits left there".to_owned(),
-            )),
-            state => Ok(state),
+        if self.is_no_longer_paid(request).await? {
+            return Err(map::no_longer());
         }
+        let why = "LINUX DO Credit did not give it back: there may not be enough credits left there";
+        Ok(RefundState::Refused(why.to_owned()))
     }
 
-    /// What went back cannot be asked for: only that nothing did.
+    /// What went back cannot be asked for: only whether the order is still paid. Once it was asked to give the credits back
+    /// and the order is not, they are with the buyer: by the refund whose answer was lost, or else by a dispute.
     async fn query_refund(&self, request: &RefundRequest) -> Result<RefundState, ProviderError> {
         if request.amount != request.paid {
             return Ok(only_whole(request));
         }
-        let found = self.client.order(request.order.as_str()).await?;
-        match found.filter(|found| found.trade_no == request.payment_id) {
-            Some(found) if map::stands(&found) == Stands::NoLonger => Err(map::no_longer()),
-            _ => Ok(RefundState::Unknown),
+        match self.is_no_longer_paid(request).await? {
+            true => Ok(RefundState::Done { provider_refund: Some(format!("refund:{}", request.payment_id)) }),
+            false => Ok(RefundState::Unknown),
         }
     }
 
