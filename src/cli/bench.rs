@@ -13,6 +13,8 @@ pub(super) enum Command {
     Rebuild(bench::rebuild::Options),
     /// The server over HTTP beside hand-written SQL; fails where the promised ratios do not hold.
     Http(bench::Options),
+    /// Notifications of every payment provider over HTTP; fails where they are taken more slowly than promised.
+    Notifications(bench::http::notifications::Options),
     /// One process of load against an existing database; what the benchmark and the crash tests start several of.
     #[command(hide = true)]
     Worker {
@@ -28,6 +30,7 @@ pub(super) async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Store(options) => bench::run(&options, Vec::new()).await.map(|()| true)?,
         Command::Rebuild(options) => bench::rebuild::run(&options).await?,
         Command::Http(options) => bench::http::run(&options).await?,
+        Command::Notifications(options) => bench::http::notifications::run(&options).await?,
         Command::Worker { database, options } => {
             worker::run(database.connect_options()?, &options).await.map(|()| true)?
         }

@@ -44,7 +44,7 @@ impl Dispatcher {
             OrderName::Number(number) => (super::sale::CLAIM, number.to_string()),
             OrderName::Reference(reference) => (REFERENCE_CLAIM, format!("{provider}:{reference}")),
             OrderName::Payment(payment) => (super::payment::CLAIM, format!("{provider}:{payment}")),
-            OrderName::Refund(refund) => (refund::CLAIM, refund.clone()),
+            OrderName::Refund(refund) => (refund::CLAIM, refund::claimed_as(provider, refund)),
         };
         let not_found = || DispatchError::NotFound("order");
         let (account, order) = self.store.find_key(kind, &key).await?.ok_or_else(not_found)?;

@@ -61,6 +61,11 @@ fn refund_id(notice: &RefundNotice) -> RefundId {
     our_refund(&notice.refund).unwrap_or_else(|| RefundId::from_uuid(theirs()))
 }
 
+/// Our numbers are ours alone; other names are those of one provider.
+pub(super) fn claimed_as(provider: &str, name: &str) -> String {
+    if our_refund(name).is_some() { name.to_owned() } else { format!("{provider}:{name}") }
+}
+
 /// `None`: no number of ours.
 pub(super) fn our_refund(number: &str) -> Option<RefundId> {
     number.strip_prefix(PREFIX).and_then(|digits| Uuid::try_parse(digits).ok()).map(RefundId::from_uuid)
@@ -137,23 +142,31 @@ impl Dispatcher {
     pub async fn take_refund(&self, notice: RefundNotice) -> Result<Receipt, DispatchError> {
         let (account, order) = self.find_order(&notice.order).await?;
         let refund = refund_id(&notice);
-        let RefundNotice { provider, payment_id, amount, provider_refund, reason, .. } = notice;
+        let RefundNotice { provider, payment_id, refund: name, amount, provider_refund, reason, .. } = notice;
         let (minor, currency) = (amount.minor().to_string(), amount.currency());
         let words = [&*order.to_string(), &*refund.to_string(), &provider, &payment_id, &minor, currency.code()];
         let id = ids::derived("refunded", &words);
+        // Told again by no other name than this, it is found.
+        let named = Claim { kind: CLAIM, key: claimed_as(&provider, &name), aggregate: AggregateId::order(order) };
         let take = TakeRefund { order, refund, provider: Some(provider), payment_id, amount, provider_refund, reason };
-        self.say_once(&account, id, Command::TakeRefund(take)).await
+        self.say_once(&account, id, Command::TakeRefund(take), vec![named]).await
     }
 
     /// Words may differ from one time to the next, so they are not part of what is the same.
-    async fn say_once(&self, account: &AccountId, id: CommandId, command: Command) -> Result<Receipt, DispatchError> {
+    async fn say_once(
+        &self,
+        account: &AccountId,
+        id: CommandId,
+        command: Command,
+        claims: Vec<Claim>,
+    ) -> Result<Receipt, DispatchError> {
         self.ask(Ask {
             account: account.clone(),
             actor: Actor::system(ACTOR),
             id,
             hash: RequestHash::of(id.uuid().as_bytes()),
             decision: Arc::new(vec![command]),
-            claims: vec![],
+            claims,
             about: None,
         })
         .await
@@ -171,7 +184,7 @@ impl Dispatcher {
         command: OrderCommand,
     ) -> Result<(), DispatchError> {
         let id = ids::derived("refund", &[&[&*order.to_string()], words].concat());
-        self.say_once(account, id, Command::Order(order, command)).await.map(|_| ())
+        self.say_once(account, id, Command::Order(order, command), vec![]).await.map(|_| ())
     }
 
     /// Asks a provider what went back of a payment, and takes what is not recorded. Answers the receipts of that. Once all

@@ -43,7 +43,7 @@ impl Caller {
             let request = self.target.charge(self.draws.next());
             self.counts.begun += 1;
             self.waiting = true;
-            let status = self.ask(request).await;
+            let status = self.ask(&request).await;
             self.waiting = false;
             match status {
                 Some(status) => self.counts.answered(status.as_u16(), micros_since(due), pace.begin),
@@ -53,7 +53,7 @@ impl Caller {
     }
 
     /// Until the request has been sent once; `None` where it was, and no answer came.
-    async fn ask(&mut self, mut request: Asked) -> Option<StatusCode> {
+    async fn ask(&mut self, request: &Asked) -> Option<StatusCode> {
         loop {
             let (mut link, fresh) = match self.link.take() {
                 Some(link) => (link, false),
@@ -65,7 +65,7 @@ impl Caller {
                     return Some(status);
                 }
                 Err(Unanswered::Lost) => return None,
-                Err(Unanswered::NotSent(again)) => request = again,
+                Err(Unanswered::NotSent) => {}
             }
             if fresh {
                 sleep(PAUSE).await;
@@ -75,7 +75,7 @@ impl Caller {
 
     async fn connect(&mut self) -> Link {
         loop {
-            match Link::open(&self.target).await {
+            match Link::open(self.target.address).await {
                 Ok(link) => {
                     self.counts.reconnects += 1;
                     return link;

@@ -4,12 +4,13 @@
 //! made beforehand, and of an answer only the status and the length are looked at.
 
 use std::io;
+use std::net::SocketAddr;
 
 use axum::http::StatusCode;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::target::{Asked, Target};
+use super::target::Asked;
 
 /// The server of a load test sends fewer headers and shorter ones.
 const HEADERS_MAX: usize = 32;
@@ -17,7 +18,7 @@ const HEAD_BYTES_MAX: usize = 16 << 10;
 const READ_BYTES: usize = 4 << 10;
 
 /// A connection; it ends when this is dropped.
-pub(super) struct Link {
+pub(crate) struct Link {
     stream: TcpStream,
     /// Of the answer that is being read.
     received: Vec<u8>,
@@ -26,9 +27,9 @@ pub(super) struct Link {
 }
 
 /// A request that has no answer.
-pub(super) enum Unanswered {
+pub(crate) enum Unanswered {
     /// The connection was gone before any of it was written; it may be asked again.
-    NotSent(Asked),
+    NotSent,
     /// It was written, and the connection ended. Whether it was heard, nobody knows.
     Lost,
 }
@@ -42,16 +43,16 @@ struct Head {
 }
 
 impl Link {
-    pub(super) async fn open(target: &Target) -> io::Result<Self> {
-        let stream = TcpStream::connect(target.address).await?;
+    pub(crate) async fn open(address: SocketAddr) -> io::Result<Self> {
+        let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
         Ok(Self { stream, received: Vec::with_capacity(READ_BYTES), last: false })
     }
 
     /// Asks, and reads the answer to its end.
-    pub(super) async fn ask(&mut self, request: Asked) -> Result<StatusCode, Unanswered> {
+    pub(crate) async fn ask(&mut self, request: &Asked) -> Result<StatusCode, Unanswered> {
         if self.last || self.has_ended() {
-            return Err(Unanswered::NotSent(request));
+            return Err(Unanswered::NotSent);
         }
         match self.stream.write(request.bytes()).await {
             Ok(written) => match request.bytes().get(written..) {
@@ -59,7 +60,7 @@ impl Link {
                 Some(rest) => self.stream.write_all(rest).await.map_err(|_| Unanswered::Lost)?,
                 None => return Err(Unanswered::Lost),
             },
-            Err(_) => return Err(Unanswered::NotSent(request)),
+            Err(_) => return Err(Unanswered::NotSent),
         }
         let Head { status, bytes, last } = self.answer().await.map_err(|_| Unanswered::Lost)?;
         self.received.drain(..bytes.min(self.received.len()));

@@ -44,11 +44,12 @@ use tokio::time::Instant;
 use url::Url;
 
 pub use accounts::Accounts;
+pub(crate) use link::{Link, Unanswered};
 pub use report::{Percentiles, Report};
 pub use set_up::set_up;
+pub(crate) use target::Asked;
 
 use caller::Caller;
-use link::Link;
 use pace::Pace;
 use report::Counts;
 use target::Target;
@@ -129,7 +130,7 @@ pub fn run(server: &Server, accounts: &Accounts, load: &Load) -> anyhow::Result<
 async fn drive(target: &Arc<Target>, accounts: &Accounts, load: Load, thread: usize) -> anyhow::Result<Counts> {
     let mut links = Vec::with_capacity(load.connections);
     for _ in 0..load.connections {
-        links.push(Link::open(target).await.with_context(|| format!("connecting to {target}"))?);
+        links.push(Link::open(target.address).await.with_context(|| format!("connecting to {target}"))?);
     }
     let pace = Arc::new(Pace::starting_now(&load));
     let mut tasks = JoinSet::new();

@@ -65,10 +65,10 @@ async fn give(target: &Target, link: &mut Option<Link>, account: &AccountId, bod
     for _ in 0..TRIES {
         let mut open = match link.take() {
             Some(link) => link,
-            None => Link::open(target).await.with_context(|| format!("connecting to {target}"))?,
+            None => Link::open(target.address).await.with_context(|| format!("connecting to {target}"))?,
         };
         let request = target.post(&path, &key, body);
-        let answer = tokio::time::timeout(ANSWER_MAX, open.ask(request)).await;
+        let answer = tokio::time::timeout(ANSWER_MAX, open.ask(&request)).await;
         match answer.with_context(|| format!("{target} did not answer {path}"))? {
             Ok(status) if status.is_success() => {
                 *link = Some(open);
@@ -79,7 +79,7 @@ async fn give(target: &Target, link: &mut Option<Link>, account: &AccountId, bod
                 last = format!("it answered {status}");
             }
             Ok(status) => bail!("{target} answered {status} to POST {path}"),
-            Err(Unanswered::NotSent(_) | Unanswered::Lost) => {}
+            Err(Unanswered::NotSent | Unanswered::Lost) => {}
         }
         tokio::time::sleep(PAUSE).await;
     }

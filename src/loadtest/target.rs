@@ -17,9 +17,14 @@ const HTTP_PORT: u16 = 80;
 const HEAD_BYTES: usize = 64;
 
 /// A request as it is written. It holds the token, so nothing prints it.
-pub(super) struct Asked(Vec<u8>);
+pub(crate) struct Asked(Vec<u8>);
 
 impl Asked {
+    /// Head and body.
+    pub(crate) fn new(request: Vec<u8>) -> Self {
+        Self(request)
+    }
+
     pub(super) fn bytes(&self) -> &[u8] {
         &self.0
     }

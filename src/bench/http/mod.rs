@@ -4,6 +4,7 @@
 //! mod.rs     the run: the peer, the server under each load, what must hold
 //! server.rs  `billing-ledger serve` as a process of its own
 //! rows.rs    one load: throughput in a closed loop, latency in an open one
+//! notifications.rs  another benchmark: what payment providers send
 //! lag.rs     how far the read models are behind, and for how long
 //! ```
 //!
@@ -11,6 +12,7 @@
 //! peer answers nobody over HTTP, identifies no caller, keeps no history and no read models.
 
 mod lag;
+pub mod notifications;
 mod rows;
 mod server;
 

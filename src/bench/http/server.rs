@@ -43,6 +43,15 @@ pub(super) struct Server {
 impl Server {
     /// `program`, or this one, on any port; with secrets of its own and nothing of our environment.
     pub(super) async fn start(program: Option<&Path>, database_url: &str) -> anyhow::Result<Self> {
+        Self::start_with(program, database_url, &[]).await
+    }
+
+    /// With more settings.
+    pub(super) async fn start_with(
+        program: Option<&Path>,
+        database_url: &str,
+        settings: &[(String, String)],
+    ) -> anyhow::Result<Self> {
         let program = match program {
             Some(program) => program.to_owned(),
             None => std::env::current_exe()?,
@@ -54,7 +63,7 @@ impl Server {
         command
             .envs(std::env::vars_os().filter(|(name, _)| ["PATH", "HOME", "RUST_LOG"].iter().any(|kept| name == kept)));
         command.env("DATABASE_URL", database_url).env("JWT_SECRET", &secret).env("LEDGER_MASTER_KEY", &master_key);
-        command.env("SMTP_URL", NO_MAIL);
+        command.env("SMTP_URL", NO_MAIL).envs(settings.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().with_context(|| format!("starting {}", program.display()))?;
         let pid = child.id().context("the server ended at once")?;

@@ -20,7 +20,11 @@ pub struct KeyFile {
 }
 
 impl KeyFile {
-    pub(super) fn open(dir: &Path, provider: &str) -> anyhow::Result<Self> {
+    /// Reads what was kept of a provider's simulator.
+    ///
+    /// # Errors
+    /// When the folder cannot be made, or the file not be read.
+    pub fn open(dir: &Path, provider: &str) -> anyhow::Result<Self> {
         fs::create_dir_all(dir).with_context(|| format!("{} cannot be made", dir.display()))?;
         let path = dir.join(format!("{provider}.json"));
         let (keys, is_new) = match fs::read(&path) {

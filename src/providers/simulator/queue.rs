@@ -38,6 +38,8 @@ pub(super) struct Queue {
 #[derive(Default)]
 struct State {
     waiting: Vec<Waiting>,
+    /// On their way at the moment.
+    leaving: usize,
     sent: VecDeque<Sent>,
     lost: u64,
 }
@@ -101,7 +103,11 @@ pub(super) fn put(sim: &Sim, trade: &Trade, happened: Happened) {
 
 pub(super) fn overview(sim: &Sim) -> Overview {
     let state = lock(&sim.0.queue.state);
-    Overview { waiting: state.waiting.len(), lost: state.lost, sent: state.sent.iter().cloned().collect() }
+    Overview {
+        waiting: state.waiting.len() + state.leaving,
+        lost: state.lost,
+        sent: state.sent.iter().cloned().collect(),
+    }
 }
 
 /// Lets the time pass that notifications wait for.
@@ -146,13 +152,18 @@ fn take_due(sim: &Sim, room: usize) -> Next {
     let now = Instant::now();
     state.waiting.sort_by_key(|waiting| waiting.at);
     let due = state.waiting.iter().take_while(|waiting| waiting.at <= now).count().min(room);
-    let due = state.waiting.drain(..due).collect();
+    let due: Vec<Waiting> = state.waiting.drain(..due).collect();
+    state.leaving += due.len();
     Next { due, at: state.waiting.first().map(|waiting| waiting.at) }
 }
 
 async fn deliver(sim: &Sim, http: &reqwest::Client, mut waiting: Waiting) {
-    let Some(trade) = sim.books().trade(&waiting.reference).cloned() else { return };
-    let Some(outgoing) = sim.0.face.notification(&trade, &waiting.happened, &waiting.event) else { return };
+    let trade = sim.books().trade(&waiting.reference).cloned();
+    let outgoing = trade.as_ref().and_then(|it| sim.0.face.notification(it, &waiting.happened, &waiting.event));
+    let (Some(trade), Some(outgoing)) = (trade, outgoing) else {
+        lock(&sim.0.queue.state).leaving -= 1;
+        return;
+    };
     waiting.attempts += 1;
     let outgoing = if waiting.tampered { tampered(outgoing) } else { outgoing };
     let (status, acknowledged) = match post(sim, http, outgoing).await {
@@ -164,6 +175,7 @@ async fn deliver(sim: &Sim, http: &reqwest::Client, mut waiting: Waiting) {
     };
     let Waiting { event, attempts, .. } = waiting.clone();
     let mut state = lock(&sim.0.queue.state);
+    state.leaving -= 1;
     let ends = acknowledged || attempts >= ATTEMPTS_MAX;
     if ends {
         if state.sent.len() >= SENT_MAX {

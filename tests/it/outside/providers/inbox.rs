@@ -14,7 +14,7 @@ async fn killed_after_the_answer(name: &str) {
     scene.ledger.add_web_server().await;
     scene.notify_the_ledger().await;
     scene.pay(&it).await;
-    scene.all_acknowledged().await;
+    scene.all_acknowledged(&it).await;
     scene.ledger.kill().await;
     scene.delivered(&it, 0).await;
     scene.ledger.add_server().await;
@@ -44,8 +44,8 @@ async fn a_worker_that_is_killed_in_the_middle_is_followed_by_another() {
     scene.ledger.kill().await;
     scene.ledger.add_server().await;
     scene.notify_the_ledger().await;
-    scene.all_acknowledged().await;
     for it in &orders {
+        scene.all_acknowledged(it).await;
         scene.came_once(it).await;
     }
 }

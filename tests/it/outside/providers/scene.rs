@@ -9,6 +9,19 @@ use super::super::http::{Answer, Caller, client};
 use super::super::program::{Env, Program};
 use crate::support::eventually;
 
+/// How the ledger comes to know of money that went back in a provider's own console.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Console {
+    /// It is told.
+    Told,
+    /// It is told, by names that the ledger does not know before it has asked about the order.
+    ToldByNames,
+    /// It asks.
+    Silent,
+    /// It asks, and is told that a person has to look.
+    Unclear,
+}
+
 /// What is different from one provider to the next.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Way {
@@ -17,8 +30,8 @@ pub(crate) struct Way {
     pub(crate) command: &'static str,
     /// It can be told to give money back.
     pub(crate) refunds: bool,
-    /// It says so when money went back in its console.
-    pub(crate) tells_of_refunds: bool,
+    /// What it says when money went back in its console.
+    pub(crate) console: Console,
     /// One thing to be paid can be paid twice.
     pub(crate) can_be_paid_twice: bool,
     /// A wrong amount can be paid there, and is told.
@@ -32,7 +45,7 @@ pub(crate) const WAYS: [Way; 6] = [
         name: "alipay",
         command: "alipay",
         refunds: true,
-        tells_of_refunds: true,
+        console: Console::Told,
         can_be_paid_twice: true,
         tells_amounts: true,
         is_called_to_create: true,
@@ -41,7 +54,7 @@ pub(crate) const WAYS: [Way; 6] = [
         name: "wechat",
         command: "wechat",
         refunds: true,
-        tells_of_refunds: true,
+        console: Console::Told,
         can_be_paid_twice: true,
         tells_amounts: true,
         is_called_to_create: true,
@@ -50,7 +63,7 @@ pub(crate) const WAYS: [Way; 6] = [
         name: "antom",
         command: "antom",
         refunds: true,
-        tells_of_refunds: true,
+        console: Console::ToldByNames,
         can_be_paid_twice: true,
         tells_amounts: true,
         is_called_to_create: true,
@@ -59,7 +72,7 @@ pub(crate) const WAYS: [Way; 6] = [
         name: "crossmint",
         command: "crossmint",
         refunds: false,
-        tells_of_refunds: false,
+        console: Console::Silent,
         can_be_paid_twice: false,
         tells_amounts: true,
         is_called_to_create: true,
@@ -68,7 +81,7 @@ pub(crate) const WAYS: [Way; 6] = [
         name: "creem",
         command: "creem",
         refunds: true,
-        tells_of_refunds: true,
+        console: Console::Told,
         can_be_paid_twice: true,
         tells_amounts: true,
         is_called_to_create: true,
@@ -77,7 +90,7 @@ pub(crate) const WAYS: [Way; 6] = [
         name: "linuxdo_credit",
         command: "linuxdo-credit",
         refunds: true,
-        tells_of_refunds: false,
+        console: Console::Unclear,
         can_be_paid_twice: true,
         tells_amounts: true,
         is_called_to_create: false,
@@ -103,6 +116,8 @@ pub(crate) struct Ordered {
     pub(crate) order: String,
     /// By which its provider finds it.
     pub(crate) there: String,
+    /// Where the customer is sent.
+    page: Option<String>,
 }
 
 impl Scene {
@@ -156,11 +171,15 @@ impl Scene {
         let placed = placed.json();
         let order = placed["order_no"].as_str().expect("a number").to_owned();
         let there = placed["provider_reference"].as_str().map_or_else(|| order.clone(), str::to_owned);
-        Ordered { sub: sub.to_owned(), order, there }
+        Ordered { sub: sub.to_owned(), order, there, page: placed["payment_url"].as_str().map(str::to_owned) }
     }
 
-    /// Somebody pays, there.
+    /// Somebody goes there and pays. Some providers know of an order only once its page was opened.
     pub(crate) async fn pay(&self, it: &Ordered) {
+        if let Some(page) = &it.page {
+            let opened = client().get(page).send().await.expect("a page");
+            assert!(opened.status().as_u16() < 400, "{}: {}", self.way.name, opened.status());
+        }
         self.provider.post_nothing(&format!("/pay/{}", it.there)).await.expect(200);
     }
 
@@ -178,15 +197,17 @@ impl Scene {
         self.provider.get("/notifications").await.expect(200).json()
     }
 
-    /// Waits until nothing is on its way any more, and everything was acknowledged.
-    pub(crate) async fn all_acknowledged(&self) {
+    /// Waits until nothing is on its way any more; everything about this order was acknowledged.
+    pub(crate) async fn all_acknowledged(&self, it: &Ordered) {
         let said = eventually("notifications to have been sent", async || {
             self.hurry().await;
             Some(self.notifications().await).filter(|said| said["waiting"] == 0)
         })
         .await;
         let sent = said["sent"].as_array().expect("a list");
-        let refused: Vec<_> = sent.iter().filter(|sent| sent["acknowledged"] != true).collect();
+        let of_it = sent.iter().filter(|sent| sent["number"] == *it.order || sent["number"] == *it.there);
+        let refused: Vec<_> = of_it.clone().filter(|sent| sent["acknowledged"] != true).collect();
+        assert!(of_it.count() > 0, "{}: nothing was said of {}: {said}", self.way.name, it.sub);
         assert!(refused.is_empty(), "{}: {refused:?}", self.way.name);
     }
 
