@@ -273,7 +273,15 @@ impl Dispatcher {
         let paid = asked.map_err(|source| DispatchError::Provider { order: number.to_string(), source })?;
         match paid.into_iter().next() {
             None => Ok(None),
-            Some(notice) => self.take_payment_by(notice, |id| key.map(|key| key_claim(key, id))).await.map(Some),
+            Some(notice) => {
+                let payment_id = notice.payment.payment_id.clone();
+                let taken = self.take_payment_by(notice, |id| key.map(|key| key_claim(key, id))).await?;
+                // It may have gone back already. Where that cannot be told now it is asked again later.
+                match self.take_refunds_of(number, &placed.provider, &payment_id).await {
+                    Ok(_) | Err(DispatchError::Provider { .. }) => Ok(Some(taken)),
+                    Err(error) => Err(error),
+                }
+            }
         }
     }
 }

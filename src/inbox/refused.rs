@@ -83,20 +83,8 @@ impl Refusals {
 }
 
 async fn write(pool: &PgPool, vault: &Vault, state: State) -> anyhow::Result<()> {
-    let mut counts: Vec<_> = state.counts.into_iter().collect();
-    counts.sort();
-    sqlx::query(
-        "INSERT INTO inbox.refusals AS r (provider, day, why, count)
-         SELECT provider, (clock_timestamp() AT TIME ZONE 'UTC')::date, why, count
-           FROM unnest($1::text[], $2::text[], $3::int8[]) AS n (provider, why, count)
-         ON CONFLICT (provider, day, why) DO UPDATE SET count = r.count + excluded.count",
-    )
-    .bind(counts.iter().map(|((provider, _), _)| *provider).collect::<Vec<_>>())
-    .bind(counts.iter().map(|((_, why), _)| why.as_str()).collect::<Vec<_>>())
-    .bind(counts.iter().map(|(_, count)| *count).collect::<Vec<_>>())
-    .execute(pool)
-    .await?;
-    for (provider, samples) in state.samples {
+    let State { counts, samples } = state;
+    for (provider, samples) in samples {
         for (why, letter) in samples {
             let sealed = letter.seal(vault).await?;
             sqlx::query("INSERT INTO inbox.refused (provider, why, sealed) VALUES ($1, $2, $3)")
@@ -118,6 +106,19 @@ async fn write(pool: &PgPool, vault: &Vault, state: State) -> anyhow::Result<()>
         .execute(pool)
         .await?;
     }
+    let mut counts: Vec<_> = counts.into_iter().collect();
+    counts.sort();
+    sqlx::query(
+        "INSERT INTO inbox.refusals AS r (provider, day, why, count)
+         SELECT provider, (clock_timestamp() AT TIME ZONE 'UTC')::date, why, count
+           FROM unnest($1::text[], $2::text[], $3::int8[]) AS n (provider, why, count)
+         ON CONFLICT (provider, day, why) DO UPDATE SET count = r.count + excluded.count",
+    )
+    .bind(counts.iter().map(|((provider, _), _)| *provider).collect::<Vec<_>>())
+    .bind(counts.iter().map(|((_, why), _)| why.as_str()).collect::<Vec<_>>())
+    .bind(counts.iter().map(|(_, count)| *count).collect::<Vec<_>>())
+    .execute(pool)
+    .await?;
     Ok(())
 }
 
