@@ -83,14 +83,8 @@ async fn overtaken(scene: &Scene) {
     scene.faults(json!({})).await;
     scene.give_back(&it, json!({})).await.expect(200);
     match scene.way.name {
-        // A trade that is closed pays for nothing: nothing is delivered.
-        "alipay" => {
-            let asked = format!("&state=nothing&order_no={}", it.order);
-            eventually("the provider to have been asked", async || scene.inbox(&asked).await.into_iter().next()).await;
-            assert_eq!(scene.confirm(&it).await["status"], "pending");
-            scene.delivered(&it, 0).await;
-        }
-        "linuxdo_credit" => {
+        // A trade that is closed pays for nothing, and one that is not paid there is not delivered.
+        "alipay" | "linuxdo_credit" => {
             let confirmed = scene.confirm(&it).await;
             assert_eq!(confirmed["success"], false, "{}: {confirmed}", scene.way.name);
             scene.delivered(&it, 0).await;
@@ -281,6 +275,19 @@ async fn given_back_in_the_console(scene: &Scene) {
     scene.came_once(&it).await;
     scene.give_back(&it, json!({})).await.expect(200);
     goes_back(scene, &it).await;
+    if !scene.way.tells_of_parts {
+        return;
+    }
+    let it = scene.order("part").await;
+    scene.pay(&it).await;
+    scene.came_once(&it).await;
+    scene.give_back(&it, json!({"amount": 40})).await.expect(200);
+    eventually(&format!("{}: a part to be refunded", scene.way.name), async || {
+        scene.hurry().await;
+        (scene.status(&it).await == "partially_refunded").then_some(())
+    })
+    .await;
+    assert_eq!(scene.ledger.events_of(&it.sub, "order", "refunded").await, 1);
 }
 
 async fn around_the_end(way: Way) {

@@ -30,8 +30,10 @@ pub(crate) struct Way {
     pub(crate) command: &'static str,
     /// It can be told to give money back.
     pub(crate) refunds: bool,
-    /// What it says when money went back in its console.
+    /// What it says when all of the money went back in its console.
     pub(crate) console: Console,
+    /// And when it was a part of it.
+    pub(crate) tells_of_parts: bool,
     /// One thing to be paid can be paid twice.
     pub(crate) can_be_paid_twice: bool,
     /// A wrong amount can be paid there, and is told.
@@ -45,7 +47,8 @@ pub(crate) const WAYS: [Way; 6] = [
         name: "alipay",
         command: "alipay",
         refunds: true,
-        console: Console::Told,
+        console: Console::Silent,
+        tells_of_parts: true,
         can_be_paid_twice: true,
         tells_amounts: true,
         is_called_to_create: true,
@@ -55,6 +58,7 @@ pub(crate) const WAYS: [Way; 6] = [
         command: "wechat",
         refunds: true,
         console: Console::Told,
+        tells_of_parts: true,
         can_be_paid_twice: true,
         tells_amounts: true,
         is_called_to_create: true,
@@ -64,6 +68,7 @@ pub(crate) const WAYS: [Way; 6] = [
         command: "antom",
         refunds: true,
         console: Console::ToldByNames,
+        tells_of_parts: false,
         can_be_paid_twice: true,
         tells_amounts: true,
         is_called_to_create: true,
@@ -73,6 +78,7 @@ pub(crate) const WAYS: [Way; 6] = [
         command: "crossmint",
         refunds: false,
         console: Console::Silent,
+        tells_of_parts: false,
         can_be_paid_twice: false,
         tells_amounts: true,
         is_called_to_create: true,
@@ -82,6 +88,7 @@ pub(crate) const WAYS: [Way; 6] = [
         command: "creem",
         refunds: true,
         console: Console::Told,
+        tells_of_parts: true,
         can_be_paid_twice: true,
         tells_amounts: true,
         is_called_to_create: true,
@@ -91,6 +98,7 @@ pub(crate) const WAYS: [Way; 6] = [
         command: "linuxdo-credit",
         refunds: true,
         console: Console::Unclear,
+        tells_of_parts: false,
         can_be_paid_twice: true,
         tells_amounts: true,
         is_called_to_create: false,
