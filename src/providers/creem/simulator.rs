@@ -27,7 +27,7 @@ use crate::providers::simulator::{
 const ONE_TIME: &str = "prod_any_price";
 const SUBSCRIPTION_PREFIX: &str = "prod_sub_";
 /// The subscriptions of a new ledger's catalogue.
-const PRODUCTS: &str = "plan_basic=prod_sub_2500, plan_pro=prod_sub_7500";
+const PRODUCTS: &str = "plan_basic=prod_sub_350, plan_pro=prod_sub_1050";
 const CURRENCY: &str = "USD";
 
 pub(super) fn simulate(keys: &mut KeyFile, base: &str) -> anyhow::Result<Simulated> {

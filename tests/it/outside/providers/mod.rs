@@ -8,5 +8,6 @@
 
 mod faults;
 mod inbox;
+mod plans;
 mod scene;
 mod settings;

@@ -1,0 +1,57 @@
+//! Subscriptions whose periods the provider collects by itself.
+
+use serde_json::{Value, json};
+
+use super::scene::{Ordered, Scene, way};
+use crate::support::eventually;
+
+async fn subscribed(scene: &Scene, sub: &str) -> Ordered {
+    let wanted = json!({"product_type": "plan_basic", "provider": "creem"});
+    let placed = scene.ledger.user(sub).await.post("/api/v1/payments/orders", wanted).await.expect(201);
+    let it = scene.ordered(sub, &placed);
+    scene.pay(&it).await;
+    scene.came_once(&it).await;
+    it
+}
+
+async fn subscription(scene: &Scene, sub: &str) -> Value {
+    let list = scene.ledger.user(sub).await.get("/api/v1/subscriptions").await.expect(200).json();
+    list["items"][0].clone()
+}
+
+#[tokio::test]
+async fn a_period_that_the_provider_collects_renews_the_subscription_once() {
+    let scene = Scene::start(way("creem")).await;
+    let it = subscribed(&scene, "monthly").await;
+    scene.faults(json!({"repeat": 2})).await;
+    // The provider collects the next period.
+    scene.pay(&it).await;
+    scene.all_acknowledged(&it).await;
+    eventually("a renewal", async || {
+        scene.hurry().await;
+        (scene.ledger.events_of("monthly", "subscription", "renewed").await == 1).then_some(())
+    })
+    .await;
+    assert_eq!(scene.ledger.events_of("monthly", "credit_account", "granted").await, 2);
+    assert_eq!(scene.ledger.events_of("monthly", "order", "payment_duplicated").await, 0);
+    assert_eq!(subscription(&scene, "monthly").await["status"], "active");
+}
+
+#[tokio::test]
+async fn a_cancellation_is_passed_on_to_the_provider_and_so_is_its_withdrawal() {
+    let scene = Scene::start(way("creem")).await;
+    let it = subscribed(&scene, "leaving").await;
+    let id = subscription(&scene, "leaving").await["id"].as_str().expect("an id").to_owned();
+    let user = scene.ledger.user("leaving").await;
+    let there = async |ends: bool| {
+        eventually("the provider to have been told", async || {
+            scene.hurry().await;
+            (scene.trade(&it).await["more"]["ends"].is_string() == ends).then_some(())
+        })
+        .await;
+    };
+    user.post(&format!("/api/v1/subscriptions/{id}/cancel"), json!({})).await.ok();
+    there(true).await;
+    user.post(&format!("/api/v1/subscriptions/{id}/resume"), json!({})).await.ok();
+    there(false).await;
+}
