@@ -199,6 +199,24 @@ mod tests {
     }
 
     #[test]
+    fn a_provider_is_set_up_in_the_account_of_the_system_alone() {
+        let configure = ProviderCommand::Configure {
+            set: [("pid".to_owned(), crate::provider::Setting::Plain("1".to_owned()))].into(),
+            remove: [].into(),
+        };
+        let command = Command::Provider("linuxdo_credit".to_owned(), configure);
+        let asked = |account| {
+            let mut desk = Desk::new(account);
+            let id = AggregateId::provider_settings("linuxdo_credit");
+            desk.put(id, Slot { version: 0, state: State::empty(id.kind) });
+            desk.decide(time("2026-01-05T06:00:00Z"), std::slice::from_ref(&command))
+        };
+        let recorded = asked(crate::ids::AccountKey::SYSTEM).unwrap();
+        assert_eq!(recorded.iter().map(|it| it.event.event_type()).collect::<Vec<_>>(), ["configured"]);
+        assert_eq!(asked(ACCOUNT), Err(crate::desk::WrongAccount.into()));
+    }
+
+    #[test]
     fn an_unknown_field_is_refused() {
         for json in [
             r#"{"credit_account":{"spend":{"amount":1,"overdraft":true}}}"#,

@@ -54,6 +54,23 @@ impl Dispatcher {
         Ok(Named { account, order, number })
     }
 
+    /// The order of this number, or the one that some provider calls so.
+    ///
+    /// # Errors
+    /// When there is none, or the store cannot say.
+    pub async fn order_by_any_name(&self, name: &str) -> Result<Named, DispatchError> {
+        if let Ok(number) = name.parse() {
+            return self.order_named("", &OrderName::Number(number)).await;
+        }
+        for provider in self.providers.names() {
+            match self.order_named(provider, &OrderName::Reference(name.to_owned())).await {
+                Err(DispatchError::NotFound(_)) => {}
+                found => return found,
+            }
+        }
+        Err(DispatchError::NotFound("order"))
+    }
+
     /// Takes news of a provider. `notification` names where it was said: the same notification says the same thing.
     ///
     /// # Errors

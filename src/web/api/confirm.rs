@@ -25,9 +25,9 @@ use super::super::json::Body;
 use super::super::problem::{Problem, Reason};
 use super::super::windows::Window;
 use super::fresh::Api;
-use super::{order_number, whole};
+use super::whole;
 use crate::app::App;
-use crate::dispatch::DispatchError;
+use crate::dispatch::{DispatchError, Named};
 use crate::store::Receipt;
 
 const WINDOW: Window = Window { purpose: "confirm", requests: 10, length: Duration::from_secs(60) };
@@ -42,6 +42,7 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct ConfirmIn {
+    /// The order's number, or what its provider calls it.
     #[serde(rename = "orderId")]
     #[schema(example = "ORD20260105060000deadbeef")]
     order_id: String,
@@ -97,8 +98,7 @@ async fn answer(app: &App, user: User, request: Request) -> Result<Response, Pro
     let (mut parts, body) = request.into_parts();
     let key = IdempotencyKey::from_request_parts(&mut parts, app).await?.given(user.caller.account.as_str());
     let Body(ConfirmIn { order_id }) = Body::from_request(Request::from_parts(parts, body), app).await?;
-    let number = order_number(&order_id)?;
-    let (account, order) = app.dispatch.find_order(&number).await?;
+    let Named { account, order, number } = app.dispatch.order_by_any_name(&order_id).await?;
     if account != user.account {
         return Err(Problem::new(Reason::OthersAccount, "this order belongs to somebody else"));
     }

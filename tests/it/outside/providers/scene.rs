@@ -237,7 +237,8 @@ impl Scene {
     }
 
     pub(crate) async fn confirm(&self, it: &Ordered) -> Value {
-        let asked = json!({"orderId": it.order});
+        // As a front end has it from the provider's own component.
+        let asked = json!({"orderId": it.there});
         self.ledger.user(&it.sub).await.post("/api/payments/confirm", asked).await.expect(200).json()
     }
 
