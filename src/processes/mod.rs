@@ -340,11 +340,24 @@ mod tests {
             payload: json!({}),
             when: When::At(expires_at),
         };
-        assert_eq!(asked(aggregates::SubscriptionEvent::PastDue(due)), vec![Ask::Do(timer)]);
+        assert_eq!(asked(aggregates::SubscriptionEvent::PastDue(due)), vec![Ask::Do(timer.clone())]);
+        // What has changed of it is told to a provider that collects by itself.
         let withdrawn = aggregates::subscription::CancelWithdrawn { at: at() };
-        assert_eq!(asked(aggregates::SubscriptionEvent::CancelWithdrawn(withdrawn)), vec![]);
+        let told = NewJob { kind: kinds::TELL_COLLECTOR, when: When::Now, ..timer };
+        assert_eq!(asked(aggregates::SubscriptionEvent::CancelWithdrawn(withdrawn)), vec![Ask::Do(told)]);
         let cancelled = aggregates::order::Cancelled { at: at() };
         assert_eq!(asked(OrderEvent::Cancelled(cancelled)), vec![]);
+    }
+
+    #[test]
+    fn a_payment_is_watched_from_an_hour_after_it_was_made() {
+        let amount = Money::from_minor(1, "CNY".parse().unwrap());
+        let payment = Payment { provider: "alipay".to_owned(), payment_id: "p-1".to_owned(), amount, method: None };
+        let paid = aggregates::order::Paid { payment, late: false, at: at() };
+        let (kind, key) = (kinds::WATCH_PAYMENT, AGGREGATE.to_string());
+        let (account_id, payload) = (Some("alice".to_owned()), json!({"paid_at": at()}));
+        let when = When::At(at() + chrono::TimeDelta::hours(1));
+        assert_eq!(asked(OrderEvent::Paid(paid)), vec![Ask::Do(NewJob { kind, key, account_id, payload, when })]);
     }
 
     #[test]
