@@ -3,17 +3,21 @@
 //! News names its order by whichever name the provider has for it; all of them are claimed in the commit that makes them
 //! known, so that none of them is ever looked for in something that lags.
 
-use aggregates::order::Delivered;
-use aggregates::{AccountId, AggregateId, OrderCommand, OrderId, OrderNumber, Payment, State, SubscriptionId, reason};
+use aggregates::order::{Delivered, OrderError};
+use aggregates::{
+    AccountId, AggregateId, OrderCommand, OrderId, OrderNumber, Payment, Refusal, State, SubscriptionId, reason,
+};
 
 use super::payment::PaymentNotice;
 use super::refund::{self, RefundNotice};
 use super::sale::REFERENCE_CLAIM;
 use super::{Actor, DispatchError, Dispatcher, Renewal, ids};
 use crate::providers::{News, OrderName, PaidNews, RefundedNews};
-use crate::store::Receipt;
+use crate::store::{ExecuteError, Receipt};
 
 const ACTOR: &str = "notifications";
+/// How often a provider is told anew while a subscription changes; each change asks for telling it as well.
+const TOLD_MAX: usize = 3;
 
 /// An order that news is about.
 #[derive(Debug, Clone)]
@@ -118,7 +122,27 @@ impl Dispatcher {
                 let taken = self.renew(&named.account, subscription, &renewal, Some(paid.amount)).await?;
                 Ok(Heard::Recorded(named, vec![taken.receipt]))
             }
-            _ => self.take_payment_of(provider, named, paid).await,
+            (Some(_), _) => self.take_payment_of(provider, named, paid).await,
+            (None, _) => self.first_period(provider, named, paid).await,
+        }
+    }
+
+    /// Another period may be taken at the same time; then this one is a further one.
+    async fn first_period(&self, provider: &str, named: Named, paid: PaidNews) -> Result<Heard, DispatchError> {
+        let PaidNews { payment_id, amount, method, .. } = paid;
+        let payment = Payment { provider: provider.to_owned(), payment_id: payment_id.clone(), amount, method };
+        match self.take_first_payment(PaymentNotice { order: named.number.clone(), payment }).await {
+            Ok(taken) => Ok(Heard::Recorded(named, vec![taken.receipt])),
+            Err(DispatchError::Execute(ExecuteError::Refused(Refusal::Order(OrderError::NotPending { .. })))) => {
+                let order = self.order(&named.account, named.order).await?;
+                let Some(Delivered::Subscription(subscription)) = order.delivered() else {
+                    return Ok(Heard::ForReview("a period was paid of what is no subscription".to_owned()));
+                };
+                let renewal = Renewal { provider: provider.to_owned(), payment_id };
+                let taken = self.renew(&named.account, subscription, &renewal, Some(amount)).await?;
+                Ok(Heard::Recorded(named, vec![taken.receipt]))
+            }
+            Err(error) => Err(error),
         }
     }
 
@@ -196,9 +220,26 @@ impl Dispatcher {
         };
         let Some(first) = state.first_order() else { return Ok(()) };
         let order = self.order(account, first).await?;
-        let (placed, stop) = (order.placed()?, !state.is_live() || state.is_cancel_scheduled());
+        let placed = order.placed()?;
         let provider = self.provider_called(&placed.provider)?;
-        let told = provider.stop_collecting(&refund::order_ref(placed, &order), stop).await;
-        told.map_err(|source| DispatchError::Provider { order: placed.number.to_string(), source })
+        let mut stop = is_to_stop(&State::Subscription(state));
+        for _ in 0..TOLD_MAX {
+            let told = provider.stop_collecting(&refund::order_ref(placed, &order), stop).await;
+            told.map_err(|source| DispatchError::Provider { order: placed.number.to_string(), source })?;
+            // Whoever changed it meanwhile may have told the provider before this did.
+            let now = is_to_stop(&self.look(account, AggregateId::subscription(subscription)).await?);
+            if now == stop {
+                return Ok(());
+            }
+            stop = now;
+        }
+        Ok(())
+    }
+}
+
+fn is_to_stop(state: &State) -> bool {
+    match state {
+        State::Subscription(state) => !state.is_live() || state.is_cancel_scheduled(),
+        _ => true,
     }
 }

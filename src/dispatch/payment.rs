@@ -3,13 +3,14 @@
 
 use std::sync::Arc;
 
-use aggregates::order::{PaymentDuplicated, PaymentMismatched, Placed};
+use aggregates::order::{OrderError, PaymentDuplicated, PaymentMismatched, Placed};
 use aggregates::{
-    AcceptReview, AccountId, AggregateId, Command, CommandId, Event, LicenseId, LicenseKey, Order, OrderCommand,
-    OrderEvent, OrderId, OrderNumber, OrderStatus, Payment, ProductKind, RefundId, RequestRefund, State, TakePayment,
+    AcceptReview, AccountId, AggregateId, Command, CommandId, Decide, Event, Halt, LicenseId, LicenseKey, Order,
+    OrderCommand, OrderEvent, OrderId, OrderNumber, OrderStatus, Payment, ProductKind, RefundId, RequestRefund, State,
+    TakePayment, View,
 };
 
-use super::{Actor, Ask, DispatchError, Dispatcher, ids, licenses};
+use super::{Actor, Ask, DispatchError, Dispatcher, ids, licenses, refund};
 use crate::store::{Claim, ExecuteError, Receipt, RequestHash};
 
 pub(super) const CLAIM: &str = "payment";
@@ -51,6 +52,29 @@ struct Delivering {
     /// What pays: its provider, and the name that it has there.
     paid_with: (String, String),
     claims: Vec<Claim>,
+    /// Only if nothing else has paid for it.
+    first_only: bool,
+}
+
+/// Commands that take a payment for what nothing else has paid for: of two periods that are told at once one begins the
+/// subscription, and the other is not taken for a second payment of it.
+struct FirstOnly {
+    order: OrderId,
+    paid_with: (String, String),
+    commands: Vec<Command>,
+}
+
+impl Decide for FirstOnly {
+    fn decide(&self, view: &mut View<'_>) -> Result<(), Halt> {
+        let id = AggregateId::order(self.order);
+        view.need([id])?;
+        let order = view.read::<Order>(id)?;
+        let (provider, payment_id) = &self.paid_with;
+        if order.payment().is_some_and(|paid| (&paid.provider, &paid.payment_id) != (provider, payment_id)) {
+            return Err(OrderError::NotPending { status: order.status()? }.into());
+        }
+        self.commands.decide(view)
+    }
 }
 
 impl Dispatcher {
@@ -84,11 +108,28 @@ impl Dispatcher {
         self.take_payment_by(notice, |_| None).await
     }
 
+    /// The same, unless something else has paid for the order.
+    ///
+    /// # Errors
+    /// As above; [`OrderError::NotPending`] where something else has.
+    pub(super) async fn take_first_payment(&self, notice: PaymentNotice) -> Result<Taken, DispatchError> {
+        self.take_payment_as(notice, |_| None, true).await
+    }
+
     /// `asked` is what the word of who asked for it claims, where they sent one; of the command that takes this payment.
     pub(super) async fn take_payment_by(
         &self,
         notice: PaymentNotice,
         asked: impl FnOnce(CommandId) -> Option<Claim>,
+    ) -> Result<Taken, DispatchError> {
+        self.take_payment_as(notice, asked, false).await
+    }
+
+    async fn take_payment_as(
+        &self,
+        notice: PaymentNotice,
+        asked: impl FnOnce(CommandId) -> Option<Claim>,
+        first_only: bool,
     ) -> Result<Taken, DispatchError> {
         let (account, order) = self.find_order(&notice.order).await?;
         let PaymentNotice { payment, .. } = notice;
@@ -107,7 +148,8 @@ impl Dispatcher {
         let take = |license_key| Command::TakePayment(TakePayment { order, payment: payment.clone(), license_key });
         let claims = [paid].into_iter().chain(asked(id)).collect();
         let paid_with = (payment.provider.clone(), payment.payment_id.clone());
-        let asking = Delivering { account, actor: Actor::system("payments"), id, hash, order, paid_with, claims };
+        let asking =
+            Delivering { account, actor: Actor::system("payments"), id, hash, order, paid_with, claims, first_only };
         let receipt = self.deliver(asking, sells_license, take).await?;
         let for_review = receipt.events.iter().any(|recorded| is_for_review(&recorded.event));
         Ok(Taken { receipt, for_review })
@@ -134,7 +176,8 @@ impl Dispatcher {
         };
         let claims = actor.key_claim(&account, id).into_iter().collect();
         let paid_with = (provider.clone(), payment_id.clone());
-        let asking = Delivering { account, actor: actor.clone(), id, hash, order, paid_with, claims };
+        let asking =
+            Delivering { account, actor: actor.clone(), id, hash, order, paid_with, claims, first_only: false };
         self.deliver(asking, sells_license, accept).await
     }
 
@@ -146,21 +189,27 @@ impl Dispatcher {
         sells_license: bool,
         command: impl Fn(Option<LicenseKey>) -> Command,
     ) -> Result<Receipt, DispatchError> {
-        let Delivering { account, actor, id, hash, order, paid_with, claims } = asking;
+        let Delivering { account, actor, id, hash, order, paid_with, claims, first_only } = asking;
         let mut tried = 0;
         loop {
             let new_key = if sells_license { Some(self.new_license_key(&account).await?) } else { None };
             let license_key = new_key.as_ref().map(|new| new.key.clone());
             let issued = license_key.as_ref().map(|key| licenses::claim(key, LicenseId::of_order(order)));
             let give_back = new_key.filter(|new| new.opens_for_nobody).map(|_| all_of(order, &paid_with));
+            let given_back = give_back.is_some().then(|| refund::named(order, &paid_with));
+            let commands: Vec<Command> = [command(license_key)].into_iter().chain(give_back).collect();
+            let decision: Arc<dyn Decide + Send + Sync> = match first_only {
+                true => Arc::new(FirstOnly { order, paid_with: paid_with.clone(), commands }),
+                false => Arc::new(commands),
+            };
             let asked = self
                 .ask(Ask {
                     account: account.clone(),
                     actor: actor.clone(),
                     id,
                     hash,
-                    decision: Arc::new([command(license_key)].into_iter().chain(give_back).collect::<Vec<_>>()),
-                    claims: claims.iter().cloned().chain(issued).collect(),
+                    decision,
+                    claims: claims.iter().cloned().chain(issued).chain(given_back).collect(),
                     about: None,
                 })
                 .await;

@@ -61,6 +61,12 @@ fn refund_id(notice: &RefundNotice) -> RefundId {
     our_refund(&notice.refund).unwrap_or_else(|| RefundId::from_uuid(theirs()))
 }
 
+/// The name of a refund of all of a payment, so that it is found by it.
+pub(super) fn named(order: OrderId, (provider, payment_id): &(String, String)) -> Claim {
+    let refund = RefundId::of_payment(order, provider, payment_id);
+    Claim { kind: CLAIM, key: refund_number(refund), aggregate: AggregateId::order(order) }
+}
+
 /// Our numbers are ours alone; other names are those of one provider.
 pub(super) fn claimed_as(provider: &str, name: &str) -> String {
     if our_refund(name).is_some() { name.to_owned() } else { format!("{provider}:{name}") }

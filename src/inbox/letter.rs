@@ -170,8 +170,9 @@ fn value_shown(value: Value) -> Value {
             members
                 .into_iter()
                 .map(|(name, value)| {
-                    // What an object is about may be shown although somebody is named in it.
-                    let value = if is_hidden(&name) && !value.is_object() && !value.is_array() {
+                    // What an object is about may be shown although somebody is named in it; where they live may not.
+                    let whole = ["address", "card", "custom_fields"].iter().any(|part| name.contains(part));
+                    let value = if is_hidden(&name) && (whole || !value.is_object()) {
                         Value::String(HIDDEN.to_owned())
                     } else {
                         value_shown(value)

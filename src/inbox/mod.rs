@@ -24,12 +24,12 @@ mod work;
 
 pub use intake::{Intake, IntakeError};
 pub use letter::{Letter, Shown};
-pub use refused::{RefusalCount, Refusals, RefusedView};
+pub use refused::{RefusalCount, Refusals, RefusedView, prune};
 pub use table::{
     Claimed, InboxFilter, NotificationState, NotificationView, Settled, Verdict, claim, forget, list, one, replay,
     settle,
 };
-pub use work::{Worked, work_on};
+pub use work::{not_finished, work_on};
 
 /// A notification that nobody can make sense of after so long is for a person.
 pub const WAITS_MAX: chrono::TimeDelta = chrono::TimeDelta::days(3);

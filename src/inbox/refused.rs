@@ -20,8 +20,6 @@ const SAMPLES_MAX: usize = 8;
 const KEPT_MAX: i64 = 1_000;
 const KEPT_DAYS: f64 = 7.0;
 const WRITE_EVERY: Duration = Duration::from_secs(1);
-/// Longer ones are only counted.
-const LETTER_BYTES_MAX: usize = 16 << 10;
 
 /// Clones share what was counted.
 #[derive(Clone)]
@@ -51,12 +49,12 @@ impl Refusals {
     }
 
     /// `why` is one of few sentences.
-    pub fn note(&self, provider: &'static str, why: &str, letter: Option<Letter>, bytes: usize) {
+    pub fn note(&self, provider: &'static str, why: &str, letter: Option<Letter>) {
         counter!("billing_ledger_notifications_refused_total", "provider" => provider).increment(1);
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         *state.counts.entry((provider, why.to_owned())).or_default() += 1;
         let samples = state.samples.entry(provider).or_default();
-        if let Some(letter) = letter.filter(|_| bytes <= LETTER_BYTES_MAX && samples.len() < SAMPLES_MAX) {
+        if let Some(letter) = letter.filter(|_| samples.len() < SAMPLES_MAX) {
             samples.push((why.to_owned(), letter));
         }
     }
@@ -82,29 +80,10 @@ impl Refusals {
     }
 }
 
-async fn write(pool: &PgPool, vault: &Vault, state: State) -> anyhow::Result<()> {
-    let State { counts, samples } = state;
-    for (provider, samples) in samples {
-        for (why, letter) in samples {
-            let sealed = letter.seal(vault).await?;
-            sqlx::query("INSERT INTO inbox.refused (provider, why, sealed) VALUES ($1, $2, $3)")
-                .bind(provider)
-                .bind(why)
-                .bind(sealed)
-                .execute(pool)
-                .await?;
-        }
-        sqlx::query(
-            "DELETE FROM inbox.refused
-              WHERE received_at < clock_timestamp() - $2 * interval '1 day'
-                 OR (provider = $1 AND id <= (SELECT id FROM inbox.refused WHERE provider = $1
-                                               ORDER BY id DESC OFFSET $3 LIMIT 1))",
-        )
-        .bind(provider)
-        .bind(KEPT_DAYS)
-        .bind(KEPT_MAX)
-        .execute(pool)
-        .await?;
+async fn write(pool: &PgPool, vault: &Vault, State { counts, samples }: State) -> anyhow::Result<()> {
+    // Samples first, so that whoever sees one counted sees it; without them they are counted all the same.
+    if let Err(error) = keep_samples(pool, vault, samples).await {
+        tracing::warn!(%error, "refused notifications were counted, and none of them kept");
     }
     let mut counts: Vec<_> = counts.into_iter().collect();
     counts.sort();
@@ -119,6 +98,44 @@ async fn write(pool: &PgPool, vault: &Vault, state: State) -> anyhow::Result<()>
     .bind(counts.iter().map(|(_, count)| *count).collect::<Vec<_>>())
     .execute(pool)
     .await?;
+    Ok(())
+}
+
+/// Removes those that were kept long enough.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn prune(pool: &PgPool) -> Result<(), sqlx::Error> {
+    sqlx::query("DELETE FROM inbox.refused WHERE received_at < clock_timestamp() - $1 * interval '1 day'")
+        .bind(KEPT_DAYS)
+        .execute(pool)
+        .await?;
+    Ok(())
+}
+
+type Samples = HashMap<&'static str, Vec<(String, Letter)>>;
+
+async fn keep_samples(pool: &PgPool, vault: &Vault, samples: Samples) -> anyhow::Result<()> {
+    for (provider, samples) in samples {
+        for (why, letter) in samples {
+            let sealed = letter.seal(vault).await?;
+            sqlx::query("INSERT INTO inbox.refused (provider, why, sealed) VALUES ($1, $2, $3)")
+                .bind(provider)
+                .bind(why)
+                .bind(sealed)
+                .execute(pool)
+                .await?;
+        }
+        sqlx::query(
+            "DELETE FROM inbox.refused
+              WHERE provider = $1
+                AND id <= (SELECT id FROM inbox.refused WHERE provider = $1 ORDER BY id DESC OFFSET $2 LIMIT 1)",
+        )
+        .bind(provider)
+        .bind(KEPT_MAX)
+        .execute(pool)
+        .await?;
+    }
     Ok(())
 }
 

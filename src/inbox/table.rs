@@ -135,15 +135,18 @@ pub async fn settle(pool: &PgPool, settled: &[Settled]) -> Result<(), sqlx::Erro
     Ok(())
 }
 
-/// What came for a customer who was erased is not kept.
+/// What came for a customer who was erased is not kept; what is not worked off yet goes once it is.
 ///
 /// # Errors
 /// When the database cannot be asked.
 pub async fn forget(pool: &PgPool, account: AccountKey) -> Result<(), sqlx::Error> {
-    sqlx::query("UPDATE inbox.notifications SET sealed = NULL WHERE account = $1 AND sealed IS NOT NULL")
-        .bind(account.uuid())
-        .execute(pool)
-        .await?;
+    sqlx::query(
+        "UPDATE inbox.notifications SET sealed = NULL
+          WHERE account = $1 AND sealed IS NOT NULL AND state NOT IN ('received', 'waiting')",
+    )
+    .bind(account.uuid())
+    .execute(pool)
+    .await?;
     Ok(())
 }
 

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use aggregates::order::OrderError;
-use aggregates::{AccountKey, OrderNumber, Refusal};
+use aggregates::{AccountKey, OrderNumber, Refusal, reason};
 use chrono::Utc;
 
 use super::WAITS_MAX;
@@ -22,10 +22,10 @@ const PAUSES: [u64; 7] = [1, 3, 10, 30, 120, 600, 3_600];
 
 /// Verdicts that say whether there is more to say.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Worked {
-    pub state: NotificationState,
-    pub reason: Option<String>,
-    pub named: Option<(OrderNumber, AccountKey)>,
+struct Worked {
+    state: NotificationState,
+    reason: Option<String>,
+    named: Option<(OrderNumber, AccountKey)>,
 }
 
 impl Worked {
@@ -108,6 +108,7 @@ async fn of_letter(dispatch: &Dispatcher, claimed: &Claimed, letter: &Letter) ->
 
 async fn of_news(dispatch: &Dispatcher, claimed: &Claimed, news: News) -> Worked {
     let (provider, key) = (claimed.provider.as_str(), claimed.key.as_str());
+    let name = order_of(&news);
     let heard = dispatch.take_news(provider, key, news.clone()).await;
     let heard = match heard {
         // The payment that this refund is of may be known there and not yet here.
@@ -120,7 +121,7 @@ async fn of_news(dispatch: &Dispatcher, claimed: &Claimed, news: News) -> Worked
         },
         heard => heard,
     };
-    match heard {
+    let worked = match heard {
         Ok(Heard::Recorded(named, _)) => Worked::new(NotificationState::Done, None).about(&named),
         Ok(Heard::NothingNew(named)) => {
             let why = "the provider was asked, and knows no more than this ledger".to_owned();
@@ -129,6 +130,14 @@ async fn of_news(dispatch: &Dispatcher, claimed: &Claimed, news: News) -> Worked
         Ok(Heard::Nothing(why)) => Worked::new(NotificationState::Nothing, why.to_owned()),
         Ok(Heard::ForReview(why)) => Worked::review(why),
         Err(error) => of_error(&error),
+    };
+    // Whose it is has to be known whatever came of it: what was kept of it goes with them.
+    match name {
+        Some(name) if worked.named.is_none() => match dispatch.order_named(provider, &name).await {
+            Ok(named) => worked.about(&named),
+            Err(_) => worked,
+        },
+        _ => worked,
     }
 }
 
@@ -177,13 +186,23 @@ fn verdict(claimed: &Claimed, worked: Worked, forget: bool) -> Verdict {
     let attempt = usize::try_from(claimed.attempts).unwrap_or(usize::MAX).saturating_sub(1);
     let pause = PAUSES.get(attempt).or(PAUSES.last()).copied().unwrap_or_default();
     let waited_too_long = state == NotificationState::Waiting && Utc::now() - claimed.received_at > WAITS_MAX;
+    // Words of others may hold anything.
+    let reason = reason.as_deref().map(reason::from_outside);
     let (state, reason) = if waited_too_long {
         let why = reason.unwrap_or_default();
         (NotificationState::Review, Some(format!("it has waited for {} days: {why}", WAITS_MAX.num_days())))
     } else {
         (state, reason)
     };
+    // What is not worked off yet is still needed.
+    let forget = forget && state != NotificationState::Waiting;
     Verdict { state, reason, order: named, again_in: Duration::from_secs(pause), forget }
+}
+
+/// For one that was not worked off to its end.
+#[must_use]
+pub fn not_finished(claimed: &Claimed, why: &str) -> Verdict {
+    verdict(claimed, Worked::waiting(why), false)
 }
 
 #[cfg(test)]

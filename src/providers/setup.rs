@@ -2,20 +2,24 @@
 //! say so. Of one value that both set the environment's counts.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use aggregates::AccountKey;
+use aggregates::{AccountKey, ProviderSettings};
 use secrecy::SecretString;
 use sqlx::PgPool;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::registry::{Configured, SPECS, Spec};
 use super::settings::{BadSetting, Site, Values};
 use crate::dispatch::{DispatchError, Dispatcher};
+use crate::vault::VaultError;
 
 /// How soon other processes follow what an admin has set at one.
 const FOLLOW_EVERY: Duration = Duration::from_secs(1);
+/// A database that has fallen silent is asked anew after that.
+const WAIT_MAX: Duration = Duration::from_secs(15);
 
 /// Clones share it.
 #[derive(Clone)]
@@ -24,8 +28,15 @@ pub struct Setup(Arc<Inner>);
 struct Inner {
     environment: BTreeMap<&'static str, Values>,
     site: Site,
-    /// Of those that are set, and are no provider all the same.
-    problems: Mutex<BTreeMap<&'static str, BadSetting>>,
+    /// What came of what is set, as it was when it was looked at last.
+    known: Mutex<BTreeMap<&'static str, Known>>,
+}
+
+/// A provider that is set, whether or not it is one.
+#[derive(Clone)]
+struct Known {
+    by_admins: ProviderSettings,
+    made: Result<Configured, BadSetting>,
 }
 
 /// A variable that is set and means nothing, or not what it should.
@@ -53,7 +64,7 @@ impl Setup {
             }
             environment.insert(spec.name, values.into_iter().collect());
         }
-        Ok(Self(Arc::new(Inner { environment, site, problems: Mutex::default() })))
+        Ok(Self(Arc::new(Inner { environment, site, known: Mutex::default() })))
     }
 
     /// What the environment sets of a provider.
@@ -70,7 +81,11 @@ impl Setup {
     /// Why a provider that is set up in part is none.
     #[must_use]
     pub fn problem(&self, spec: &Spec) -> Option<BadSetting> {
-        self.0.problems.lock().unwrap_or_else(PoisonError::into_inner).get(spec.name).cloned()
+        self.known().get(spec.name).and_then(|known| known.made.as_ref().err().cloned())
+    }
+
+    fn known(&self) -> MutexGuard<'_, BTreeMap<&'static str, Known>> {
+        self.0.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Both together.
@@ -86,39 +101,52 @@ impl Setup {
         values
     }
 
-    /// Reads what admins have set, and has the registry follow. What cannot be set up is said in the log.
+    /// Reads what admins have set, and has the registry follow. What cannot be set up is said in the log. What is as it
+    /// was stays as it is, connections and all.
     ///
     /// # Errors
     /// When the store or the vault cannot say.
     pub async fn load(&self, dispatch: &Dispatcher) -> Result<(), DispatchError> {
-        let (mut configured, mut problems): (BTreeMap<&'static str, Configured>, _) = Default::default();
+        let before = self.known().clone();
+        let mut known = BTreeMap::new();
         for spec in SPECS {
-            let values = self.merged(spec, dispatch.provider_values(spec).await?);
-            if values.is_empty() {
+            let by_admins = dispatch.provider_settings(spec).await?;
+            if let Some(same) = before.get(spec.name).filter(|before| before.by_admins == by_admins) {
+                known.insert(spec.name, same.clone());
                 continue;
             }
-            match spec.configure(&values, &self.0.site) {
-                Ok(provider) => drop(configured.insert(spec.name, provider)),
-                Err(problem) => drop(BTreeMap::insert(&mut problems, spec.name, problem)),
+            let values = match dispatch.provider_values(spec).await {
+                Ok(values) => self.merged(spec, values),
+                // Of one provider's secrets nothing follows for the others.
+                Err(DispatchError::Vault(error)) if !matches!(error, VaultError::Database(_)) => {
+                    let problem = BadSetting::new("a secret", error.to_string());
+                    known.insert(spec.name, Known { by_admins, made: Err(said(spec, problem)) });
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            if !values.is_empty() {
+                let made = spec.configure(&values, &self.0.site).map_err(|problem| said(spec, problem));
+                known.insert(spec.name, Known { by_admins, made });
             }
         }
-        let known =
-            std::mem::replace(&mut *self.0.problems.lock().unwrap_or_else(PoisonError::into_inner), problems.clone());
-        for (provider, problem) in problems.iter().filter(|(provider, problem)| known.get(*provider) != Some(problem)) {
-            tracing::warn!(provider, %problem, "a payment provider is not set up");
-        }
-        dispatch.providers().replace(configured);
+        let made = |(name, known): (&&'static str, &Known)| Some((*name, known.made.as_ref().ok()?.clone()));
+        dispatch.providers().replace(known.iter().filter_map(made).collect());
+        *self.known() = known;
         Ok(())
     }
 
-    /// What is wrong with what the environment alone sets: a server does not start with it.
+    /// What is wrong with what the environment sets: a server does not start with it. What admins have set may have become
+    /// wrong since, and is theirs to mend.
     ///
     /// # Errors
     /// Names the variable.
     pub fn check_environment(&self) -> Result<(), BadVariable> {
         for spec in SPECS {
-            let set = !self.environment(spec).is_empty();
-            if let Some(BadSetting { field, problem }) = self.problem(spec).filter(|_| set) {
+            let environment = self.environment(spec);
+            let by_admins = self.known().get(spec.name).is_some_and(|it| !it.by_admins.settings().is_empty());
+            let Some(BadSetting { field, problem }) = self.problem(spec) else { continue };
+            if environment.optional(&field).is_some() || (!environment.is_empty() && !by_admins) {
                 return Err(BadVariable { variable: spec.variable(&field), problem });
             }
         }
@@ -129,7 +157,7 @@ impl Setup {
     pub async fn follow(self, pool: PgPool, dispatch: Dispatcher, stop: CancellationToken) {
         let mut seen = None;
         while stop.run_until_cancelled(tokio::time::sleep(FOLLOW_EVERY)).await.is_some() {
-            let position = match position(&pool).await {
+            let position = match timeout(WAIT_MAX, position(&pool)).await.unwrap_or(Err(sqlx::Error::PoolTimedOut)) {
                 Ok(position) => position,
                 Err(error) => {
                     tracing::debug!(%error, "whether settings have changed cannot be seen");
@@ -139,12 +167,19 @@ impl Setup {
             if seen == Some(position) {
                 continue;
             }
-            match self.load(&dispatch).await {
-                Ok(()) => seen = Some(position),
-                Err(error) => tracing::warn!(%error, "the settings of providers cannot be read"),
+            match timeout(WAIT_MAX, self.load(&dispatch)).await {
+                Ok(Ok(())) => seen = Some(position),
+                Err(_) => tracing::warn!("the settings of providers could not be read in time"),
+                Ok(Err(error)) => tracing::warn!(%error, "the settings of providers cannot be read"),
             }
         }
     }
+}
+
+/// Once for each change.
+fn said(spec: &Spec, problem: BadSetting) -> BadSetting {
+    tracing::warn!(provider = spec.name, %problem, "a payment provider is not set up");
+    problem
 }
 
 /// How far the partition of the account `system` is.

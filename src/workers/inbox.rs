@@ -1,17 +1,18 @@
 //! Works off the inbox: claims what is due, takes each notification's news, settles all of them in one statement. Killed at
 //! any point nothing is lost: what was claimed is due again, and what it has done it does not do twice.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::PgPool;
 use tokio::sync::Notify;
-use tokio::task::JoinSet;
+use tokio::task::{Id, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::{Trouble, within};
 use crate::dispatch::Dispatcher;
-use crate::inbox::{self, NotificationState, Settled, Verdict};
+use crate::inbox::{self, Claimed, Settled, Verdict};
 use crate::vault::Vault;
 
 const AT_ONCE: usize = 64;
@@ -19,68 +20,102 @@ const AT_ONCE: usize = 64;
 const LEASE: Duration = Duration::from_secs(60);
 /// Providers have time-outs of their own that are shorter.
 const WORK_MAX: Duration = Duration::from_secs(45);
+/// Between two looks when there is more than there was room for.
+const LEAST_PAUSE: Duration = Duration::from_millis(1);
 const POLL: Duration = Duration::from_millis(250);
 const AFTER_TROUBLE: Duration = Duration::from_secs(2);
 const CANNOT: &str = "notifications cannot be worked off";
 
 /// Runs until `shutdown`; what was begun is finished. Any number of processes may.
 pub async fn run(pool: PgPool, dispatch: Dispatcher, vault: Vault, wake: Arc<Notify>, shutdown: CancellationToken) {
+    let mut worker = Worker { pool, dispatch, vault, working: JoinSet::new(), claimed: HashMap::new() };
     let mut trouble = Trouble::default();
     while !shutdown.is_cancelled() {
-        let pause = match work_off(&pool, &dispatch, &vault).await {
-            Ok(done) => {
+        let pause = match worker.begin().await {
+            Ok(begun) => {
                 trouble.is_over(CANNOT);
-                if done == AT_ONCE { Duration::ZERO } else { POLL }
+                if begun { Duration::ZERO } else { POLL }
             }
             Err(error) => {
                 trouble.is(CANNOT, &error);
                 AFTER_TROUBLE
             }
         };
-        if pause.is_zero() {
-            continue;
-        }
-        tokio::select! {
-            () = shutdown.cancelled() => {}
-            () = wake.notified() => {}
-            () = tokio::time::sleep(pause) => {}
-        }
+        let ended = tokio::select! {
+            () = shutdown.cancelled() => None,
+            ended = worker.working.join_next_with_id(), if !worker.working.is_empty() => ended,
+            () = wake.notified(), if worker.has_room() => None,
+            () = tokio::time::sleep(pause.max(LEAST_PAUSE)), if worker.has_room() => None,
+        };
+        worker.settle(ended, &mut trouble).await;
+    }
+    while let Some(ended) = worker.working.join_next_with_id().await {
+        worker.settle(Some(ended), &mut trouble).await;
     }
 }
 
-/// How many there were.
-async fn work_off(pool: &PgPool, dispatch: &Dispatcher, vault: &Vault) -> Result<usize, sqlx::Error> {
-    let due = within(inbox::claim(pool, AT_ONCE, LEASE)).await?;
-    if due.is_empty() {
-        return Ok(0);
-    }
-    let mut working: JoinSet<Settled> = JoinSet::new();
-    for claimed in due {
-        let (dispatch, vault) = (dispatch.clone(), vault.clone());
-        working.spawn(async move {
-            let worked = tokio::time::timeout(WORK_MAX, inbox::work_on(&dispatch, &vault, &claimed)).await;
-            let verdict = worked.unwrap_or_else(|_| too_slow());
-            Settled { claimed, verdict }
-        });
-    }
-    let mut settled = Vec::with_capacity(working.len());
-    while let Some(worked) = working.join_next().await {
-        match worked {
-            Ok(worked) => settled.push(worked),
-            // Its lease runs out, and it is tried again.
-            Err(error) => tracing::error!(%error, "working on a notification failed"),
-        }
-    }
-    within(inbox::settle(pool, &settled)).await?;
-    Ok(settled.len())
+type Ended = Result<(Id, Verdict), JoinError>;
+
+/// A provider that is silent holds up its own notifications and no others, as long as there is room.
+struct Worker {
+    pool: PgPool,
+    dispatch: Dispatcher,
+    vault: Vault,
+    working: JoinSet<Verdict>,
+    claimed: HashMap<Id, Claimed>,
 }
 
-fn too_slow() -> Verdict {
-    Verdict {
-        state: NotificationState::Waiting,
-        reason: Some("it took too long".to_owned()),
-        order: None,
-        again_in: Duration::from_secs(30),
-        forget: false,
+impl Worker {
+    /// Few at a time would be many statements.
+    fn has_room(&self) -> bool {
+        self.working.len() <= AT_ONCE / 2
+    }
+
+    /// Whether there may be more to begin with.
+    async fn begin(&mut self) -> Result<bool, sqlx::Error> {
+        if !self.has_room() {
+            return Ok(false);
+        }
+        let room = AT_ONCE - self.working.len();
+        let due = within(inbox::claim(&self.pool, room, LEASE)).await?;
+        let more = due.len() == room;
+        for claimed in due {
+            let (dispatch, vault, of) = (self.dispatch.clone(), self.vault.clone(), claimed.clone());
+            let task = self.working.spawn(async move {
+                let worked = tokio::time::timeout(WORK_MAX, inbox::work_on(&dispatch, &vault, &of)).await;
+                worked.unwrap_or_else(|_| inbox::not_finished(&of, "it took too long"))
+            });
+            self.claimed.insert(task.id(), claimed);
+        }
+        Ok(more)
+    }
+
+    /// What has ended by now, in one statement. Where it cannot be said their leases run out, and they are tried again.
+    async fn settle(&mut self, first: Option<Ended>, trouble: &mut Trouble) {
+        let mut settled = Vec::new();
+        let mut next = first;
+        while let Some(ended) = next {
+            settled.extend(self.settled(ended));
+            next = self.working.try_join_next_with_id();
+        }
+        if settled.is_empty() {
+            return;
+        }
+        if let Err(error) = within(inbox::settle(&self.pool, &settled)).await {
+            trouble.is(CANNOT, &error);
+        }
+    }
+
+    fn settled(&mut self, ended: Ended) -> Option<Settled> {
+        let (id, verdict) = match ended {
+            Ok((id, verdict)) => (id, Some(verdict)),
+            Err(error) => {
+                tracing::error!(%error, "working on a notification failed");
+                (error.id(), None)
+            }
+        };
+        let claimed = self.claimed.remove(&id)?;
+        let verdict = verdict.unwrap_or_else(|| inbox::not_finished(&claimed, "the ledger failed over it"));
+        Some(Settled { claimed, verdict })
     }
 }

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::within;
 use crate::web::windows;
-use crate::{jobs, lockouts};
+use crate::{inbox, jobs, lockouts};
 
 const EVERY: Duration = Duration::from_secs(3_600);
 /// How long a done job can still be looked at.
@@ -26,6 +26,9 @@ pub async fn run(pool: PgPool, shutdown: CancellationToken) {
         }
         if let Err(error) = forget_misses(&pool, &shutdown).await {
             tracing::warn!(%error, "old misses cannot be removed");
+        }
+        if let Err(error) = within(inbox::prune(&pool)).await {
+            tracing::warn!(%error, "old refused notifications cannot be removed");
         }
         tokio::select! {
             () = shutdown.cancelled() => {}

@@ -20,6 +20,9 @@ use crate::app::App;
 use crate::inbox::{IntakeError, Letter};
 use crate::providers::{Acknowledgement, Arrived, NoticeError, Provider, SPECS, Spec};
 
+/// Of a refused notification that is kept for somebody to look at.
+const REFUSED_BYTES_KEPT: usize = 16 << 10;
+
 /// One route for each place where a provider may send to.
 pub(super) fn routes() -> OpenApiRouter<Api> {
     let mut router = OpenApiRouter::with_openapi(document());
@@ -73,7 +76,9 @@ async fn store(
         Ok(genuine) => genuine,
         Err(error) => {
             let why = why_refused(&error);
-            app.refusals.note(spec.name, why, Letter::of(&arrived), body.len());
+            // Longer ones are only counted, and not copied for that.
+            let kept = (body.len() <= REFUSED_BYTES_KEPT).then(|| Letter::of(&arrived)).flatten();
+            app.refusals.note(spec.name, why, kept);
             return Err(match error {
                 NoticeError::BadSignature | NoticeError::OtherTime => Problem::new(Reason::BadSignature, why),
                 error => error.into(),
