@@ -79,7 +79,7 @@ fn plan() -> PaymentRequest {
         product: ProductId::numbered(7),
         product_code: Some("plan_basic".parse().unwrap()),
         recurring: true,
-        amount: money("25.00", "USD"),
+        amount: money("3.50", "USD"),
         ..request()
     }
 }
@@ -219,7 +219,7 @@ async fn a_subscription_stops_and_goes_on() {
     // Nobody pays for it yet.
     world.provider.stop_collecting(&order, true).await.unwrap();
     world.pay().await;
-    assert_eq!(world.paid(&order).await.amount, money("25.00", "USD"));
+    assert_eq!(world.paid(&order).await.amount, money("3.50", "USD"));
     let ends = || world.sim.books().trade(order_no().as_str()).unwrap().more.contains_key("ends");
     for stop in [true, true, false, false, true] {
         world.provider.stop_collecting(&order, stop).await.unwrap();
