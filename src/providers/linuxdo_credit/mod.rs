@@ -189,7 +189,9 @@ impl Provider for LinuxDoCredit {
         }
         // The no is the same whether it cannot be done or has been done.
         if self.is_no_longer_paid(request).await? {
-            return Err(map::no_longer());
+            let why = "LINUX DO Credit does not have the order as paid any more: it was refunded there or is disputed, \
+                       which only its own pages tell";
+            return Ok(RefundState::Refused(why.to_owned()));
         }
         let why = "LINUX DO Credit did not give it back: there may not be enough credits left there";
         Ok(RefundState::Refused(why.to_owned()))

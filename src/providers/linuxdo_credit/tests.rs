@@ -214,6 +214,19 @@ fn a_payment_is_stored_under_its_trade() {
     assert!(matches!(of(""), Err(NoticeError::Malformed { .. })));
 }
 
+#[test]
+fn the_longest_key_has_200_bytes() {
+    let credit = credit(&values());
+    let (word, trade) = ("W".repeat(150), "7".repeat(100));
+    for (trade, bytes) in [(&trade[1..], 200), (&trade[..], 172)] {
+        let mut form = form(&paid());
+        form.insert("trade_status".to_owned(), word.clone());
+        form.insert("trade_no".to_owned(), trade.to_owned());
+        form.insert(wire::SIGN.to_owned(), wire::sign(&form, SECRET));
+        assert_eq!(by_get(&credit, &form::encoded(form::pairs(&form))).unwrap().key.len(), bytes);
+    }
+}
+
 #[tokio::test]
 async fn only_plain_success_is_a_payment_and_amounts_are_exact() {
     let credit = credit(&values());

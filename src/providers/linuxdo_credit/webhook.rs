@@ -14,7 +14,8 @@ use super::wire::{self, field};
 use crate::providers::form::{self, Form};
 use crate::providers::{Arrived, Genuine, NoticeError};
 
-const TRADE_BYTES_MAX: usize = 100;
+/// With the longest word and a colon, 200.
+const TRADE_BYTES_MAX: usize = 99;
 
 /// The fields of theirs. `None`: it cannot be said what they are.
 pub(super) fn fields(arrived: &Arrived<'_>) -> Option<Form> {
