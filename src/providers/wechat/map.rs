@@ -108,17 +108,18 @@ fn refunded(us: &WeChat, event: &str, it: wire::RefundNotice) -> Result<News, No
     let Ok(order) = it.out_trade_no.parse().map(OrderName::Number) else {
         return Ok(News::ForReview(format!("refund {refund} is of an order that is none of this ledger's")));
     };
-    let failed =
-        |reason: &str| News::RefundFailed { order: order.clone(), refund: refund.clone(), reason: reason.to_owned() };
     // The event and the state say the same, or nobody knows what happened.
     match (event, it.refund_status.as_str()) {
         (event::REFUNDED, state::SUCCESS) => {}
+        // It may yet go back: whoever asked for it goes on asking what became of it.
         (event::REFUND_STUCK, state::ABNORMAL) => {
-            return Ok(failed(
-                "what it was paid from takes nothing back (ABNORMAL): finish it in the merchant console",
-            ));
+            let what = format!("refund {refund} is stuck: finish it in WeChat Pay's merchant console");
+            return Ok(News::ForReview(what));
         }
-        (event::REFUND_CLOSED, state::CLOSED) => return Ok(failed("it was closed there, and nothing went back")),
+        (event::REFUND_CLOSED, state::CLOSED) => {
+            let reason = "it was closed there, and nothing went back".to_owned();
+            return Ok(News::RefundFailed { order, refund, reason });
+        }
         _ => return Ok(News::ForReview(format!("refund {refund} is in a state that is not known here"))),
     }
     let amount = money(us, it.amount.refund, it.amount.currency.as_deref());
