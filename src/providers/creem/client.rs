@@ -50,7 +50,13 @@ impl Client {
     }
 
     pub(super) async fn checkout(&self, id: &str) -> Result<Option<Checkout>, ProviderError> {
-        self.find("/v1/checkouts", "checkout_id", id).await
+        let found: Option<Checkout> = self.find("/v1/checkouts", "checkout_id", id).await?;
+        match found {
+            Some(other) if other.id.as_deref() != Some(id) => {
+                Err(ProviderError::Unreachable("it answered with another checkout".to_owned()))
+            }
+            found => Ok(found),
+        }
     }
 
     pub(super) async fn transaction(&self, id: &str) -> Result<Option<Transaction>, ProviderError> {

@@ -270,6 +270,15 @@ impl Transaction {
     pub(super) fn is_refunded(&self) -> bool {
         self.status == "refunded" || (self.paid() > 0 && self.refunded_amount.is_some_and(|back| back >= self.paid()))
     }
+
+    pub(super) fn is_charged_back(&self) -> bool {
+        matches!(self.status.as_str(), "chargedBack" | "chargeback")
+    }
+
+    /// Whatever became of it since.
+    pub(super) fn was_paid(&self) -> bool {
+        matches!(self.status.as_str(), "paid" | "partialRefund" | "refunded") || self.is_charged_back()
+    }
 }
 
 /// What pays for an order of theirs, once it is paid.

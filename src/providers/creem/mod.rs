@@ -138,7 +138,7 @@ impl Creem {
         let found = self.client.transactions_of(&order.id).await?;
         let mut of_order = found.into_iter().filter(|found| found.order.as_deref().is_none_or(|of| of == order.id));
         // The newest is first, as it seems, and what began a subscription is the oldest.
-        let found = of_order.rfind(|found| found.status == "paid");
+        let found = of_order.rfind(Transaction::was_paid);
         found.ok_or_else(|| ProviderError::Unreachable("it names no transaction for what was paid".to_owned()))
     }
 
@@ -221,18 +221,17 @@ impl Provider for Creem {
         let Some(found) = checkout.order.as_ref().filter(|order| order.status.as_deref() == Some("paid")) else {
             return Ok(Vec::new());
         };
+        let transaction = self.transaction_of(found).await?;
+        // Nothing is delivered for it. What was refunded is told by its own notification, and was paid before.
+        if transaction.is_charged_back() {
+            let why = "it was paid, and went back there: see its dashboard";
+            return Err(ProviderError::Unreachable(why.to_owned()));
+        }
         // As its notification says it: of the order, and of a period what its transaction says.
-        let (payment_id, charged) = match map::transaction_of(found) {
-            Some(id) if !map::is_recurring(&checkout) => (id.to_owned(), found.charged()),
-            _ => {
-                let transaction = self.transaction_of(found).await?;
-                let charged = if map::is_recurring(&checkout) { transaction.charged() } else { found.charged() };
-                (transaction.id, charged)
-            }
-        };
+        let charged = if map::is_recurring(&checkout) { transaction.charged() } else { found.charged() };
         let amount =
             charged.ok_or_else(|| ProviderError::Unreachable("it was paid in money that is not known".to_owned()))?;
-        let payment = Payment { provider: NAME.to_owned(), payment_id, amount, method: None };
+        let payment = Payment { provider: NAME.to_owned(), payment_id: transaction.id, amount, method: None };
         let notice = PaymentNotice { order: order.number.clone(), payment };
         Ok(Some(notice).filter(|notice| !notice.payment.amount.is_zero()).into_iter().collect())
     }

@@ -303,3 +303,49 @@ async fn changed_amounts_show_and_changed_notifications_do_not_count() {
     let (_, headers, body) = arriving.recv().await.unwrap();
     assert_eq!(world.provider.verify(&arrived(&headers, &body), Utc::now()), Err(NoticeError::BadSignature));
 }
+
+/// Has one checkout, of a subscription whose first period's transaction is in this state.
+async fn with_first_period(status: &'static str) -> Creem {
+    let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let answer = move |uri: axum::http::Uri| async move {
+        let transaction = |id: &str, status: &str| {
+            json!({"id": id, "amount": 350, "currency": "USD", "status": status, "order": "ord_1"})
+        };
+        let order = json!({"id": "ord_1", "amount": 350, "currency": "USD", "status": "paid", "type": "recurring"});
+        axum::Json(match uri.path() {
+            "/v1/checkouts" => json!({"id": CHECKOUT, "order": order, "subscription": "sub_1"}),
+            _ => json!({"items": [
+                transaction("tran_3", "paid"), transaction("tran_2", status), transaction("tran_1", "declined"),
+            ]}),
+        })
+    };
+    tokio::spawn(async move { axum::serve(listener, axum::Router::new().fallback(answer)).await });
+    creem(&[("api_url", &url)])
+}
+
+fn order_of(checkout: &str) -> OrderRef {
+    OrderRef { number: order_no(), reference: Some(checkout.to_owned()), price: money("3.50", "USD") }
+}
+
+#[tokio::test]
+async fn the_first_period_is_the_first_payment_whatever_became_of_it() {
+    for status in ["paid", "partialRefund", "refunded"] {
+        let found = with_first_period(status).await.payments(&order_of(CHECKOUT)).await.unwrap();
+        assert_eq!(found.len(), 1, "{status}");
+        assert_eq!(found[0].payment.payment_id, "tran_2", "{status}");
+    }
+    for status in ["chargedBack", "chargeback"] {
+        let found = with_first_period(status).await.payments(&order_of(CHECKOUT)).await;
+        assert!(
+            matches!(&found, Err(ProviderError::Unreachable(why)) if why.contains("went back there")),
+            "{status}: {found:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_answer_about_another_checkout_is_not_believed() {
+    let found = with_first_period("paid").await.payments(&order_of("ch_other")).await;
+    assert!(matches!(&found, Err(ProviderError::Unreachable(why)) if why.contains("another checkout")), "{found:?}");
+}
