@@ -119,6 +119,13 @@ pub(super) fn captured(
     }
     let request = found.payment_request_id.as_deref().unwrap_or_default();
     let Ok(order) = request.parse().map(OrderName::Number) else { return Ok(not_ours(payment_id)) };
+    match found.payment_status.as_deref() {
+        Some(status::SUCCESS) => {}
+        Some(word @ (status::FAIL | status::CANCELLED)) => {
+            return Ok(News::ForReview(format!("payment {payment_id} was captured, and yet the payment is {word}")));
+        }
+        _ => return Err(unavailable("it does not say yet that the payment is done")),
+    }
     let amount = match collected(us, &found).map_err(|error| NoticeError::Unavailable(error.to_string()))? {
         Some(amount) => amount,
         None => money(capture).map_err(|detail| malformed("/captureAmount", detail))?,

@@ -288,7 +288,14 @@ fn a_capture_is_paid_with_all_that_was_captured_or_with_itself() {
     ]);
     assert_eq!(amount(inquiry("CARD", "SUCCESS", &both)), 2999);
     assert_eq!(amount(inquiry("CARD", "SUCCESS", &json!(null))), 500);
-    assert_eq!(amount(inquiry("CARD", "PROCESSING", &both)), 500);
+    for status in ["FAIL", "CANCELLED"] {
+        let news = captured(Some(inquiry("CARD", status, &both)));
+        assert!(matches!(&news, Ok(News::ForReview(what)) if what.ends_with(status)), "{status}: {news:?}");
+    }
+    for status in ["PROCESSING", "PENDING", "AUTHORIZED", "success", ""] {
+        let news = captured(Some(inquiry("CARD", status, &both)));
+        assert!(matches!(news, Err(NoticeError::Unavailable(_))), "{status}: {news:?}");
+    }
     assert!(matches!(captured(None), Err(NoticeError::Unavailable(_))));
     let other = Inquiry { payment_id: Some("2026-9".to_owned()), ..inquiry("CARD", "SUCCESS", &both) };
     assert!(matches!(captured(Some(other)), Err(NoticeError::Unavailable(_))));

@@ -50,14 +50,17 @@ pub(super) fn parse(body: &[u8]) -> Result<Notification, NoticeError> {
 /// A notification has no id of its own: what it is about, and what became of that. Where it names nothing, its bytes.
 fn key(it: &Notification, body: &[u8]) -> String {
     let (word, status) = (it.word(), it.status());
+    // Short of plain success a payment is told as one too, and what comes of it must not get lost.
+    let code = it.result.as_ref().map(|result| result.result_code.as_str()).filter(|_| word == kind::PAYMENT);
     let Some(id) = it.about() else { return format!("bytes/{}", hex::encode(Sha256::digest(body))) };
     let is_plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'/');
-    let key = format!("{word}/{id}/{status}");
-    if key.len() <= KEY_BYTES_MAX && [word, id, status].into_iter().all(is_plain) {
+    let parts: Vec<&str> = [word, id, status].into_iter().chain(code).collect();
+    let key = parts.join("/");
+    if key.len() <= KEY_BYTES_MAX && parts.iter().all(|part| is_plain(part)) {
         return key;
     }
     // As JSON the parts stay apart whatever is in them.
-    format!("parts/{}", hex::encode(Sha256::digest(serde_json::json!([word, id, status]).to_string())))
+    format!("parts/{}", hex::encode(Sha256::digest(serde_json::json!(parts).to_string())))
 }
 
 /// As it may be shown and kept.

@@ -198,6 +198,7 @@ pub(super) mod outcome {
 pub(super) mod status {
     pub(in super::super) const SUCCESS: &str = "SUCCESS";
     pub(in super::super) const FAIL: &str = "FAIL";
+    pub(in super::super) const CANCELLED: &str = "CANCELLED";
     pub(in super::super) const PROCESSING: &str = "PROCESSING";
 }
 

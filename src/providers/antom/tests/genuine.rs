@@ -147,7 +147,7 @@ fn while_keys_change_both_are_good() {
 fn the_same_news_has_the_same_key_and_other_news_has_another() {
     let us = provider(&settings());
     let key = |body: &Value| us.verify(&notice(body).arrived(), now()).unwrap().key;
-    assert_eq!(key(&paid()), "PAYMENT_RESULT/2026-1/S");
+    assert_eq!(key(&paid()), "PAYMENT_RESULT/2026-1/S/SUCCESS");
     let mut later = paid();
     later["paymentTime"] = json!("2026-01-01T00:00:00Z");
     assert_eq!(key(&paid()), key(&later));
@@ -156,6 +156,7 @@ fn the_same_news_has_the_same_key_and_other_news_has_another() {
     let others = [
         paid(),
         with(paid(), "/result", result("F")),
+        with(paid(), "/result/resultCode", json!("PAYMENT_IN_PROCESS")),
         with(paid(), "/paymentId", json!("2026-2")),
         with(paid(), "/paymentId", json!("2026/1")),
         with(paid(), "/paymentId", json!("x".repeat(500))),
