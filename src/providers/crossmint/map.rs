@@ -7,7 +7,7 @@ use secrecy::ExposeSecret;
 use super::wire::{CallData, CreateOrder, Envelope, LineItem, Named, NewPayment, Order, Price, Recipient};
 use super::{NAME, Sale};
 use crate::dispatch::{PaymentNotice, RefundNotice};
-use crate::providers::{News, NoticeError, OrderName, OrderRef, PaidNews, PaymentRequest};
+use crate::providers::{News, NoticeError, OrderName, OrderRef, PaidNews, PaymentRequest, ProviderError};
 
 const LOCATOR_PREFIX: &str = "crossmint:";
 /// The one status of a payment that means money.
@@ -67,8 +67,8 @@ fn succeeded(envelope: &Envelope<'_>, currency: Currency) -> Result<Heard, Notic
     if status.is_some_and(|status| status != COMPLETED) {
         return Ok(Heard::News(vec![News::Ask(OrderName::Reference(order_id))]));
     }
-    let paid = order.as_ref().and_then(|order| collected(order, currency));
-    Ok(match paid {
+    let paid = order.as_ref().map(|order| collected(order, currency)).transpose().map_err(NoticeError::malformed)?;
+    Ok(match paid.flatten() {
         Some(paid) => Heard::News(vec![paid_news(&order_id, paid)]),
         None => Heard::AmountUnknown(order_id),
     })
@@ -106,24 +106,31 @@ pub(super) struct Collected {
 }
 
 /// Of an order that was asked for: only what its status calls completed is paid.
-pub(super) fn paid(order: &Order, currency: Currency) -> Option<Collected> {
-    let status = order.payment.as_ref()?.status.as_deref();
-    (status == Some(COMPLETED)).then(|| collected(order, currency)).flatten()
+pub(super) fn paid(order: &Order, currency: Currency) -> Result<Option<Collected>, &'static str> {
+    let status = order.payment.as_ref().and_then(|payment| payment.status.as_deref());
+    if status == Some(COMPLETED) { collected(order, currency) } else { Ok(None) }
 }
 
 /// What they received. One may pay in another currency than was asked for, tokens among them: then what they asked for,
-/// which is what they were satisfied with.
-fn collected(order: &Order, currency: Currency) -> Option<Collected> {
+/// which is what they were satisfied with. What they received of ours and cannot be counted, no quote stands for.
+fn collected(order: &Order, currency: Currency) -> Result<Option<Collected>, &'static str> {
     let payment = order.payment.as_ref();
-    let received = payment.and_then(|payment| payment.received.as_ref()).and_then(|price| amount(price, currency));
-    let quoted = || amount(order.quote.as_ref()?.total_price.as_ref()?, currency);
+    let received = payment.and_then(|payment| payment.received.as_ref()).filter(|price| is_in(price, currency));
+    let amount = match received {
+        Some(price) => Some(amount(price, currency).ok_or("what was received is no amount")?),
+        None => order.quote.as_ref().and_then(|quote| amount(quote.total_price.as_ref()?, currency)),
+    };
     let method = payment.and_then(|payment| payment.method.clone()).filter(|method| fits(method));
-    Some(Collected { amount: received.or_else(quoted)?, method })
+    Ok(amount.map(|amount| Collected { amount, method }))
+}
+
+fn is_in(price: &Price, currency: Currency) -> bool {
+    price.currency.eq_ignore_ascii_case(currency.code())
 }
 
 /// `None`: of another currency, or none that can be counted.
 fn amount(price: &Price, currency: Currency) -> Option<Money> {
-    if !price.currency.eq_ignore_ascii_case(currency.code()) {
+    if !is_in(price, currency) {
         return None;
     }
     let text = price.amount.get().trim_matches('"');
@@ -139,10 +146,15 @@ pub(super) fn paid_news(order_id: &str, paid: Collected) -> News {
     News::Paid(PaidNews { order, payment_id: order_id.to_owned(), amount, method })
 }
 
-pub(super) fn payment(order: &OrderRef, found: &Order, currency: Currency) -> Option<PaymentNotice> {
-    let Collected { amount, method } = paid(found, currency)?;
+pub(super) fn payment(
+    order: &OrderRef,
+    found: &Order,
+    currency: Currency,
+) -> Result<Option<PaymentNotice>, ProviderError> {
+    let paid = paid(found, currency).map_err(|detail| ProviderError::Unreachable(detail.to_owned()))?;
+    let Some(Collected { amount, method }) = paid else { return Ok(None) };
     let payment = aggregates::Payment { provider: NAME.to_owned(), payment_id: found.order_id.clone(), amount, method };
-    Some(PaymentNotice { order: order.number.clone(), payment })
+    Ok(Some(PaymentNotice { order: order.number.clone(), payment }))
 }
 
 /// Of an order money goes back at most once there, so its name is also the refund's.

@@ -127,7 +127,8 @@ impl Provider for Crossmint {
             map::Heard::AmountUnknown(order_id) => {
                 let found = self.client.order(&order_id).await;
                 let found = found.map_err(|error| NoticeError::Unavailable(error.to_string()))?;
-                let paid = found.as_ref().and_then(|found| map::paid(found, self.currency));
+                let paid = found.as_ref().map(|found| map::paid(found, self.currency)).transpose();
+                let paid = paid.map_err(NoticeError::malformed)?.flatten();
                 let asked = || News::Ask(super::OrderName::Reference(order_id.clone()));
                 Ok(vec![paid.map_or_else(asked, |paid| map::paid_news(&order_id, paid))])
             }
@@ -136,7 +137,7 @@ impl Provider for Crossmint {
 
     async fn payments(&self, order: &OrderRef) -> Result<Vec<PaymentNotice>, ProviderError> {
         let Some(found) = self.order(order).await? else { return Ok(Vec::new()) };
-        Ok(map::payment(order, &found, self.currency).into_iter().collect())
+        Ok(map::payment(order, &found, self.currency)?.into_iter().collect())
     }
 
     /// What it gave back by itself.

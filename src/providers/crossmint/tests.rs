@@ -278,8 +278,11 @@ async fn the_amount_is_what_was_received_or_else_what_was_quoted() {
     assert_eq!(news(price(json!("0.0004"), "eth"), one.clone(), done.clone()).await, Ok(vec![paid("1.00")]));
     assert_eq!(news(Value::Null, one.clone(), Value::Null).await, Ok(vec![paid("1.00")]));
     assert_eq!(news(Value::Null, one, json!("in-progress")).await, Ok(vec![ask()]));
-    // Then it is asked for, and here nobody answers.
     for odd in ["1.001", "-1.00", "0.00", "1e3", "", "one"] {
+        // No quote stands for what was received.
+        let unreadable = news(price(json!(odd), "usd"), price(json!("1.00"), "usd"), done.clone()).await;
+        assert!(matches!(unreadable, Err(NoticeError::Malformed { .. })), "{odd}: {unreadable:?}");
+        // Then it is asked for, and here nobody answers.
         let unknown = news(Value::Null, price(json!(odd), "usd"), done.clone()).await;
         assert!(matches!(unknown, Err(NoticeError::Unavailable(_))), "{odd}: {unknown:?}");
     }
