@@ -309,9 +309,8 @@ async fn with_first_period(status: &'static str) -> Creem {
     let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let answer = move |uri: axum::http::Uri| async move {
-        let transaction = |id: &str, status: &str| {
-            json!({"id": id, "amount": 350, "currency": "USD", "status": status, "order": "ord_1"})
-        };
+        let transaction =
+            |id: &str, status: &str| json!({"id": id, "amount": 350, "currency": "USD", "status": status});
         let order = json!({"id": "ord_1", "amount": 350, "currency": "USD", "status": "paid", "type": "recurring"});
         axum::Json(match uri.path() {
             "/v1/checkouts" => json!({"id": CHECKOUT, "order": order, "subscription": "sub_1"}),
