@@ -132,6 +132,11 @@ impl RefundPayment {
             Err(error @ DispatchError::Provider { .. }) => return Ok(Outcome::failed(error.to_string())),
             taken => taken.map(drop)?,
         }
+        // All of it has gone back, so it was this refund that has.
+        let now = self.dispatcher.order(&case.account, case.order).await?;
+        if now.refund(case.refund).is_ok_and(|refund| refund.stage == RefundStage::Done) {
+            return Ok(Outcome::Done);
+        }
         let command = OrderCommand::RefundRefused { refund: case.refund, reason: reason::from_outside(why) };
         self.record(case, &["refused"], command).await?;
         Ok(Outcome::Done)

@@ -33,8 +33,9 @@ async fn many_readers_answer_each_event_once() {
         }
         asks += advanced.asks;
     }
-    // Each purchase: one order that will end and is asked about, one package that will end, and one key to make.
-    assert_eq!((asks, jobs_of(&scene).await), (20 * 4, 20 * 4));
+    // Each purchase: one order that will end and is asked about, one payment that is watched, one package that will end,
+    // and one key to make.
+    assert_eq!((asks, jobs_of(&scene).await), (20 * 5, 20 * 5));
     assert_eq!(advance(&scene.pool, 100).await.unwrap(), Advanced::default(), "nothing is answered twice");
     scene.end().await;
 }
@@ -47,7 +48,7 @@ async fn a_crash_before_the_commit_loses_nothing() {
     sqlx::query("ALTER TABLE jobs.jobs RENAME TO gone").execute(&owner(&scene).await).await.unwrap();
     assert!(advance(&scene.pool, 100).await.is_err());
     sqlx::query("ALTER TABLE jobs.gone RENAME TO jobs").execute(&owner(&scene).await).await.unwrap();
-    assert_eq!(advance(&scene.pool, 100).await.unwrap().asks, 4);
+    assert_eq!(advance(&scene.pool, 100).await.unwrap().asks, 5);
     scene.end().await;
 }
 
@@ -71,8 +72,8 @@ async fn an_event_that_cannot_be_read_holds_up_its_own_partition_only() {
         scene.buy(name).await;
     }
     let first = advance(&scene.pool, 100).await.unwrap();
-    // Of Alice's, what came before it: her order and her package will end, and her order is asked about.
-    assert_eq!(first.asks, 3 + others.len() * 4);
+    // Of Alice's, what came before it: her order and her package will end, her order is asked about and her payment watched.
+    assert_eq!(first.asks, 4 + others.len() * 5);
     let again = advance(&scene.pool, 100).await.unwrap();
     assert_eq!((again.events, again.asks), (0, 0), "nobody spins on it");
     assert_eq!(again.stuck.iter().map(|stuck| stuck.log_part).collect::<Vec<_>>(), [part]);

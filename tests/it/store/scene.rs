@@ -5,7 +5,8 @@ use std::pin::Pin;
 use aggregates::{
     AccountId, AggregateId, Charge, Command, Currency, CustomerCommand, DayRule, DeliveryCommand, DeliveryId,
     Described, LicenseKey, Locale, Money, OrderCommand, OrderId, OrderNumber, PackageTerms, Payment, PlaceOrder,
-    ProductCommand, ProductContent, ProductId, ProductKind, TakePayment, UserPackageCommand, UserPackageId,
+    ProductCommand, ProductContent, ProductId, ProductKind, ProviderCommand, Setting, TakePayment, UserPackageCommand,
+    UserPackageId,
 };
 use billing_ledger::embedded_postgres::shared::TestDatabase;
 use billing_ledger::store::{ExecuteError, Receipt, Store, StoreOptions, UnitOfWork};
@@ -88,7 +89,7 @@ fn yuan(minor: i64) -> Money {
     Money::from_minor(minor, Currency::iso("CNY").expect("yuan"))
 }
 
-/// Something in the catalogue.
+/// Something in the catalogue, and somebody to pay for it.
 pub(super) fn create_product(number: u32) -> UnitOfWork {
     let content = ProductContent {
         code: None,
@@ -99,7 +100,9 @@ pub(super) fn create_product(number: u32) -> UnitOfWork {
         kind: month(5),
     };
     let create = Command::Product(ProductId::numbered(number), ProductCommand::Create(content));
-    unit(&AccountId::system(), vec![create])
+    let set = [("app_id".to_owned(), Setting::Plain(number.to_string()))].into();
+    let configure = ProviderCommand::Configure { set, remove: [].into() };
+    unit(&AccountId::system(), vec![create, Command::Provider("alipay".to_owned(), configure)])
 }
 
 /// An order with all that follows it, and who the customer is: every kind of aggregate that a customer has, but credits.

@@ -142,11 +142,11 @@ async fn set_up(ledger: &Instance) -> Scene {
     ledger.admin().await.post("/api/v1/admin/accounts/alice/credits/adjust", credits).await.ok();
     let order = ledger.ordered("bob").await;
     let license = super::licenses::bought(ledger, "alice").await;
-    // Alice's package has a timer and each of three orders two, her key and mail are done.
+    // Alice's package has a timer, each of three orders two and each of two payments one, her key and mail are done.
     eventually("the processes to have asked for everything", async || {
         let jobs: i64 =
             sqlx::query_scalar("SELECT count(*) FROM jobs.jobs").fetch_one(&ledger.pool).await.expect("jobs");
-        (jobs == 9).then_some(())
+        (jobs == 11).then_some(())
     })
     .await;
     Scene { order, delivery: delivery["id"].as_str().expect("an id").to_owned(), paid, license }
