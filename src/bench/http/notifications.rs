@@ -127,8 +127,9 @@ async fn measure(target: &Target, url: &str, folder: &Path, options: &Options) -
                 Ok(request(address, &outgoing))
             })
             .collect();
-        rows.push(load(spec, address, requests?, &mut connection).await?);
-        tracing::info!("measured: {}", spec.name);
+        let row = load(spec, address, requests?, &mut connection).await?;
+        tracing::info!("measured: {}", said(&row));
+        rows.push(row);
     }
     store.close().await;
     server.stop().await?;
@@ -166,7 +167,7 @@ async fn place(store: &Store, spec: &Spec, currency: &str, count: u32) -> anyhow
             subject: "bench".to_owned(),
             amount: PRICE_MINOR,
             currency: currency.code().to_owned(),
-            notify_url: None,
+            notify_url: spec.webhooks.first().map(|webhook| webhook.path.to_owned()),
             created_at: now,
             closed: false,
             paid: vec![paid],
