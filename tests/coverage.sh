@@ -93,6 +93,7 @@ readonly edge_tests=(
     outside::holds
     outside::licenses::taken
     outside::notifications
+    outside::providers
     outside::reads
     outside::refunds
     outbound::

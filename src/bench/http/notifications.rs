@@ -117,7 +117,7 @@ async fn measure(target: &Target, url: &str, folder: &Path, options: &Options) -
     let mut rows = Vec::new();
     for (spec, face) in faces {
         let currency = currency_of(spec);
-        let trades = place(&store, spec, currency, options.notifications).await?;
+        let trades = place(&store, spec, address, currency, options.notifications).await?;
         let requests: anyhow::Result<Vec<Asked>> = trades
             .iter()
             .map(|trade| {
@@ -145,7 +145,13 @@ fn currency_of(spec: &Spec) -> &'static str {
 }
 
 /// Orders that wait for their payment, each of a customer of its own, and the provider's side of them.
-async fn place(store: &Store, spec: &Spec, currency: &str, count: u32) -> anyhow::Result<Vec<Trade>> {
+async fn place(
+    store: &Store,
+    spec: &Spec,
+    address: SocketAddr,
+    currency: &str,
+    count: u32,
+) -> anyhow::Result<Vec<Trade>> {
     let currency: Currency = currency.parse()?;
     let mut trades = Vec::new();
     let mut placing = JoinSet::new();
@@ -167,7 +173,7 @@ async fn place(store: &Store, spec: &Spec, currency: &str, count: u32) -> anyhow
             subject: "bench".to_owned(),
             amount: PRICE_MINOR,
             currency: currency.code().to_owned(),
-            notify_url: spec.webhooks.first().map(|webhook| webhook.path.to_owned()),
+            notify_url: spec.webhooks.first().map(|webhook| format!("http://{address}{}", webhook.path)),
             created_at: now,
             closed: false,
             paid: vec![paid],
