@@ -12,8 +12,8 @@
 //!
 //! ```text
 //! registry.rs   the list, and which of them are set up      http.rs       calls, bounded, that tell no address
-//! settings.rs   what can be set, checked                    rsa.rs        keys as they come from consoles
-//! setup.rs      what is set, by the environment and by admins
+//! settings.rs   what can be set, checked                    pem.rs        keys as they come from consoles
+//! setup.rs      what is set, by the environment and admins   rsa.rs        what most of them sign with
 //! sandbox/      simulated payments, without a provider      simulator/    what all simulators have in common
 //! ```
 //!
@@ -27,6 +27,7 @@ pub mod crossmint;
 pub mod form;
 pub mod http;
 pub mod linuxdo_credit;
+mod pem;
 mod registry;
 pub mod rsa;
 pub mod sandbox;
@@ -40,6 +41,7 @@ use async_trait::async_trait;
 use axum::http::{HeaderMap, Method, StatusCode};
 use chrono::{DateTime, Utc};
 use secrecy::SecretString;
+use sha2::{Digest, Sha256};
 
 pub use registry::{Built, COMMON, Configured, ENABLED, PRODUCTS, Providers, SPECS, Spec, Webhook, spec};
 
@@ -147,6 +149,14 @@ pub struct Genuine {
     pub key: String,
     /// What the provider calls what happened.
     pub event: String,
+}
+
+impl Genuine {
+    /// Signed, and not to be made sense of: it is kept for a person. `signed` makes it the same one again.
+    #[must_use]
+    pub fn unreadable(signed: &[u8]) -> Self {
+        Self { key: format!("unreadable:{}", hex::encode(Sha256::digest(signed))), event: "unreadable".to_owned() }
+    }
 }
 
 /// What news is about, by whichever name a provider has for it.

@@ -8,9 +8,11 @@ use aws_lc_rs::signature::{KeyPair as _, ParsedPublicKey, RSA_PKCS1_2048_8192_SH
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::{PemObject, SectionKind};
+use rustls::pki_types::pem::SectionKind;
 use webpki::EndEntityCert;
 use zeroize::Zeroizing;
+
+use super::pem;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BadKey {
@@ -37,10 +39,10 @@ impl PrivateKey {
     /// # Errors
     /// When it is none, or too short.
     pub fn parse(text: &str) -> Result<Self, BadKey> {
-        let der = Zeroizing::new(match pem(text) {
+        let der = Zeroizing::new(match pem::section(text) {
             Some((SectionKind::PrivateKey | SectionKind::RsaPrivateKey, der)) => der,
             Some(_) => return Err(BadKey::Private),
-            None => bare(text).ok_or(BadKey::Private)?,
+            None => pem::bare(text).ok_or(BadKey::Private)?,
         });
         let pair = KeyPair::from_pkcs8(&der).or_else(|_| KeyPair::from_der(&der)).map_err(|_| BadKey::Private)?;
         if pair.public_modulus_len() * 8 < BITS_MIN { Err(BadKey::Short) } else { Ok(Self(pair)) }
@@ -68,7 +70,7 @@ impl PublicKey {
     /// # Errors
     /// When it is none.
     pub fn parse(text: &str) -> Result<Self, BadKey> {
-        let der = match pem(text) {
+        let der = match pem::section(text) {
             Some((SectionKind::PublicKey, der)) => der,
             Some((SectionKind::Certificate, der)) => {
                 let der = CertificateDer::from(der);
@@ -76,7 +78,7 @@ impl PublicKey {
                 certificate.subject_public_key_info().to_vec()
             }
             Some(_) => return Err(BadKey::Public),
-            None => bare(text).ok_or(BadKey::Public)?,
+            None => pem::bare(text).ok_or(BadKey::Public)?,
         };
         ParsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, &der).map(Self).map_err(|_| BadKey::Public)
     }
@@ -86,17 +88,6 @@ impl PublicKey {
     pub fn verifies(&self, message: &[u8], signature: &str) -> bool {
         STANDARD.decode(signature).is_ok_and(|signature| self.0.verify_sig(message, &signature).is_ok())
     }
-}
-
-fn pem(text: &str) -> Option<(SectionKind, Vec<u8>)> {
-    // Settings that travel through an environment often have their lines written out.
-    let text = if text.contains("\\n") { text.replace("\\n", "\n") } else { text.to_owned() };
-    <(SectionKind, Vec<u8>)>::from_pem_slice(text.as_bytes()).ok()
-}
-
-fn bare(text: &str) -> Option<Vec<u8>> {
-    let text: String = text.split_whitespace().collect();
-    STANDARD.decode(text).ok()
 }
 
 /// A pair made for a simulator, as settings hold them.

@@ -3,6 +3,7 @@
 use axum::http::StatusCode;
 use secrecy::{ExposeSecret, SecretString};
 
+use super::page_key::PageKey;
 use super::wire::{self, Head, Order};
 use crate::providers::ProviderError;
 use crate::providers::form::{self, Form};
@@ -14,6 +15,8 @@ pub(super) struct Client {
     pub(super) pid: String,
     /// The first signs; any of them may have signed a notification.
     pub(super) keys: Vec<SecretString>,
+    /// Where there is one, pages are asked for in their second protocol.
+    pub(super) page_key: Option<PageKey>,
 }
 
 impl Client {
@@ -21,11 +24,19 @@ impl Client {
         self.keys.first().map(ExposeSecret::expose_secret).unwrap_or_default()
     }
 
-    /// Where a browser goes with these fields.
-    pub(super) fn page(&self, mut fields: Form) -> String {
-        let sign = wire::sign(&fields, self.key());
-        fields.insert(wire::SIGN.to_owned(), sign);
-        fields.insert(wire::SIGN_TYPE.to_owned(), wire::MD5.to_owned());
+    /// Where a browser goes to pay `name`, with these fields that are the same in both protocols.
+    pub(super) fn page(&self, name: String, mut fields: Form) -> String {
+        let (kind, id, named) = match &self.page_key {
+            Some(_) => (wire::LDCPAY, "client_id", "order_name"),
+            None => (wire::EPAY, "pid", "name"),
+        };
+        let own = [("type", kind.to_owned()), (id, self.pid.clone()), (named, name)];
+        fields.extend(own.map(|(field, value)| (field.to_owned(), value)));
+        let signed = match &self.page_key {
+            Some(key) => vec![(wire::SIGN, key.sign(&fields, self.key()))],
+            None => vec![(wire::SIGN, wire::sign(&fields, self.key())), (wire::SIGN_TYPE, wire::MD5.to_owned())],
+        };
+        fields.extend(signed.into_iter().map(|(field, value)| (field.to_owned(), value)));
         format!("{}{}?{}", self.url, wire::SUBMIT, form::encoded(form::pairs(&fields)))
     }
 

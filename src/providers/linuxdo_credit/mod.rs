@@ -10,13 +10,15 @@
 //! ```text
 //! mod.rs     what can be set, and the trait     client.rs    calls
 //! wire.rs    their words, their signature       map.rs       into ours
-//! webhook.rs what makes a notification genuine  simulator.rs their side of it
+//! webhook.rs what makes a notification genuine  page_key.rs  signs pages in the second protocol
+//!                                               simulator.rs their side of it
 //! ```
 //!
 //! An application in test mode signs like any other and has nothing moved: tests have an application of their own.
 
 mod client;
 mod map;
+mod page_key;
 mod simulator;
 #[cfg(test)]
 mod tests;
@@ -35,6 +37,7 @@ use url::Url;
 
 use self::client::Client;
 use self::map::Stands;
+use self::page_key::PageKey;
 use super::http::Http;
 use super::settings::{BadSetting, Field, Site, Values};
 use super::{
@@ -60,6 +63,11 @@ pub const SPECIFICATION: Spec = Spec {
         Field::required("pid", "the client id of the application there"),
         Field::secret("key", "the client secret of the application there"),
         Field::optional_secret("key_previous", "the one before it, while notifications signed with it may come"),
+        Field::optional_secret(
+            "page_key",
+            "an Ed25519 private key whose public half the application there has: payment pages are then signed with it \
+             (`ldcpay`)",
+        ),
         Field::optional("url", "where it is: https://credit.linux.do unless set"),
         Field::optional("notify_url", "where notifications are sent; this ledger's own address for them unless set"),
         Field::optional("return_url", "where the customer goes after paying; /packages of this site unless set"),
@@ -94,6 +102,11 @@ impl LinuxDoCredit {
             url: values.url("url", SITE)?,
             pid,
             keys: values.rotated("key", |text| Ok::<_, Infallible>(SecretString::from(text)))?,
+            page_key: values
+                .optional("page_key")
+                .map(PageKey::parse)
+                .transpose()
+                .map_err(|error| BadSetting::new("page_key", error.to_string()))?,
         };
         Ok(Self {
             client,
@@ -144,15 +157,13 @@ impl Provider for LinuxDoCredit {
             ));
         }
         let fields = [
-            ("pid", self.client.pid.clone()),
-            ("type", wire::EPAY.to_owned()),
             ("out_trade_no", order.to_string()),
-            ("name", map::name(subject)),
             ("money", amount.to_string()),
             ("notify_url", self.notify_url.clone()),
             ("return_url", self.return_url.clone()),
         ];
-        let page = self.client.page(fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect());
+        let fields = fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        let page = self.client.page(map::name(subject), fields);
         Ok(Checkout { qr: Some(page.clone()), url: Some(page), reference: None }.into())
     }
 

@@ -1,4 +1,4 @@
-//! Their side: the page, the query, the refund, and a GET when somebody has paid.
+//! Their side: the page in both protocols, the query, the refund, and a GET when somebody has paid.
 //!
 //! As there, nothing is sent of a refund, a notification of what is refunded meanwhile is dropped, and a query of an order
 //! that is refunded says no more than that it is not paid.
@@ -6,12 +6,15 @@
 use std::sync::Arc;
 
 use aggregates::{Currency, Money};
+use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 
 use super::wire::{self, field};
@@ -22,10 +25,15 @@ use crate::providers::simulator::{Call, Face, Happened, KeyFile, NewTrade, Outgo
 
 const TIME: &str = "%Y-%m-%d %H:%M:%S";
 const NEVER: &str = "0001-01-01 00:00:00";
-const SUBMITTED: [&str; 7] = ["pid", "type", "out_trade_no", "name", "money", "notify_url", "return_url"];
+/// What is read of an order, in both protocols: whatever else comes nobody signed.
+const SUBMITTED: [&str; 9] =
+    ["pid", "client_id", "type", "out_trade_no", "name", "order_name", "money", "notify_url", "return_url"];
 
 pub(super) fn simulate(keys: &mut KeyFile, base: &str) -> anyhow::Result<Simulated> {
-    let face = Credit { pid: keys.secret("pid", ""), key: keys.secret("key", ""), currency: CURRENCY.parse()? };
+    let seed = STANDARD.decode(keys.seed("page_key"))?;
+    let page_key = Ed25519KeyPair::from_seed_unchecked(&seed)?.public_key().as_ref().to_vec();
+    let (pid, key) = (keys.secret("pid", ""), keys.secret("key", ""));
+    let face = Credit { pid, key, page_key, currency: CURRENCY.parse()? };
     let mut settings = Values::default();
     settings.set("pid", &face.pid);
     settings.set("key", &face.key);
@@ -37,6 +45,8 @@ pub(super) fn simulate(keys: &mut KeyFile, base: &str) -> anyhow::Result<Simulat
 struct Credit {
     pid: String,
     key: String,
+    /// The public half of the one that may sign pages.
+    page_key: Vec<u8>,
     currency: Currency,
 }
 
@@ -63,19 +73,23 @@ impl Credit {
     fn submit(&self, sim: &Sim, mut form: Form) -> Response {
         let sign = form.remove(wire::SIGN).unwrap_or_default();
         form.retain(|name, _| SUBMITTED.contains(&name.as_str()));
-        let is_signed = sign.eq_ignore_ascii_case(&wire::sign(&form, &self.key));
-        if field(&form, "pid") != Some(&self.pid) || !is_signed {
+        let (id, named, is_signed) = match field(&form, "type") {
+            Some(wire::LDCPAY) => ("client_id", "order_name", self.is_signed_by_page_key(&form, &sign)),
+            _ => ("pid", "name", sign.eq_ignore_ascii_case(&wire::sign(&form, &self.key))),
+        };
+        if field(&form, id) != Some(&self.pid) || !is_signed {
             return (StatusCode::UNAUTHORIZED, Json(json!({"error_msg": "签名验证失败", "data": null})))
                 .into_response();
         }
         let get = |name| field(&form, name).unwrap_or_default().to_owned();
         let amount = self.minor(&get("money"));
-        let (Some(amount), wire::EPAY, false) = (amount, get("type").as_str(), get("out_trade_no").is_empty()) else {
+        let is_known = [wire::EPAY, wire::LDCPAY].contains(&&*get("type"));
+        let (Some(amount), true, false) = (amount, is_known, get("out_trade_no").is_empty()) else {
             return (StatusCode::BAD_REQUEST, Json(json!({"error_msg": "参数错误", "data": null}))).into_response();
         };
         let new = NewTrade {
             number: get("out_trade_no"),
-            subject: get("name"),
+            subject: get(named),
             amount,
             currency: CURRENCY.to_owned(),
             notify_url: field(&form, "notify_url").map(str::to_owned),
@@ -84,6 +98,12 @@ impl Credit {
         let trade = sim.books().open(new, false);
         let page = format!("{}/pay/{}", sim.base(), trade.reference);
         (StatusCode::FOUND, [(header::LOCATION, page)]).into_response()
+    }
+
+    fn is_signed_by_page_key(&self, form: &Form, sign: &str) -> bool {
+        let Ok(signature) = STANDARD.decode(sign) else { return false };
+        let key = UnparsedPublicKey::new(&ED25519, &self.page_key);
+        key.verify(&wire::signed(form, &self.key), &signature).is_ok()
     }
 
     fn order(&self, sim: &Sim, form: &Form) -> Response {

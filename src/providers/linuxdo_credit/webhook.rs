@@ -37,7 +37,9 @@ pub(super) fn verify(credit: &LinuxDoCredit, arrived: &Arrived<'_>) -> Result<Ge
     if !is_ours || form::hides(&form, wire::NOTIFIED) || !is_signed(credit, &form) {
         return Err(NoticeError::BadSignature);
     }
-    let trade = field(&form, "trade_no").ok_or_else(|| NoticeError::malformed("it names no trade"))?;
+    let Some(trade) = field(&form, "trade_no") else {
+        return Ok(Genuine::unreadable(wire::text(&form).as_bytes()));
+    };
     let event = word(field(&form, "trade_status").unwrap_or_default());
     Ok(Genuine { key: format!("{event}:{}", short(trade)), event })
 }

@@ -10,7 +10,10 @@ pub(super) const API: &str = "/epay/api.php";
 pub(super) const ORDER: &str = "order";
 pub(super) const SUCCESS: &str = "success";
 pub(super) const TRADE_SUCCESS: &str = "TRADE_SUCCESS";
+/// The protocol that all such gateways speak.
 pub(super) const EPAY: &str = "epay";
+/// Their own one, for pages only.
+pub(super) const LDCPAY: &str = "ldcpay";
 pub(super) const MD5: &str = "MD5";
 pub(super) const SIGN: &str = "sign";
 pub(super) const SIGN_TYPE: &str = "sign_type";
@@ -25,9 +28,14 @@ pub(super) fn text(form: &Form) -> String {
     form::joined(form::pairs(form).filter(is_signed))
 }
 
+/// What is signed, in either protocol.
+pub(super) fn signed(form: &Form, secret: &str) -> Vec<u8> {
+    [text(form).as_bytes(), secret.as_bytes()].concat()
+}
+
 /// In hexadecimal digits, in lower case.
 pub(super) fn sign(form: &Form, secret: &str) -> String {
-    hex::encode(Md5::new().chain_update(text(form)).chain_update(secret).finalize())
+    hex::encode(Md5::digest(signed(form, secret)))
 }
 
 /// A field that is there and not empty.

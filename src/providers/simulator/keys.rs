@@ -69,6 +69,14 @@ impl KeyFile {
         }
     }
 
+    /// Base64 of the 32 bytes that an Ed25519 key is made of.
+    pub fn seed(&mut self, name: &str) -> String {
+        match self.keys.get(name) {
+            Some(known) => known.clone(),
+            None => self.make(name, STANDARD.encode(rand::random::<[u8; 32]>())),
+        }
+    }
+
     /// A private key and its public half, as settings hold them.
     ///
     /// # Errors
@@ -92,7 +100,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let keys = || {
             let mut file = KeyFile::open(dir.path(), "example").unwrap();
-            let keys = (file.secret("a", "x_"), file.webhook_secret("b"), file.rsa("c").unwrap());
+            let keys = (file.secret("a", "x_"), file.webhook_secret("b"), file.rsa("c").unwrap(), file.seed("d"));
             file.save().unwrap();
             keys
         };

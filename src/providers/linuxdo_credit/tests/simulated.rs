@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::*;
-use crate::providers::simulator::{Faults, Sim, Simulator};
+use crate::providers::simulator::{Faults, KeyFile, Sim, Simulator};
 
 struct Scene {
     credit: LinuxDoCredit,
@@ -20,7 +20,7 @@ struct Scene {
     came: mpsc::UnboundedReceiver<(Method, Uri)>,
     browser: reqwest::Client,
     _stop: DropGuard,
-    _keys: TempDir,
+    keys: TempDir,
 }
 
 async fn hear(State(sender): State<mpsc::UnboundedSender<(Method, Uri)>>, method: Method, uri: Uri) -> &'static str {
@@ -43,7 +43,12 @@ impl Scene {
         tokio::spawn(async move { axum::serve(listener, app).await });
         let browser = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
         let credit = credit(&settings);
-        Self { credit, settings, sim, came, browser, _stop: stop.drop_guard(), _keys: keys }
+        Self { credit, settings, sim, came, browser, _stop: stop.drop_guard(), keys }
+    }
+
+    /// The one whose public half the simulator knows.
+    fn page_key(&self) -> String {
+        KeyFile::open(self.keys.path(), NAME).unwrap().seed("page_key")
     }
 
     async fn faults(&self, faults: Faults) {
@@ -135,6 +140,22 @@ async fn an_order_is_there_once_its_page_is_opened_and_is_paid_on_it() {
     let paid = scene.paid().await;
     assert_eq!(paid.payment.amount, credits("10.00"));
     assert_eq!(scene.credit.refunds(&order(), &paid.payment.payment_id).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn a_page_of_the_second_protocol_is_paid_and_told_as_any_other() {
+    let mut scene = Scene::new().await;
+    for (page_key, status) in [(STANDARD.encode([7; 32]), 401), (scene.page_key(), 302)] {
+        scene.settings.set("page_key", &page_key);
+        scene.credit = credit(&scene.settings);
+        let page = scene.open().await;
+        assert!(page.url().query().unwrap().contains("type=ldcpay"));
+        assert_eq!(page.status().as_u16(), status);
+    }
+    let paid = scene.paid().await;
+    assert_eq!(scene.sim.books().trade(NUMBER).unwrap().subject, map::name(&request().subject));
+    let done = scene.credit.refund(&refund_of(&paid, "10.00")).await.unwrap();
+    assert!(matches!(done, RefundState::Done { .. }));
 }
 
 #[tokio::test]
