@@ -201,6 +201,7 @@ mod tests {
     #[test]
     fn a_provider_is_set_up_in_the_account_of_the_system_alone() {
         let configure = ProviderCommand::Configure {
+            checked: ProviderSettings::default(),
             set: [("pid".to_owned(), crate::provider::Setting::Plain("1".to_owned()))].into(),
             remove: [].into(),
         };

@@ -118,7 +118,9 @@ pub use crate::product::{
     Again, CreditPackTerms, LicenseTerms, PackageTerms, Period, PlanChangeTerms, PlanTerms, Product, ProductCode,
     ProductCommand, ProductContent, ProductEvent, ProductKind, RenewalTerms, UpgradePolicy,
 };
-pub use crate::provider::{ProviderCommand, ProviderEvent, ProviderSettings, SealedSecret, Setting};
+pub use crate::provider::{
+    ProviderCommand, ProviderEvent, ProviderSettings, ProviderSettingsError, SealedSecret, Setting,
+};
 pub use crate::refusal::Refusal;
 pub use crate::subscription::{Plan, Subscription, SubscriptionCommand, SubscriptionEvent, SubscriptionStatus};
 pub use crate::take_payment::{AcceptReview, TakePayment};

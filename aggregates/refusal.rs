@@ -91,6 +91,7 @@
 //! | E4105 | the plan is paid in another currency |
 //! | E4106 | the last period is unpaid |
 //! | E4110 | too many settings of a provider, or one that is too long |
+//! | E4111 | the provider was set up otherwise meanwhile |
 
 use thiserror::Error;
 
@@ -320,6 +321,7 @@ mod tests {
             SubscriptionError::OtherCurrency.into(),
             SubscriptionError::PastDue.into(),
             ProviderSettingsError::BadSetting.into(),
+            ProviderSettingsError::Changed.into(),
         ]
     }
 

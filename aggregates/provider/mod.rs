@@ -75,8 +75,9 @@ pub struct ProviderSettings {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum ProviderCommand {
-    /// What is as it was is no change.
-    Configure { set: BTreeMap<String, Setting>, remove: BTreeSet<String> },
+    /// What is as it was is no change. `checked`: what is set, as it was when it was seen that all of it together makes a
+    /// provider.
+    Configure { checked: ProviderSettings, set: BTreeMap<String, Setting>, remove: BTreeSet<String> },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -86,12 +87,15 @@ pub enum ProviderSettingsError {
          bytes at most"
     )]
     BadSetting,
+    #[error("the provider was set up otherwise meanwhile: look at its settings, and try again")]
+    Changed,
 }
 
 impl ProviderSettingsError {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::BadSetting => "E4110",
+            Self::Changed => "E4111",
         }
     }
 }
@@ -112,7 +116,9 @@ impl Decider for ProviderSettings {
 
     fn decide(&self, at: DateTime<Utc>, command: &ProviderCommand) -> Result<Vec<Self::Event>, Self::Error> {
         match command {
-            ProviderCommand::Configure { set, remove } => self.configure(at, set, remove),
+            // Two changes that make a provider each may make none together.
+            ProviderCommand::Configure { checked, .. } if checked != self => Err(ProviderSettingsError::Changed),
+            ProviderCommand::Configure { checked: _, set, remove } => self.configure(at, set, remove),
         }
     }
 

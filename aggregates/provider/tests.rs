@@ -22,8 +22,10 @@ fn named(settings: &[(&str, Setting)]) -> BTreeMap<String, Setting> {
     settings.iter().map(|(name, setting)| ((*name).to_owned(), setting.clone())).collect()
 }
 
-fn configure(set: &[(&str, Setting)], remove: &[&str]) -> ProviderCommand {
-    ProviderCommand::Configure { set: named(set), remove: remove.iter().map(|name| (*name).to_owned()).collect() }
+fn configure(checked: &[(&str, Setting)], set: &[(&str, Setting)], remove: &[&str]) -> ProviderCommand {
+    let checked = ProviderSettings { settings: named(checked) };
+    let remove = remove.iter().map(|name| (*name).to_owned()).collect();
+    ProviderCommand::Configure { checked, set: named(set), remove }
 }
 
 fn configured(set: &[(&str, Setting)], removed: &[&str]) -> ProviderEvent {
@@ -33,12 +35,14 @@ fn configured(set: &[(&str, Setting)], removed: &[&str]) -> ProviderEvent {
 
 #[test]
 fn only_what_changes_is_recorded() {
-    let state = given([configured(&[("app_id", plain("1")), ("key", secret("s1", "d1"))], &[])])
-        .when(now(), configure(&[("app_id", plain("1")), ("key", secret("s2", "d1"))], &["other"]))
+    let first = [("app_id", plain("1")), ("key", secret("s1", "d1"))];
+    let second = [("app_id", plain("1")), ("key", secret("s3", "d3"))];
+    let state = given([configured(&first, &[])])
+        .when(now(), configure(&first, &[("app_id", plain("1")), ("key", secret("s2", "d1"))], &["other"]))
         .then_nothing()
-        .when(now(), configure(&[("app_id", plain("1")), ("key", secret("s3", "d3"))], &[]))
+        .when(now(), configure(&first, &second, &[]))
         .then([configured(&[("key", secret("s3", "d3"))], &[])])
-        .when(now(), configure(&[], &["app_id"]))
+        .when(now(), configure(&second, &[], &["app_id"]))
         .then([configured(&[], &["app_id"])])
         .state();
     assert_eq!(state.settings(), &named(&[("key", secret("s3", "d3"))]));
@@ -47,15 +51,27 @@ fn only_what_changes_is_recorded() {
 #[test]
 fn what_is_plain_may_become_secret() {
     given([configured(&[("key", plain("k"))], &[])])
-        .when(now(), configure(&[("key", secret("s", "d"))], &[]))
+        .when(now(), configure(&[("key", plain("k"))], &[("key", secret("s", "d"))], &[]))
         .then([configured(&[("key", secret("s", "d"))], &[])]);
 }
 
 #[test]
 fn removing_wins_over_setting() {
     given([configured(&[("a", plain("1"))], &[])])
-        .when(now(), configure(&[("a", plain("2"))], &["a"]))
+        .when(now(), configure(&[("a", plain("1"))], &[("a", plain("2"))], &["a"]))
         .then([configured(&[], &["a"])]);
+}
+
+#[test]
+fn a_change_is_of_the_settings_that_it_was_checked_with() {
+    let (one, other) = ([("a", plain("1"))], [("b", plain("1"))]);
+    given([configured(&one, &[])])
+        .when(now(), configure(&[], &other, &[]))
+        .then_refused(ProviderSettingsError::Changed)
+        .when(now(), configure(&other, &other, &[]))
+        .then_refused(ProviderSettingsError::Changed)
+        .when(now(), configure(&one, &other, &[]))
+        .then([configured(&other, &[])]);
 }
 
 #[test]
@@ -63,16 +79,16 @@ fn settings_are_bounded_in_number_name_and_length() {
     let long = "x".repeat(VALUE_BYTES_MAX + 1);
     let name = "n".repeat(NAME_BYTES_MAX + 1);
     for bad in [("", plain("v")), (&*name, plain("v")), ("UPPER", plain("v")), ("a", plain("")), ("a", plain(&long))] {
-        given([]).when(now(), configure(&[bad], &[])).then_refused(ProviderSettingsError::BadSetting);
+        given([]).when(now(), configure(&[], &[bad], &[])).then_refused(ProviderSettingsError::BadSetting);
     }
     let mut shown = secret("s", "d");
     if let Setting::Secret(secret) = &mut shown {
         secret.last_four = "12345".to_owned();
     }
-    given([]).when(now(), configure(&[("a", shown)], &[])).then_refused(ProviderSettingsError::BadSetting);
+    given([]).when(now(), configure(&[], &[("a", shown)], &[])).then_refused(ProviderSettingsError::BadSetting);
     let many: Vec<String> = (0..=SETTINGS_MAX).map(|n| format!("n{n}")).collect();
     let many: Vec<(&str, Setting)> = many.iter().map(|name| (name.as_str(), plain("v"))).collect();
-    given([]).when(now(), configure(&many, &[])).then_refused(ProviderSettingsError::BadSetting);
+    given([]).when(now(), configure(&[], &many, &[])).then_refused(ProviderSettingsError::BadSetting);
 }
 
 #[test]

@@ -31,9 +31,8 @@ impl Dispatcher {
     /// The same, opened.
     ///
     /// # Errors
-    /// When the store or the vault cannot say.
-    pub async fn provider_values(&self, spec: &Spec) -> Result<Values, DispatchError> {
-        let settings = self.provider_settings(spec).await?;
+    /// When the vault cannot say.
+    pub async fn provider_values(&self, spec: &Spec, settings: &ProviderSettings) -> Result<Values, DispatchError> {
         let mut values = Values::default();
         for (name, setting) in settings.settings() {
             match setting {
@@ -47,31 +46,33 @@ impl Dispatcher {
         Ok(values)
     }
 
-    /// Changes settings; those that are not named stay as they are.
+    /// Changes settings; those that are not named stay as they are. `checked` is what was set when the change was found
+    /// to be good.
     ///
     /// # Errors
-    /// When there are too many, or the vault or the store cannot record them.
+    /// When there are too many, others have been recorded meanwhile, or the vault or the store cannot record them.
     pub async fn configure_provider(
         &self,
         actor: &Actor,
         id: CommandId,
         spec: &Spec,
-        set: BTreeMap<String, String>,
-        remove: BTreeSet<String>,
+        checked: ProviderSettings,
+        (set, remove): (&BTreeMap<String, String>, &BTreeSet<String>),
     ) -> Result<Receipt, DispatchError> {
         let mut sealed = BTreeMap::new();
         for (name, value) in set {
-            let setting = match spec.field(&name).map(|field| field.kind) {
-                Some(FieldKind::Plain) => Setting::Plain(value),
-                Some(FieldKind::Secret) | None => Setting::Secret(self.seal_setting(spec.name, &name, &value).await?),
+            let setting = match spec.field(name).map(|field| field.kind) {
+                Some(FieldKind::Plain) => Setting::Plain(value.clone()),
+                Some(FieldKind::Secret) | None => Setting::Secret(self.seal_setting(spec.name, name, value).await?),
             };
-            sealed.insert(name, setting);
+            sealed.insert(name.clone(), setting);
         }
         // Sealed anew a secret looks like another one, so what makes a repeat the same request are its digests.
         let same: BTreeMap<&String, String> =
             sealed.iter().map(|(name, setting)| (name, told_apart(setting))).collect();
-        let hash = crate::store::RequestHash::of(&serde_json::to_vec(&(spec.name, same, &remove))?);
-        let command = Command::Provider(spec.name.to_owned(), ProviderCommand::Configure { set: sealed, remove });
+        let hash = crate::store::RequestHash::of(&serde_json::to_vec(&(spec.name, same, remove))?);
+        let configure = ProviderCommand::Configure { checked, set: sealed, remove: remove.clone() };
+        let command = Command::Provider(spec.name.to_owned(), configure);
         self.ask(super::Ask {
             account: AccountId::system(),
             actor: actor.clone(),

@@ -115,7 +115,7 @@ impl Setup {
                 known.insert(spec.name, same.clone());
                 continue;
             }
-            let values = match dispatch.provider_values(spec).await {
+            let values = match dispatch.provider_values(spec, &by_admins).await {
                 Ok(values) => self.merged(spec, values),
                 // Of one provider's secrets nothing follows for the others.
                 Err(DispatchError::Vault(error)) if !matches!(error, VaultError::Database(_)) => {

@@ -363,7 +363,7 @@ fn status_of(code: &str) -> (StatusCode, &'static str) {
         "E4076" | "E4085" => (StatusCode::GONE, "Gone"),
         // It exists with other content, or is past the point where this was possible.
         "E4010" | "E4022" | "E4041" | "E4043" | "E4051" | "E4055" | "E4057" | "E4063" | "E4067" | "E4069" | "E4071"
-        | "E4072" | "E4074" | "E4077" | "E4081" | "E4083" | "E4084" | "E4091" | "E4097" | "E4101" => {
+        | "E4072" | "E4074" | "E4077" | "E4081" | "E4083" | "E4084" | "E4091" | "E4097" | "E4101" | "E4111" => {
             (StatusCode::CONFLICT, "Conflict")
         }
         _ => (StatusCode::UNPROCESSABLE_ENTITY, "Refused"),

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aggregates::{SealedSecret, Setting};
+use aggregates::{CommandId, ProviderSettingsError, SealedSecret, Setting};
 use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
@@ -19,9 +19,13 @@ use super::super::query::Named;
 use super::fresh::Api;
 use super::{actor, whole};
 use crate::app::App;
-use crate::dispatch::last_four;
+use crate::dispatch::{Actor, DispatchError, last_four};
 use crate::providers::settings::{Field, FieldKind, Values};
 use crate::providers::{SPECS, Spec, spec};
+use crate::store::{ExecuteError, Receipt};
+
+/// How often a change is checked anew because another one came first.
+const CHANGED_MAX: usize = 5;
 
 pub(super) fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::new().routes(routes!(list)).routes(routes!(one, change)).routes(routes!(check))
@@ -185,12 +189,30 @@ async fn change(
         let detail = "simulated payments and real providers do not mix: switch the sandbox off first";
         return Err(Problem::new(Reason::Conflict, detail));
     }
-    let Change { set, remove } = wanted.check(spec, &app.setup.environment(spec))?;
+    let change = wanted.check(spec, &app.setup.environment(spec))?;
     let id = key.command_id(admin.account.as_str());
     let configuring = app.clone();
     let receipt = whole(async move {
-        let app = configuring;
-        let mut values = app.dispatch.provider_values(spec).await?;
+        let receipt = record(&configuring, &actor(&admin), id, spec, &change).await?;
+        configuring.setup.load(&configuring.dispatch).await?;
+        Ok::<_, Problem>(receipt)
+    })
+    .await?;
+    Ok(Written::ok(&receipt, shown(&app, spec).await?))
+}
+
+/// What others change meanwhile is looked at as well, and the whole is checked again.
+async fn record(
+    app: &App,
+    actor: &Actor,
+    id: CommandId,
+    spec: &'static Spec,
+    Change { set, remove }: &Change,
+) -> Result<Receipt, Problem> {
+    let mut tried = 0;
+    loop {
+        let checked = app.dispatch.provider_settings(spec).await?;
+        let mut values = app.dispatch.provider_values(spec, &checked).await?;
         remove.iter().for_each(|name| values.unset(name));
         set.iter().for_each(|(name, text)| values.set(name, text));
         let values = app.setup.merged(spec, values);
@@ -199,12 +221,13 @@ async fn change(
             spec.configure(&values, app.setup.site())
                 .map_err(|bad| Problem::field(Reason::BadValue, format!("/{}", bad.field), bad.problem))?;
         }
-        let receipt = app.dispatch.configure_provider(&actor(&admin), id, spec, set, remove).await?;
-        app.setup.load(&app.dispatch).await?;
-        Ok::<_, Problem>(receipt)
-    })
-    .await?;
-    Ok(Written::ok(&receipt, shown(&app, spec).await?))
+        tried += 1;
+        match app.dispatch.configure_provider(actor, id, spec, checked, (set, remove)).await {
+            Err(DispatchError::Execute(ExecuteError::Refused(refusal)))
+                if refusal == ProviderSettingsError::Changed.into() && tried < CHANGED_MAX => {}
+            recorded => return Ok(recorded?),
+        }
+    }
 }
 
 /// What a provider said to a question that changes nothing.

@@ -5,8 +5,8 @@ use std::pin::Pin;
 use aggregates::{
     AccountId, AggregateId, Charge, Command, Currency, CustomerCommand, DayRule, DeliveryCommand, DeliveryId,
     Described, LicenseKey, Locale, Money, OrderCommand, OrderId, OrderNumber, PackageTerms, Payment, PlaceOrder,
-    ProductCommand, ProductContent, ProductId, ProductKind, ProviderCommand, Setting, TakePayment, UserPackageCommand,
-    UserPackageId,
+    ProductCommand, ProductContent, ProductId, ProductKind, ProviderCommand, ProviderSettings, Setting, TakePayment,
+    UserPackageCommand, UserPackageId,
 };
 use billing_ledger::embedded_postgres::shared::TestDatabase;
 use billing_ledger::store::{ExecuteError, Receipt, Store, StoreOptions, UnitOfWork};
@@ -101,8 +101,8 @@ pub(super) fn create_product(number: u32) -> UnitOfWork {
     };
     let create = Command::Product(ProductId::numbered(number), ProductCommand::Create(content));
     let set = [("app_id".to_owned(), Setting::Plain(number.to_string()))].into();
-    let configure = ProviderCommand::Configure { set, remove: [].into() };
-    unit(&AccountId::system(), vec![create, Command::Provider("alipay".to_owned(), configure)])
+    let configure = ProviderCommand::Configure { checked: ProviderSettings::default(), set, remove: [].into() };
+    unit(&AccountId::system(), vec![create, Command::Provider(format!("provider{number}"), configure)])
 }
 
 /// An order with all that follows it, and who the customer is: every kind of aggregate that a customer has, but credits.

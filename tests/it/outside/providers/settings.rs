@@ -119,6 +119,30 @@ async fn settings_that_are_no_provider_are_refused_and_change_nothing() {
     assert_eq!(shown["configured"], false);
 }
 
+/// Each of two changes makes a provider, and both of them together make none.
+#[tokio::test]
+async fn changes_by_two_admins_at_once_are_checked_together() {
+    let ledger = without_providers(2).await;
+    let keys = tempfile::tempdir().expect("a folder");
+    let (_program, _, settings) = stand_in("linuxdo_credit", keys.path()).await;
+    const PATH: &str = "/api/admin/settings/linuxdo_credit";
+    let one = ledger.admin().await;
+    let token = ledger.token(&["--role", "admin", "--sub", "other"]).await;
+    let other = ledger.caller_at(1, Some(&token));
+    one.put(PATH, settings.clone()).await.expect(200);
+    for round in 0..10 {
+        let name = format!("app-{round}");
+        let pid = one.put(PATH, json!({"pid": &name}));
+        let test_pid = other.put(PATH, json!({"test_pid": &name}));
+        let (pid, test_pid) = tokio::join!(pid, test_pid);
+        let mut statuses = [pid.status.as_u16(), test_pid.status.as_u16()];
+        statuses.sort_unstable();
+        assert_eq!(statuses, [200, 422], "{} {}", pid.text(), test_pid.text());
+        let shown = one.put(PATH, json!({"pid": settings["pid"], "test_pid": null})).await.expect(200).json();
+        assert_eq!((&shown["configured"], &shown["problem"]), (&json!(true), &Value::Null));
+    }
+}
+
 #[tokio::test]
 async fn what_the_environment_sets_only_the_environment_changes() {
     let keys = tempfile::tempdir().expect("a folder");
