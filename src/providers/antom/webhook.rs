@@ -21,7 +21,7 @@ pub(super) fn verify(client: &Client, arrived: &Arrived<'_>, now: DateTime<Utc>)
     if now.signed_duration_since(at).abs() > TOO_FAR {
         return Err(NoticeError::OtherTime);
     }
-    let it = parse(arrived.body)?;
+    let Ok(it) = parse(arrived.body) else { return Ok(Genuine::unreadable(arrived.body)) };
     let (word, status) = (it.word(), it.status());
     Ok(Genuine { key: key(&it, arrived.body), event: shown(&format!("{word} {status}")) })
 }

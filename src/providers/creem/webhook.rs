@@ -74,11 +74,12 @@ pub(super) fn verify(keys: &Keys, mode: Mode, arrived: &Arrived<'_>) -> Result<G
     if !keys.0.iter().any(|key| hmac::verify(key, arrived.body, &given).is_ok()) {
         return Err(NoticeError::BadSignature);
     }
-    let envelope: Envelope<'_> =
-        serde_json::from_slice(arrived.body).map_err(|_| NoticeError::malformed("the body is no notification"))?;
+    let Ok(envelope) = serde_json::from_slice::<Envelope<'_>>(arrived.body) else {
+        return Ok(Genuine::unreadable(arrived.body));
+    };
     let event = envelope.event();
     if event.is_empty() || event.len() > EVENT_BYTES_MAX || event.chars().any(char::is_control) {
-        return Err(NoticeError::malformed("the notification does not say what happened"));
+        return Ok(Genuine::unreadable(arrived.body));
     }
     // Of some things no mode is told; then it is the secret that says which world it is.
     let placed = serde_json::from_str::<Placed>(envelope.object()).ok();

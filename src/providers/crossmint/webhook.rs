@@ -45,15 +45,12 @@ pub(super) fn verify(keys: &Keys, arrived: &Arrived<'_>, now: DateTime<Utc>) -> 
     if signed_at.abs_diff(now.timestamp()) > TOLERANCE_SECONDS {
         return Err(NoticeError::OtherTime);
     }
+    let event = serde_json::from_slice::<Envelope<'_>>(arrived.body).map(|envelope| envelope.kind).unwrap_or_default();
+    let is_event = (1..=EVENT_BYTES_MAX).contains(&event.len()) && !event.chars().any(char::is_control);
     // Theirs begin with msg_ and are short.
-    if id.is_empty() || id.len() > ID_BYTES_MAX || !id.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(NoticeError::malformed("the notification has no id that can be kept"));
-    }
-    let envelope: Envelope<'_> =
-        serde_json::from_slice(arrived.body).map_err(|_| NoticeError::malformed("the body is no notification"))?;
-    let event = envelope.kind;
-    if event.is_empty() || event.len() > EVENT_BYTES_MAX || event.chars().any(char::is_control) {
-        return Err(NoticeError::malformed("the notification does not say what happened"));
+    let is_id = (1..=ID_BYTES_MAX).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic());
+    if !is_event || !is_id {
+        return Ok(Genuine::unreadable(&[id.as_bytes(), b".", arrived.body].concat()));
     }
     Ok(Genuine { key: id.to_owned(), event })
 }

@@ -14,9 +14,11 @@ const EVENT_BYTES_MAX: usize = 100;
 /// reading it.
 pub(super) fn verify(keys: &PlatformKeys, arrived: &Arrived<'_>, now: DateTime<Utc>) -> Result<Genuine, NoticeError> {
     keys.verify(arrived.headers, arrived.body, now)?;
-    let Envelope { id, event_type, resource: _ } = envelope(arrived.body)?;
+    let Ok(Envelope { id, event_type, resource: _ }) = envelope(arrived.body) else {
+        return Ok(Genuine::unreadable(arrived.body));
+    };
     if id.is_empty() {
-        return Err(NoticeError::Malformed { pointer: Some("/id".to_owned()), detail: "is empty".to_owned() });
+        return Ok(Genuine::unreadable(arrived.body));
     }
     let is_key = id.len() <= KEY_BYTES_MAX && id.bytes().all(|byte| byte.is_ascii_graphic());
     let key = if is_key { id } else { hex::encode(Sha256::digest(&id)) };

@@ -116,6 +116,15 @@ fn a_query_may_be_signed_or_not() {
 }
 
 #[test]
+fn what_is_signed_and_no_notification_is_kept_for_a_person() {
+    let us = provider(&settings());
+    for body in ["", "[]", "null", "{\"result\":1}"] {
+        let notice = signed_over(WEBHOOK, &key_texts().0, TIME, body);
+        assert_eq!(us.verify(&notice.arrived(), now()), Ok(Genuine::unreadable(body.as_bytes())), "{body}");
+    }
+}
+
+#[test]
 fn a_time_is_good_for_two_days_either_way() {
     let (us, genuine) = (provider(&settings()), notice(&paid()));
     for (seconds, is_fine) in [(0, true), (172_800, true), (-172_800, true), (172_801, false), (-172_801, false)] {
