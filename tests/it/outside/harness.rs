@@ -88,7 +88,7 @@ impl Instance {
         self.add_servers(1, &["--only", "web"]).await;
     }
 
-    async fn add_servers(&mut self, count: usize, arguments: &[&str]) {
+    pub(crate) async fn add_servers(&mut self, count: usize, arguments: &[&str]) {
         let arguments = [&["serve", "--listen", "127.0.0.1:0"], arguments].concat();
         let spawn = |_| Program::spawn(&arguments, &self.env);
         let programs: Vec<Program> = (0..count).map(spawn).collect();

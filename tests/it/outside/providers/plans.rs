@@ -5,10 +5,14 @@ use serde_json::{Value, json};
 use super::scene::{Ordered, Scene, way};
 use crate::support::eventually;
 
-async fn subscribed(scene: &Scene, sub: &str) -> Ordered {
+async fn asked_for(scene: &Scene, sub: &str) -> Ordered {
     let wanted = json!({"product_type": "plan_basic", "provider": "creem"});
     let placed = scene.ledger.user(sub).await.post("/api/v1/payments/orders", wanted).await.expect(201);
-    let it = scene.ordered(sub, &placed);
+    scene.ordered(sub, &placed)
+}
+
+async fn subscribed(scene: &Scene, sub: &str) -> Ordered {
+    let it = asked_for(scene, sub).await;
     scene.pay(&it).await;
     scene.came_once(&it).await;
     it
@@ -35,6 +39,35 @@ async fn a_period_that_the_provider_collects_renews_the_subscription_once() {
     assert_eq!(scene.ledger.events_of("monthly", "credit_account", "granted").await, 2);
     assert_eq!(scene.ledger.events_of("monthly", "order", "payment_duplicated").await, 0);
     assert_eq!(subscription(&scene, "monthly").await["status"], "active");
+}
+
+/// Both are stored before anybody works on them, so that they are worked on side by side, in two processes.
+#[tokio::test]
+async fn of_two_periods_told_at_once_one_pays_the_order_and_the_other_renews_it() {
+    const SUBSCRIBERS: usize = 12;
+    let mut scene = Scene::start(way("creem")).await;
+    let mut all = Vec::new();
+    for n in 0..SUBSCRIBERS {
+        all.push(asked_for(&scene, &format!("at-once-{n}")).await);
+    }
+    scene.ledger.stop().await;
+    scene.ledger.add_web_server().await;
+    scene.notify_the_ledger().await;
+    for it in &all {
+        scene.pay(it).await;
+        scene.pay(it).await;
+        scene.all_acknowledged(it).await;
+    }
+    scene.ledger.stop().await;
+    scene.ledger.add_servers(2, &[]).await;
+    for it in &all {
+        let count = async |kind, event| scene.ledger.events_of(&it.sub, kind, event).await;
+        eventually("a renewal", async || (count("subscription", "renewed").await == 1).then_some(())).await;
+        // A renewal is an order of its own.
+        let paid = (count("order", "paid").await, count("order", "payment_duplicated").await);
+        assert_eq!(paid, (2, 0), "{}", it.sub);
+        assert_eq!(count("credit_account", "granted").await, 2, "{}", it.sub);
+    }
 }
 
 #[tokio::test]
