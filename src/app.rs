@@ -8,12 +8,11 @@ use chrono_tz::Tz;
 use ipnet::IpNet;
 use secrecy::SecretString;
 use sqlx::PgPool;
-use tokio::sync::Notify;
 
 use crate::addresses::Verifier;
 use crate::clock::Clock;
 use crate::dispatch::Dispatcher;
-use crate::inbox::{Intake, Refusals};
+use crate::inbox::{Arrivals, Intake, Refusals};
 use crate::providers::Setup;
 use crate::providers::sandbox::Sandbox;
 use crate::workers::read_gate::ReadGate;
@@ -62,7 +61,7 @@ pub struct Parts {
     /// Where notifications are stored.
     pub intake: Intake,
     /// Wakes whoever works them off in this process.
-    pub inbox_wake: Arc<Notify>,
+    pub arrivals: Arrivals,
     /// Those that nobody could have signed.
     pub refusals: Refusals,
     /// What an operator's timer says; without one nobody may.

@@ -18,7 +18,6 @@ use secrecy::ExposeSecret;
 use sqlx::PgPool;
 use sqlx::postgres::PgConnectOptions;
 use tokio::net::TcpListener;
-use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use url::Url;
@@ -31,7 +30,7 @@ use crate::config::Settings;
 use crate::default_catalogue;
 use crate::dispatch::{Dispatcher, Rules};
 use crate::forward::{ForwardClient, ForwardOptions};
-use crate::inbox::{Intake, Refusals};
+use crate::inbox::{Arrivals, Intake, Refusals};
 use crate::mail::{MailOptions, Mailer, Via};
 use crate::processes::{self, MailLinks};
 use crate::providers::sandbox::{self, Sandbox};
@@ -224,8 +223,8 @@ impl Server {
         let Loops { stop, tasks } = &self.workers;
         tasks.spawn(workers::processes::run(pool.clone(), runner.wake(), stop.clone()));
         tasks.spawn(runner.run(stop.clone()));
-        let wake = self.app.inbox_wake.clone();
-        tasks.spawn(workers::inbox::run(pool.clone(), dispatch.clone(), vault, wake, stop.clone()));
+        let arrivals = self.app.arrivals.clone();
+        tasks.spawn(workers::inbox::run(pool.clone(), dispatch.clone(), vault, arrivals, stop.clone()));
         tasks.spawn(workers::timers::run(pool.clone(), stop.clone()));
         tasks.spawn(workers::meters::jobs(pool.clone(), stop.clone()));
         tasks.spawn(workers::meters::processes(pool.clone(), stop.clone()));
@@ -293,8 +292,8 @@ async fn app(
 ) -> anyhow::Result<(App, impl Future<Output = ()> + Send + 'static)> {
     let pool = store.pool().clone();
     let variables = Setup::of_environment(&settings.providers, Site { public_url: settings.public_url.clone() })?;
-    let inbox_wake = Arc::new(Notify::new());
-    let (intake, storing) = Intake::new(pool.clone(), vault.clone(), inbox_wake.clone());
+    let arrivals = Arrivals::default();
+    let (intake, storing) = Intake::new(pool.clone(), vault.clone(), arrivals.clone());
     let refusals = Refusals::new(vault.clone());
     let sandbox = settings.sandbox.then(|| Sandbox::new(pool.clone(), settings.currency, settings.public_url.as_str()));
     if sandbox.is_some() {
@@ -310,7 +309,7 @@ async fn app(
         setup: variables,
         may_configure: sandbox.is_none() || settings.development,
         intake,
-        inbox_wake,
+        arrivals,
         refusals,
         dispatch,
         reads: ReadGate::new(pool.clone(), followed),

@@ -8,7 +8,6 @@ use aggregates::{
     AccountId, AggregateId, OrderCommand, OrderId, OrderNumber, Payment, Refusal, State, SubscriptionId, reason,
 };
 
-use super::payment::PaymentNotice;
 use super::refund::{self, RefundNotice};
 use super::sale::REFERENCE_CLAIM;
 use super::{Actor, DispatchError, Dispatcher, Renewal, ids};
@@ -19,8 +18,8 @@ const ACTOR: &str = "notifications";
 /// How often a provider is told anew while a subscription changes; each change asks for telling it as well.
 const TOLD_MAX: usize = 3;
 
-/// An order that news is about.
-#[derive(Debug, Clone)]
+/// An order that was found by one of its names.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Named {
     pub account: AccountId,
     pub order: OrderId,
@@ -45,14 +44,13 @@ impl Dispatcher {
     /// When there is none, or the store cannot say.
     pub async fn order_named(&self, provider: &str, name: &OrderName) -> Result<Named, DispatchError> {
         let (kind, key) = match name {
-            OrderName::Number(number) => (super::sale::CLAIM, number.to_string()),
+            OrderName::Number(number) => return self.find_order(number).await,
             OrderName::Reference(reference) => (REFERENCE_CLAIM, format!("{provider}:{reference}")),
             OrderName::Payment(payment) => (super::payment::CLAIM, format!("{provider}:{payment}")),
             OrderName::Refund(refund) => (refund::CLAIM, refund::claimed_as(provider, refund)),
         };
-        let not_found = || DispatchError::NotFound("order");
-        let (account, order) = self.store.find_key(kind, &key).await?.ok_or_else(not_found)?;
-        let account = self.store.account_id(account).await?.ok_or_else(not_found)?;
+        let holder = self.store.find_key(kind, &key).await?;
+        let (account, order) = holder.ok_or(DispatchError::NotFound("order"))?;
         let order = OrderId::from_uuid(order);
         let number = self.order(&account, order).await?.placed()?.number.clone();
         Ok(Named { account, order, number })
@@ -100,13 +98,13 @@ impl Dispatcher {
 
     async fn paid(&self, provider: &str, paid: PaidNews) -> Result<Heard, DispatchError> {
         let named = self.order_named(provider, &paid.order).await?;
-        self.take_payment_of(provider, named, paid).await
+        self.paid_for(provider, named, paid).await
     }
 
-    async fn take_payment_of(&self, provider: &str, named: Named, paid: PaidNews) -> Result<Heard, DispatchError> {
+    async fn paid_for(&self, provider: &str, named: Named, paid: PaidNews) -> Result<Heard, DispatchError> {
         let PaidNews { payment_id, amount, method, .. } = paid;
         let payment = Payment { provider: provider.to_owned(), payment_id, amount, method };
-        let taken = self.take_payment(PaymentNotice { order: named.number.clone(), payment }).await?;
+        let taken = self.take_payment_of(&named, payment).await?;
         Ok(Heard::Recorded(named, vec![taken.receipt]))
     }
 
@@ -122,7 +120,7 @@ impl Dispatcher {
                 let taken = self.renew(&named.account, subscription, &renewal, Some(paid.amount)).await?;
                 Ok(Heard::Recorded(named, vec![taken.receipt]))
             }
-            (Some(_), _) => self.take_payment_of(provider, named, paid).await,
+            (Some(_), _) => self.paid_for(provider, named, paid).await,
             (None, _) => self.first_period(provider, named, paid).await,
         }
     }
@@ -131,7 +129,7 @@ impl Dispatcher {
     async fn first_period(&self, provider: &str, named: Named, paid: PaidNews) -> Result<Heard, DispatchError> {
         let PaidNews { payment_id, amount, method, .. } = paid;
         let payment = Payment { provider: provider.to_owned(), payment_id: payment_id.clone(), amount, method };
-        match self.take_first_payment(PaymentNotice { order: named.number.clone(), payment }).await {
+        match self.take_first_payment(&named, payment).await {
             Ok(taken) => Ok(Heard::Recorded(named, vec![taken.receipt])),
             Err(DispatchError::Execute(ExecuteError::Refused(Refusal::Order(OrderError::NotPending { .. })))) => {
                 let order = self.order(&named.account, named.order).await?;

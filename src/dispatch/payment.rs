@@ -10,7 +10,7 @@ use aggregates::{
     TakePayment, View,
 };
 
-use super::{Actor, Ask, DispatchError, Dispatcher, ids, licenses, refund};
+use super::{Actor, Ask, DispatchError, Dispatcher, Named, ids, licenses, refund};
 use crate::store::{Claim, ExecuteError, Receipt, RequestHash};
 
 pub(super) const CLAIM: &str = "payment";
@@ -82,11 +82,10 @@ impl Dispatcher {
     ///
     /// # Errors
     /// When there is no such order, or the store cannot say.
-    pub async fn find_order(&self, number: &OrderNumber) -> Result<(AccountId, OrderId), DispatchError> {
+    pub async fn find_order(&self, number: &OrderNumber) -> Result<Named, DispatchError> {
         let holder = self.store.find_key(super::sale::CLAIM, number.as_str()).await?;
         let (account, order) = holder.ok_or(DispatchError::NotFound("order"))?;
-        let account = self.store.account_id(account).await?.ok_or(DispatchError::NotFound("order"))?;
-        Ok((account, OrderId::from_uuid(order)))
+        Ok(Named { account, order: OrderId::from_uuid(order), number: number.clone() })
     }
 
     /// An order as a decision would see it now.
@@ -108,12 +107,20 @@ impl Dispatcher {
         self.take_payment_by(notice, |_| None).await
     }
 
+    /// The same, of an order that was found.
+    ///
+    /// # Errors
+    /// As above.
+    pub(super) async fn take_payment_of(&self, named: &Named, payment: Payment) -> Result<Taken, DispatchError> {
+        self.take_payment_as(named, payment, |_| None, false).await
+    }
+
     /// The same, unless something else has paid for the order.
     ///
     /// # Errors
     /// As above; [`OrderError::NotPending`] where something else has.
-    pub(super) async fn take_first_payment(&self, notice: PaymentNotice) -> Result<Taken, DispatchError> {
-        self.take_payment_as(notice, |_| None, true).await
+    pub(super) async fn take_first_payment(&self, named: &Named, payment: Payment) -> Result<Taken, DispatchError> {
+        self.take_payment_as(named, payment, |_| None, true).await
     }
 
     /// `asked` is what the word of who asked for it claims, where they sent one; of the command that takes this payment.
@@ -122,21 +129,22 @@ impl Dispatcher {
         notice: PaymentNotice,
         asked: impl FnOnce(CommandId) -> Option<Claim>,
     ) -> Result<Taken, DispatchError> {
-        self.take_payment_as(notice, asked, false).await
+        let named = self.find_order(&notice.order).await?;
+        self.take_payment_as(&named, notice.payment, asked, false).await
     }
 
     async fn take_payment_as(
         &self,
-        notice: PaymentNotice,
+        named: &Named,
+        payment: Payment,
         asked: impl FnOnce(CommandId) -> Option<Claim>,
         first_only: bool,
     ) -> Result<Taken, DispatchError> {
-        let (account, order) = self.find_order(&notice.order).await?;
-        let PaymentNotice { payment, .. } = notice;
+        let Named { account, order, number } = named.clone();
         let amount = payment.amount.minor().to_string();
         let id = ids::derived(
             "payment",
-            &[&payment.provider, &payment.payment_id, notice.order.as_str(), &amount, payment.amount.currency().code()],
+            &[&payment.provider, &payment.payment_id, number.as_str(), &amount, payment.amount.currency().code()],
         );
         let name = format!("{}:{}", payment.provider, payment.payment_id);
         // How it was paid may be told differently from one notice to the next, so it is not part of what is the same.
@@ -166,7 +174,7 @@ impl Dispatcher {
         review: &ReviewName,
         reason: &str,
     ) -> Result<Receipt, DispatchError> {
-        let (account, order) = self.find_order(&review.order).await?;
+        let Named { account, order, .. } = self.find_order(&review.order).await?;
         let ReviewName { order: number, provider, payment_id } = review;
         let hash = RequestHash::of(&serde_json::to_vec(&("accept", number.as_str(), provider, payment_id, reason))?);
         let sells_license = self.sells_license(&account, order, |_| true).await?;

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::payment::{PaymentNotice, Taken};
 use super::usage::key_claim;
-use super::{Actor, Ask, DispatchError, Dispatcher, ids};
+use super::{Actor, Ask, DispatchError, Dispatcher, Named, ids};
 use crate::providers::OrderRef;
 use crate::store::{Claim, Receipt, RequestHash};
 
@@ -146,7 +146,7 @@ impl Dispatcher {
     /// # Errors
     /// When there is no such order or payment, more went back than was paid, or the store cannot record it.
     pub async fn take_refund(&self, notice: RefundNotice) -> Result<Receipt, DispatchError> {
-        let (account, order) = self.find_order(&notice.order).await?;
+        let Named { account, order, .. } = self.find_order(&notice.order).await?;
         let refund = refund_id(&notice);
         let RefundNotice { provider, payment_id, refund: name, amount, provider_refund, reason, .. } = notice;
         let (minor, currency) = (amount.minor().to_string(), amount.currency());
@@ -255,8 +255,8 @@ impl Dispatcher {
     }
 
     async fn order_called(&self, number: &OrderNumber) -> Result<Order, DispatchError> {
-        let (account, order) = self.find_order(number).await?;
-        self.order(&account, order).await
+        let named = self.find_order(number).await?;
+        self.order(&named.account, named.order).await
     }
 
     /// Asks the provider about an order that is not paid, and takes the payment that it knows of. `None`: there is none,

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::PgPool;
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
+use super::arrivals::Arrivals;
 use super::letter::Letter;
 use crate::providers::Genuine;
 use crate::vault::{Vault, VaultError};
@@ -46,13 +47,14 @@ struct Item {
 pub struct Intake {
     queue: mpsc::Sender<Item>,
     vault: Vault,
+    arrivals: Arrivals,
 }
 
 impl Intake {
-    /// And the task that stores what is handed in; it ends when the last clone is gone. `wake` is told of new ones.
-    pub fn new(pool: PgPool, vault: Vault, wake: Arc<Notify>) -> (Self, impl Future<Output = ()>) {
+    /// And the task that stores what is handed in; it ends when the last clone is gone.
+    pub fn new(pool: PgPool, vault: Vault, arrivals: Arrivals) -> (Self, impl Future<Output = ()>) {
         let (queue, received) = mpsc::channel(WAITING_MAX);
-        (Self { queue, vault }, store_all(pool, received, wake))
+        (Self { queue, vault, arrivals: arrivals.clone() }, store_all(pool, received, arrivals))
     }
 
     /// Stores a notification. Without an error it is stored for good, and may be acknowledged.
@@ -65,6 +67,7 @@ impl Intake {
         genuine: Genuine,
         letter: Option<Letter>,
     ) -> Result<(), IntakeError> {
+        let _on_its_way = self.arrivals.on_its_way();
         let sealed = letter.ok_or(IntakeError::TooLong)?.seal(&self.vault).await?;
         let (answer, answered) = oneshot::channel();
         let item = Item { provider, genuine, sealed, answer };
@@ -77,13 +80,13 @@ impl Intake {
     }
 }
 
-async fn store_all(pool: PgPool, mut received: mpsc::Receiver<Item>, wake: Arc<Notify>) {
+async fn store_all(pool: PgPool, mut received: mpsc::Receiver<Item>, arrivals: Arrivals) {
     let mut batch = Vec::with_capacity(BATCH_MAX);
     while received.recv_many(&mut batch, BATCH_MAX).await > 0 {
         let stored = timeout(WAIT_MAX, store(&pool, &batch)).await;
         let stored = stored.unwrap_or(Err(sqlx::Error::PoolTimedOut)).map_err(Arc::new);
         if stored.is_ok() {
-            wake.notify_one();
+            arrivals.are_stored();
         }
         for item in batch.drain(..) {
             // Who does not wait any more will be asked to come again by their own time-out.

@@ -55,6 +55,14 @@ pub struct Claimed {
     turn: i64,
 }
 
+#[cfg(test)]
+impl Claimed {
+    pub(crate) fn example(provider: &str) -> Self {
+        let provider = provider.to_owned();
+        Self { id: 1, provider, key: "k".to_owned(), sealed: None, received_at: Utc::now(), attempts: 1, turn: 1 }
+    }
+}
+
 /// How it ended, or when it goes on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verdict {
@@ -75,7 +83,8 @@ pub struct Settled {
     pub verdict: Verdict,
 }
 
-/// Takes up to `most` that are due; nobody else gets them for as long as `lease`.
+/// Takes up to `most` that are due; nobody else gets them for as long as `lease`. Neither this nor [`settle`] waits for the
+/// disk: what is lost with it is done again, to the same effect.
 ///
 /// # Errors
 /// When the database cannot be asked.
@@ -86,6 +95,7 @@ pub async fn claim(pool: &PgPool, most: usize, lease: Duration) -> Result<Vec<Cl
           WHERE id IN (SELECT id FROM inbox.notifications
                         WHERE state IN ('received', 'waiting') AND due_at <= clock_timestamp()
                         ORDER BY due_at LIMIT $1 FOR UPDATE SKIP LOCKED)
+            AND (SELECT set_config('synchronous_commit', 'off', true)) IS NOT NULL
          RETURNING id, provider, key, sealed, received_at, attempts, turn",
     )
     .bind(i64::try_from(most).unwrap_or(i64::MAX))
@@ -120,7 +130,8 @@ pub async fn settle(pool: &PgPool, settled: &[Settled]) -> Result<(), sqlx::Erro
                 sealed = CASE WHEN s.forget THEN NULL ELSE n.sealed END
            FROM unnest($1::int8[], $2::int8[], $3::text[], $4::text[], $5::text[], $6::uuid[], $7::float8[], $8::bool[])
                 AS s (id, turn, state, reason, order_number, account, again_in, forget)
-          WHERE n.id = s.id AND n.turn = s.turn",
+          WHERE n.id = s.id AND n.turn = s.turn
+            AND (SELECT set_config('synchronous_commit', 'off', true)) IS NOT NULL",
     )
     .bind(settled.iter().map(|it| it.claimed.id).collect::<Vec<_>>())
     .bind(settled.iter().map(|it| it.claimed.turn).collect::<Vec<_>>())

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use aggregates::order::OrderError;
-use aggregates::{AccountKey, OrderNumber, Refusal, reason};
+use aggregates::{Refusal, reason};
 use chrono::Utc;
 
 use super::WAITS_MAX;
@@ -25,7 +25,7 @@ const PAUSES: [u64; 7] = [1, 3, 10, 30, 120, 600, 3_600];
 struct Worked {
     state: NotificationState,
     reason: Option<String>,
-    named: Option<(OrderNumber, AccountKey)>,
+    named: Option<Named>,
 }
 
 impl Worked {
@@ -42,7 +42,7 @@ impl Worked {
     }
 
     fn about(mut self, named: &Named) -> Self {
-        self.named = Some((named.number.clone(), named.account.key()));
+        self.named = Some(named.clone());
         self
     }
 
@@ -66,8 +66,10 @@ pub async fn work_on(dispatch: &Dispatcher, vault: &Vault, claimed: &Claimed) ->
         Ok(letter) => of_letter(dispatch, claimed, &letter).await,
         Err(worked) => worked,
     };
+    // What comes after a customer was erased is not kept either.
     let forget = match &worked.named {
-        Some((number, _)) => is_erased(dispatch, number).await,
+        // Where that is not known the erasure's own job sees to it.
+        Some(named) => dispatch.is_erased(&named.account).await.unwrap_or(false),
         None => false,
     };
     verdict(claimed, worked, forget)
@@ -172,15 +174,6 @@ fn of_error(error: &DispatchError) -> Worked {
     }
 }
 
-/// What comes after a customer was erased is not kept either. Where that is not known the erasure's own job sees to it.
-async fn is_erased(dispatch: &Dispatcher, number: &OrderNumber) -> bool {
-    let erased = async {
-        let (account, _) = dispatch.find_order(number).await?;
-        dispatch.is_erased(&account).await
-    };
-    erased.await.unwrap_or(false)
-}
-
 fn verdict(claimed: &Claimed, worked: Worked, forget: bool) -> Verdict {
     let Worked { state, reason, named } = worked;
     let attempt = usize::try_from(claimed.attempts).unwrap_or(usize::MAX).saturating_sub(1);
@@ -196,7 +189,8 @@ fn verdict(claimed: &Claimed, worked: Worked, forget: bool) -> Verdict {
     };
     // What is not worked off yet is still needed.
     let forget = forget && state != NotificationState::Waiting;
-    Verdict { state, reason, order: named, again_in: Duration::from_secs(pause), forget }
+    let order = named.map(|named| (named.number, named.account.key()));
+    Verdict { state, reason, order, again_in: Duration::from_secs(pause), forget }
 }
 
 /// For one that was not worked off to its end.

@@ -130,7 +130,7 @@ pub(super) async fn account_id(pool: &sqlx::PgPool, account: AccountKey) -> Resu
             .bind(account.uuid())
             .fetch_optional(pool)
             .await?;
-    name.map(|name| AccountId::try_new(&name).map_err(|error| StoreError::Corrupt(error.to_string()))).transpose()
+    name.map(|name| named(&name)).transpose()
 }
 
 /// The account of an aggregate's first event, wherever it is.
@@ -222,6 +222,28 @@ pub(super) async fn key_holders(
             Ok(((row.try_get("kind")?, row.try_get("key")?), holder))
         })
         .collect()
+}
+
+/// Who holds this name: the account, and the aggregate's id.
+pub(super) async fn key_holder(
+    pool: &sqlx::PgPool,
+    kind: &str,
+    key: &str,
+) -> Result<Option<(AccountId, Uuid)>, StoreError> {
+    let row = sqlx::query(
+        "SELECT a.account_id, u.aggregate_id
+           FROM ledger.unique_keys u JOIN ledger.accounts a ON a.log_part = u.log_part AND a.account = u.account
+          WHERE u.kind = $1 AND u.key = $2",
+    )
+    .bind(kind)
+    .bind(key)
+    .fetch_optional(pool)
+    .await?;
+    row.map(|row| Ok((named(row.try_get("account_id")?)?, row.try_get("aggregate_id")?))).transpose()
+}
+
+fn named(account: &str) -> Result<AccountId, StoreError> {
+    AccountId::try_new(account).map_err(|error| StoreError::Corrupt(error.to_string()))
 }
 
 /// The events at `first..first + count` of a partition, as a receipt carries them.

@@ -215,13 +215,11 @@ impl Store {
     ///
     /// # Errors
     /// When the database cannot be asked.
-    pub async fn find_key(&self, kind: &str, key: &str) -> Result<Option<(AccountKey, Uuid)>, StoreError> {
+    pub async fn find_key(&self, kind: &str, key: &str) -> Result<Option<(AccountId, Uuid)>, StoreError> {
         if !draft::can_be_stored(key) {
             return Ok(None);
         }
-        let mut connection = self.inner.pool.acquire().await?;
-        let holders = load::key_holders(&mut connection, &[kind], &[key]).await?;
-        Ok(holders.into_values().next())
+        load::key_holder(&self.inner.pool, kind, key).await
     }
 
     /// One aggregate as a decision would see it now, and proved to be so: never lagging, unlike a read model.

@@ -1,21 +1,22 @@
 //! Works off the inbox: claims what is due, takes each notification's news, settles all of them in one statement. Killed at
 //! any point nothing is lost: what was claimed is due again, and what it has done it does not do twice.
+//!
+//! Providers give up on us before customers do: while many notifications arrive here, few are worked off beside them.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::PgPool;
-use tokio::sync::Notify;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::{Trouble, within};
 use crate::dispatch::Dispatcher;
-use crate::inbox::{self, Claimed, Settled, Verdict};
+use crate::inbox::{self, Arrivals, Claimed, Settled, Verdict};
 use crate::vault::Vault;
 
 const AT_ONCE: usize = 64;
+const AT_ONCE_BESIDE_ARRIVALS: usize = 4;
 /// Longer than one notification takes.
 const LEASE: Duration = Duration::from_secs(60);
 /// Providers have time-outs of their own that are shorter.
@@ -27,8 +28,8 @@ const AFTER_TROUBLE: Duration = Duration::from_secs(2);
 const CANNOT: &str = "notifications cannot be worked off";
 
 /// Runs until `shutdown`; what was begun is finished. Any number of processes may.
-pub async fn run(pool: PgPool, dispatch: Dispatcher, vault: Vault, wake: Arc<Notify>, shutdown: CancellationToken) {
-    let mut worker = Worker { pool, dispatch, vault, working: JoinSet::new(), claimed: HashMap::new() };
+pub async fn run(pool: PgPool, dispatch: Dispatcher, vault: Vault, arrivals: Arrivals, shutdown: CancellationToken) {
+    let mut worker = Worker { pool, dispatch, vault, arrivals, working: JoinSet::new(), claimed: HashMap::new() };
     let mut trouble = Trouble::default();
     while !shutdown.is_cancelled() {
         let pause = match worker.begin().await {
@@ -44,7 +45,7 @@ pub async fn run(pool: PgPool, dispatch: Dispatcher, vault: Vault, wake: Arc<Not
         let ended = tokio::select! {
             () = shutdown.cancelled() => None,
             ended = worker.working.join_next_with_id(), if !worker.working.is_empty() => ended,
-            () = wake.notified(), if worker.has_room() => None,
+            () = worker.arrivals.stored(), if worker.has_room() => None,
             () = tokio::time::sleep(pause.max(LEAST_PAUSE)), if worker.has_room() => None,
         };
         worker.settle(ended, &mut trouble).await;
@@ -61,22 +62,27 @@ struct Worker {
     pool: PgPool,
     dispatch: Dispatcher,
     vault: Vault,
+    arrivals: Arrivals,
     working: JoinSet<Verdict>,
     claimed: HashMap<Id, Claimed>,
 }
 
 impl Worker {
+    fn at_once(&self) -> usize {
+        if self.arrivals.are_pressing() { AT_ONCE_BESIDE_ARRIVALS } else { AT_ONCE }
+    }
+
     /// Few at a time would be many statements.
     fn has_room(&self) -> bool {
-        self.working.len() <= AT_ONCE / 2
+        self.working.len() <= self.at_once() / 2
     }
 
     /// Whether there may be more to begin with.
     async fn begin(&mut self) -> Result<bool, sqlx::Error> {
-        if !self.has_room() {
+        let room = self.at_once().saturating_sub(self.working.len());
+        if !self.has_room() || room == 0 {
             return Ok(false);
         }
-        let room = AT_ONCE - self.working.len();
         let due = within(inbox::claim(&self.pool, room, LEASE)).await?;
         let more = due.len() == room;
         for claimed in due {
@@ -95,7 +101,7 @@ impl Worker {
         let mut settled = Vec::new();
         let mut next = first;
         while let Some(ended) = next {
-            settled.extend(self.settled(ended));
+            settled.extend(verdict_of(&mut self.claimed, ended));
             next = self.working.try_join_next_with_id();
         }
         if settled.is_empty() {
@@ -105,17 +111,47 @@ impl Worker {
             trouble.is(CANNOT, &error);
         }
     }
+}
 
-    fn settled(&mut self, ended: Ended) -> Option<Settled> {
-        let (id, verdict) = match ended {
-            Ok((id, verdict)) => (id, Some(verdict)),
-            Err(error) => {
-                tracing::error!(%error, "working on a notification failed");
-                (error.id(), None)
-            }
-        };
-        let claimed = self.claimed.remove(&id)?;
-        let verdict = verdict.unwrap_or_else(|| inbox::not_finished(&claimed, "the ledger failed over it"));
-        Some(Settled { claimed, verdict })
+/// One that panicked is tried again, and harms no other.
+fn verdict_of(claimed: &mut HashMap<Id, Claimed>, ended: Ended) -> Option<Settled> {
+    let (id, verdict) = match ended {
+        Ok((id, verdict)) => (id, Some(verdict)),
+        Err(error) => {
+            tracing::error!(%error, "working on a notification failed");
+            (error.id(), None)
+        }
+    };
+    let claimed = claimed.remove(&id)?;
+    let verdict = verdict.unwrap_or_else(|| inbox::not_finished(&claimed, "the ledger failed over it"));
+    Some(Settled { claimed, verdict })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inbox::NotificationState;
+
+    #[tokio::test]
+    async fn one_that_panics_waits_and_the_others_are_settled() {
+        let mut working = JoinSet::new();
+        let mut claimed = HashMap::new();
+        for fails in [true, false] {
+            let of = Claimed::example("wechat");
+            let task = working.spawn(async move {
+                assert!(!fails, "as a fault of the ledger would");
+                Verdict { state: NotificationState::Done, ..inbox::not_finished(&Claimed::example("wechat"), "") }
+            });
+            claimed.insert(task.id(), of);
+        }
+        let mut states = Vec::new();
+        while let Some(ended) = working.join_next_with_id().await {
+            let Settled { verdict, .. } = verdict_of(&mut claimed, ended).unwrap();
+            states.push((verdict.state.as_str(), verdict.reason, verdict.again_in.is_zero()));
+        }
+        states.sort();
+        assert_eq!(states[0].0, "done");
+        assert_eq!(states[1], ("waiting", Some("the ledger failed over it".to_owned()), false));
+        assert!(claimed.is_empty());
     }
 }

@@ -107,8 +107,7 @@ impl Dispatcher {
     /// When the store cannot say.
     pub async fn license_by_key(&self, code: &LicenseCode, account: &AccountId) -> Result<Standing, DispatchError> {
         let holder = self.store.find_key(CLAIM, &self.vault.license_digest(code)).await?;
-        let (home, license) = holder.unwrap_or_else(|| (account.key(), uuid::Uuid::nil()));
-        let home = self.store.account_id(home).await?.unwrap_or_else(|| account.clone());
+        let (home, license) = holder.unwrap_or_else(|| (account.clone(), uuid::Uuid::nil()));
         let place = LicensePlace { home, license: LicenseId::from_uuid(license) };
         let state = self.license_at(&place).await?;
         Ok(Standing::of(place, &state, account.key()))
@@ -305,7 +304,7 @@ impl Dispatcher {
         }
         let Some(Claim { kind, key, aggregate }) = actor.key_claim(account, id) else { return Ok(()) };
         let holder = self.store.find_key(kind, &key).await?;
-        match holder.is_some_and(|holder| holder != (account.key(), aggregate.id)) {
+        match holder.is_some_and(|holder| holder != (account.clone(), aggregate.id)) {
             true => Err(ExecuteError::KeyTaken { kind, key }.into()),
             false => Ok(()),
         }

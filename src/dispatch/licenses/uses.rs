@@ -94,9 +94,8 @@ impl Dispatcher {
     /// # Errors
     /// When the store cannot say.
     pub async fn find_use(&self, named: &LicenseUse) -> Result<Option<LicensePlace>, DispatchError> {
-        let Some((home, license)) = self.store.find_key(USE_CLAIM, &named.name).await? else { return Ok(None) };
-        let home = self.store.account_id(home).await?.ok_or(DispatchError::NotFound("use"))?;
-        Ok(Some(LicensePlace { home, license: LicenseId::from_uuid(license) }))
+        let holder = self.store.find_key(USE_CLAIM, &named.name).await?;
+        Ok(holder.map(|(home, license)| LicensePlace { home, license: LicenseId::from_uuid(license) }))
     }
 
     /// Takes units, all or none, once. `place` is where from; what was taken before under this name stays where it was.

@@ -151,11 +151,11 @@ async fn replay(
     State(app): State<App>,
     Named(id): Named<i64>,
 ) -> Result<(axum::http::StatusCode, Json<ReplayedOut>), Problem> {
-    let (pool, wake) = (app.pool.clone(), app.inbox_wake.clone());
+    let (pool, arrivals) = (app.pool.clone(), app.arrivals.clone());
     if !whole(async move { inbox::replay(&pool, id).await }).await? {
         return Err(Problem::not_found("notification"));
     }
-    wake.notify_one();
+    arrivals.are_stored();
     Ok((axum::http::StatusCode::ACCEPTED, Json(ReplayedOut { id, state: NotificationState::Received })))
 }
 

@@ -109,7 +109,7 @@ struct Place {
 
 impl Place {
     async fn find(dispatch: &Dispatcher, number: OrderNumber) -> Result<Self, Problem> {
-        let (account, order) = dispatch.find_order(&number).await?;
+        let crate::dispatch::Named { account, order, .. } = dispatch.find_order(&number).await?;
         Ok(Self { number, account, order })
     }
 

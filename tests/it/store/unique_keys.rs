@@ -26,7 +26,7 @@ fn assert_taken<T: std::fmt::Debug>(answer: Result<T, ExecuteError>, taken: &str
 
 async fn assert_held_by(store: &Store, key: &str, account: &AccountId) {
     let holder = store.find_key("order_number", key).await.expect("an answer");
-    assert_eq!(holder, Some((account.key(), credits_of(account).id)));
+    assert_eq!(holder, Some((account.clone(), credits_of(account).id)));
 }
 
 #[tokio::test(flavor = "multi_thread")]
