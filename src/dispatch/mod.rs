@@ -44,6 +44,7 @@ pub use news::{Heard, Named};
 pub use payment::{PaymentNotice, ReviewName, Taken};
 pub use refund::{Compared, RefundNotice, order_ref, refund_number};
 pub use sale::{Buyer, Purchase, Sale};
+pub use settings::SettingsChange;
 pub(crate) use settings::last_four;
 pub use subscriptions::{PlanChange, Renewal};
 pub use usage::{Charged, ChargedCredits, ChargedPackage, KEY_CLAIM, Owed, Use};

@@ -11,10 +11,17 @@ use secrecy::ExposeSecret;
 use super::{Actor, DispatchError, Dispatcher};
 use crate::providers::Spec;
 use crate::providers::settings::{FieldKind, Values};
-use crate::store::Receipt;
+use crate::store::{ExecuteError, Receipt, RequestHash};
 
 /// A secret that is shorter would be given away by its end.
 const LAST_FOUR_FROM_CHARS: usize = 12;
+
+/// What is set, and what is taken away.
+#[derive(Debug, Clone, Default)]
+pub struct SettingsChange {
+    pub set: BTreeMap<String, String>,
+    pub remove: BTreeSet<String>,
+}
 
 impl Dispatcher {
     /// What admins have set of a provider.
@@ -57,21 +64,18 @@ impl Dispatcher {
         id: CommandId,
         spec: &Spec,
         checked: ProviderSettings,
-        (set, remove): (&BTreeMap<String, String>, &BTreeSet<String>),
+        change: &SettingsChange,
     ) -> Result<Receipt, DispatchError> {
-        let mut sealed = BTreeMap::new();
-        for (name, value) in set {
-            let setting = match spec.field(name).map(|field| field.kind) {
-                Some(FieldKind::Plain) => Setting::Plain(value.clone()),
-                Some(FieldKind::Secret) | None => Setting::Secret(self.seal_setting(spec.name, name, value).await?),
+        let hash = self.hash_of(spec, change).await?;
+        let mut set = BTreeMap::new();
+        for (name, value) in &change.set {
+            let setting = match is_secret(spec, name) {
+                true => Setting::Secret(self.seal_setting(spec.name, name, value).await?),
+                false => Setting::Plain(value.clone()),
             };
-            sealed.insert(name.clone(), setting);
+            set.insert(name.clone(), setting);
         }
-        // Sealed anew a secret looks like another one, so what makes a repeat the same request are its digests.
-        let same: BTreeMap<&String, String> =
-            sealed.iter().map(|(name, setting)| (name, told_apart(setting))).collect();
-        let hash = crate::store::RequestHash::of(&serde_json::to_vec(&(spec.name, same, remove))?);
-        let configure = ProviderCommand::Configure { checked, set: sealed, remove: remove.clone() };
+        let configure = ProviderCommand::Configure { checked, set, remove: change.remove.clone() };
         let command = Command::Provider(spec.name.to_owned(), configure);
         self.ask(super::Ask {
             account: AccountId::system(),
@@ -85,6 +89,36 @@ impl Dispatcher {
         .await
     }
 
+    /// What this command has recorded before, whatever has been set since; `None`: nothing.
+    ///
+    /// # Errors
+    /// When it was another change, or the vault or the store cannot say.
+    pub async fn configured_before(
+        &self,
+        id: CommandId,
+        spec: &Spec,
+        change: &SettingsChange,
+    ) -> Result<Option<Receipt>, DispatchError> {
+        let Some(first) = self.store.recorded(&AccountId::system(), id).await? else { return Ok(None) };
+        match first.request_hash == self.hash_of(spec, change).await? {
+            true => Ok(Some(first.receipt)),
+            false => Err(ExecuteError::CommandReused(id).into()),
+        }
+    }
+
+    /// Sealed anew a secret looks like another one, so what makes a repeat the same request are its digests.
+    async fn hash_of(&self, spec: &Spec, change: &SettingsChange) -> Result<RequestHash, DispatchError> {
+        let mut same = BTreeMap::new();
+        for (name, value) in &change.set {
+            let told_apart = match is_secret(spec, name) {
+                true => self.vault.digest(AccountKey::SYSTEM, value).await?,
+                false => value.clone(),
+            };
+            same.insert(name, told_apart);
+        }
+        Ok(RequestHash::of(&serde_json::to_vec(&(spec.name, same, &change.remove))?))
+    }
+
     async fn seal_setting(&self, provider: &str, name: &str, value: &str) -> Result<SealedSecret, DispatchError> {
         let digest = self.vault.digest(AccountKey::SYSTEM, value).await?;
         let sealed = self.vault.seal(AccountKey::SYSTEM, &purpose(provider, name), value).await?;
@@ -96,11 +130,8 @@ fn purpose(provider: &str, name: &str) -> String {
     format!("provider {provider}.{name}")
 }
 
-fn told_apart(setting: &Setting) -> String {
-    match setting {
-        Setting::Plain(text) => text.clone(),
-        Setting::Secret(secret) => secret.digest.clone(),
-    }
+fn is_secret(spec: &Spec, name: &str) -> bool {
+    spec.field(name).is_none_or(|field| field.kind == FieldKind::Secret)
 }
 
 /// All that is ever shown of a secret. Keys in lines end with a line that says nothing.

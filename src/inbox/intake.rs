@@ -95,7 +95,7 @@ async fn store_all(pool: PgPool, mut received: mpsc::Receiver<Item>, arrivals: A
     }
 }
 
-/// One that is known already is counted; where it waits, it is worked on again now.
+/// One that is known already is counted; where it waits and nobody works on it, it is worked on again now.
 async fn store(pool: &PgPool, batch: &[Item]) -> Result<(), sqlx::Error> {
     let mut once: HashMap<(&str, &str), (&Item, i32)> = HashMap::with_capacity(batch.len());
     for item in batch {
@@ -109,7 +109,8 @@ async fn store(pool: &PgPool, batch: &[Item]) -> Result<(), sqlx::Error> {
          SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::int4[])
          ON CONFLICT (provider, key) DO UPDATE
             SET copies = n.copies + excluded.copies, last_copy_at = clock_timestamp(),
-                due_at = CASE WHEN n.state = 'waiting' THEN least(n.due_at, clock_timestamp()) ELSE n.due_at END",
+                due_at = CASE WHEN n.state = 'waiting' AND coalesce(n.leased_until < clock_timestamp(), true)
+                              THEN least(n.due_at, clock_timestamp()) ELSE n.due_at END",
     )
     .bind(rows.iter().map(|(item, _)| item.provider).collect::<Vec<_>>())
     .bind(rows.iter().map(|(item, _)| item.genuine.key.as_str()).collect::<Vec<_>>())

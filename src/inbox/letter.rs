@@ -15,6 +15,8 @@ use crate::vault::{Vault, VaultError};
 const PURPOSE: &str = "inbox";
 /// Of one notification, all of them together.
 const HEADER_BYTES_MAX: usize = 16 << 10;
+/// Of a field of a form.
+const NAME_BYTES_MAX: usize = 64;
 const HIDDEN: &str = "[hidden]";
 /// Whatever is called so is shown to nobody: signatures could be sent again, secrets used, people recognised.
 const HIDDEN_NAMES: &[&str] = &[
@@ -149,14 +151,22 @@ fn shown(name: &str, value: &str) -> Value {
     Value::String(if is_hidden(name) { HIDDEN.to_owned() } else { value.to_owned() })
 }
 
-/// JSON, else a form; what is neither is not shown.
+/// JSON, else a form; what is neither is not shown. Of what is no form everything up to the first `=` would be a name.
 fn body_shown(body: &[u8]) -> Value {
     match serde_json::from_slice::<Value>(body) {
         Ok(value) => value_shown(value),
         Err(_) if body.is_empty() => Value::Null,
-        Err(_) if body.contains(&b'=') && std::str::from_utf8(body).is_ok() => pairs(body),
+        Err(_) if is_form(body) => pairs(body),
         Err(_) => Value::String(format!("{} bytes that are neither JSON nor a form", body.len())),
     }
+}
+
+fn is_form(body: &[u8]) -> bool {
+    let is_name = |name: &str| {
+        (1..=NAME_BYTES_MAX).contains(&name.len())
+            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-[]".contains(&byte))
+    };
+    body.contains(&b'=') && url::form_urlencoded::parse(body).all(|(name, _)| is_name(&name))
 }
 
 fn pairs(form: &[u8]) -> Value {
@@ -226,6 +236,15 @@ mod tests {
         assert_eq!(shown.body, expected);
         assert_eq!(letter(b"buyer_logon_id=a%40b&total_amount=1.00").shown().body["total_amount"], "1.00");
         assert_eq!(letter(b"buyer_logon_id=a%40b&total_amount=1.00").shown().body["buyer_logon_id"], HIDDEN);
+    }
+
+    #[test]
+    fn what_is_no_form_is_not_shown_as_one() {
+        for body in [&b"{\"email\":\"a@example.org\",\"url\":\"https://x?a=b"[..], b"a@example.org=1", b"=1", b"\xff=1"]
+        {
+            let shown = letter(body).shown().body;
+            assert_eq!(shown, format!("{} bytes that are neither JSON nor a form", body.len()));
+        }
     }
 
     #[test]

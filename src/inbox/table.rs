@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 use sqlx::postgres::PgRow;
 use sqlx::{PgPool, Row};
 
+/// How long what could not be told whose it is can be looked at and worked off again.
+const NOBODYS_KEPT_DAYS: f64 = 90.0;
+
 /// What has become of a notification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -83,19 +86,18 @@ pub struct Settled {
     pub verdict: Verdict,
 }
 
-/// Takes up to `most` that are due; nobody else gets them for as long as `lease`. Neither this nor [`settle`] waits for the
-/// disk: what is lost with it is done again, to the same effect.
+/// Takes up to `most` that are due; nobody else gets them for as long as `lease`.
 ///
 /// # Errors
 /// When the database cannot be asked.
 pub async fn claim(pool: &PgPool, most: usize, lease: Duration) -> Result<Vec<Claimed>, sqlx::Error> {
     let rows = sqlx::query(
         "UPDATE inbox.notifications n
-            SET due_at = clock_timestamp() + $2 * interval '1 second', attempts = n.attempts + 1, turn = n.turn + 1
+            SET due_at = clock_timestamp() + $2 * interval '1 second',
+                leased_until = clock_timestamp() + $2 * interval '1 second', attempts = n.attempts + 1, turn = n.turn + 1
           WHERE id IN (SELECT id FROM inbox.notifications
                         WHERE state IN ('received', 'waiting') AND due_at <= clock_timestamp()
                         ORDER BY due_at LIMIT $1 FOR UPDATE SKIP LOCKED)
-            AND (SELECT set_config('synchronous_commit', 'off', true)) IS NOT NULL
          RETURNING id, provider, key, sealed, received_at, attempts, turn",
     )
     .bind(i64::try_from(most).unwrap_or(i64::MAX))
@@ -116,7 +118,8 @@ pub async fn claim(pool: &PgPool, most: usize, lease: Duration) -> Result<Vec<Cl
     rows.iter().map(claimed).collect()
 }
 
-/// Those that somebody else has taken meanwhile are left to them.
+/// Those that somebody else has taken meanwhile are left to them. It does not wait for the disk: what is lost of it with
+/// the database is due again, and done again to the same effect.
 ///
 /// # Errors
 /// When the database cannot be asked.
@@ -124,7 +127,7 @@ pub async fn settle(pool: &PgPool, settled: &[Settled]) -> Result<(), sqlx::Erro
     let order = |it: &Settled| it.verdict.order.clone();
     sqlx::query(
         "UPDATE inbox.notifications n
-            SET state = s.state, reason = s.reason, order_number = coalesce(s.order_number, n.order_number),
+            SET state = s.state, leased_until = NULL, reason = s.reason, order_number = coalesce(s.order_number, n.order_number),
                 account = coalesce(s.account, n.account), due_at = clock_timestamp() + s.again_in * interval '1 second',
                 settled_at = CASE WHEN s.state = 'waiting' THEN NULL ELSE clock_timestamp() END,
                 sealed = CASE WHEN s.forget THEN NULL ELSE n.sealed END
@@ -161,6 +164,29 @@ pub async fn forget(pool: &PgPool, account: AccountKey) -> Result<(), sqlx::Erro
     Ok(())
 }
 
+/// What is still kept of customers who were erased while it was worked off, and of nobody for a long time, is not kept any
+/// longer.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn forget_the_rest(pool: &PgPool) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "UPDATE inbox.notifications n SET sealed = NULL FROM vault.account_keys k
+          WHERE k.destroyed_at IS NOT NULL AND n.account = k.account AND n.sealed IS NOT NULL
+            AND n.state NOT IN ('received', 'waiting')",
+    )
+    .execute(pool)
+    .await?;
+    sqlx::query(
+        "UPDATE inbox.notifications SET sealed = NULL
+          WHERE account IS NULL AND sealed IS NOT NULL AND settled_at < clock_timestamp() - $1 * interval '1 day'",
+    )
+    .bind(NOBODYS_KEPT_DAYS)
+    .execute(pool)
+    .await?;
+    Ok(())
+}
+
 /// It is read and worked on again, whatever became of it before: what it has done it does not do twice. `false`: there is
 /// none, or nothing of it was kept.
 ///
@@ -169,7 +195,8 @@ pub async fn forget(pool: &PgPool, account: AccountKey) -> Result<(), sqlx::Erro
 pub async fn replay(pool: &PgPool, id: i64) -> Result<bool, sqlx::Error> {
     let replayed = sqlx::query(
         "UPDATE inbox.notifications
-            SET state = 'received', due_at = clock_timestamp(), reason = NULL, settled_at = NULL, turn = turn + 1
+            SET state = 'received', due_at = clock_timestamp(), leased_until = NULL, reason = NULL,
+                settled_at = NULL, turn = turn + 1
           WHERE id = $1 AND sealed IS NOT NULL",
     )
     .bind(id)

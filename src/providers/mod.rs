@@ -152,10 +152,11 @@ pub struct Genuine {
 }
 
 impl Genuine {
-    /// Signed, and not to be made sense of: it is kept for a person. `signed` makes it the same one again.
+    /// Signed, and without what names it: known by what was signed. Whether it says anything all the same is for
+    /// [`Provider::read`] to tell; what does not is for a person.
     #[must_use]
-    pub fn unreadable(signed: &[u8]) -> Self {
-        Self { key: format!("unreadable:{}", hex::encode(Sha256::digest(signed))), event: "unreadable".to_owned() }
+    pub fn unnamed(signed: &[u8]) -> Self {
+        Self { key: format!("bytes:{}", hex::encode(Sha256::digest(signed))), event: "unnamed".to_owned() }
     }
 }
 

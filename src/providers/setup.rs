@@ -30,6 +30,8 @@ struct Inner {
     site: Site,
     /// What came of what is set, as it was when it was looked at last.
     known: Mutex<BTreeMap<&'static str, Known>>,
+    /// Held by who reads them, so that nobody puts an earlier reading in the place of a later one.
+    loading: tokio::sync::Mutex<()>,
 }
 
 /// A provider that is set, whether or not it is one.
@@ -64,7 +66,7 @@ impl Setup {
             }
             environment.insert(spec.name, values.into_iter().collect());
         }
-        Ok(Self(Arc::new(Inner { environment, site, known: Mutex::default() })))
+        Ok(Self(Arc::new(Inner { environment, site, known: Mutex::default(), loading: tokio::sync::Mutex::default() })))
     }
 
     /// What the environment sets of a provider.
@@ -107,6 +109,7 @@ impl Setup {
     /// # Errors
     /// When the store or the vault cannot say.
     pub async fn load(&self, dispatch: &Dispatcher) -> Result<(), DispatchError> {
+        let _loading = self.0.loading.lock().await;
         let before = self.known().clone();
         let mut known = BTreeMap::new();
         for spec in SPECS {

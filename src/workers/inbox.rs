@@ -4,7 +4,7 @@
 //! Providers give up on us before customers do: while many notifications arrive here, few are worked off beside them.
 
 use std::collections::HashMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sqlx::PgPool;
 use tokio::task::{Id, JoinError, JoinSet};
@@ -17,6 +17,8 @@ use crate::vault::Vault;
 
 const AT_ONCE: usize = 64;
 const AT_ONCE_BESIDE_ARRIVALS: usize = 4;
+/// Whatever takes longer waits for a provider, and takes nothing from arrivals.
+const YOUNG: Duration = Duration::from_secs(1);
 /// Longer than one notification takes.
 const LEASE: Duration = Duration::from_secs(60);
 /// Providers have time-outs of their own that are shorter.
@@ -42,11 +44,14 @@ pub async fn run(pool: PgPool, dispatch: Dispatcher, vault: Vault, arrivals: Arr
                 AFTER_TROUBLE
             }
         };
+        let has_room = worker.room() > 0;
+        // Room comes with time as well: arrivals end, and what is worked on grows old.
+        let pause = if has_room { pause.max(LEAST_PAUSE) } else { POLL };
         let ended = tokio::select! {
             () = shutdown.cancelled() => None,
             ended = worker.working.join_next_with_id(), if !worker.working.is_empty() => ended,
-            () = worker.arrivals.stored(), if worker.has_room() => None,
-            () = tokio::time::sleep(pause.max(LEAST_PAUSE)), if worker.has_room() => None,
+            () = worker.arrivals.stored(), if has_room => None,
+            () = tokio::time::sleep(pause) => None,
         };
         worker.settle(ended, &mut trouble).await;
     }
@@ -64,23 +69,22 @@ struct Worker {
     vault: Vault,
     arrivals: Arrivals,
     working: JoinSet<Verdict>,
-    claimed: HashMap<Id, Claimed>,
+    claimed: HashMap<Id, Begun>,
 }
 
-impl Worker {
-    fn at_once(&self) -> usize {
-        if self.arrivals.are_pressing() { AT_ONCE_BESIDE_ARRIVALS } else { AT_ONCE }
-    }
+/// A notification, and since when it is worked on.
+type Begun = (Claimed, Instant);
 
-    /// Few at a time would be many statements.
-    fn has_room(&self) -> bool {
-        self.working.len() <= self.at_once() / 2
+impl Worker {
+    fn room(&self) -> usize {
+        let young = self.claimed.values().filter(|(_, since)| since.elapsed() < YOUNG).count();
+        room(self.arrivals.are_pressing(), self.working.len(), young)
     }
 
     /// Whether there may be more to begin with.
     async fn begin(&mut self) -> Result<bool, sqlx::Error> {
-        let room = self.at_once().saturating_sub(self.working.len());
-        if !self.has_room() || room == 0 {
+        let room = self.room();
+        if room == 0 {
             return Ok(false);
         }
         let due = within(inbox::claim(&self.pool, room, LEASE)).await?;
@@ -91,7 +95,7 @@ impl Worker {
                 let worked = tokio::time::timeout(WORK_MAX, inbox::work_on(&dispatch, &vault, &of)).await;
                 worked.unwrap_or_else(|_| inbox::not_finished(&of, "it took too long"))
             });
-            self.claimed.insert(task.id(), claimed);
+            self.claimed.insert(task.id(), (claimed, Instant::now()));
         }
         Ok(more)
     }
@@ -113,8 +117,19 @@ impl Worker {
     }
 }
 
+/// How many more may be begun. Few at a time would be many statements.
+fn room(pressing: bool, working: usize, young: usize) -> usize {
+    let free = AT_ONCE.saturating_sub(working);
+    let (room, least) = if pressing {
+        (free.min(AT_ONCE_BESIDE_ARRIVALS.saturating_sub(young)), AT_ONCE_BESIDE_ARRIVALS / 2)
+    } else {
+        (free, AT_ONCE / 2)
+    };
+    if room >= least { room } else { 0 }
+}
+
 /// One that panicked is tried again, and harms no other.
-fn verdict_of(claimed: &mut HashMap<Id, Claimed>, ended: Ended) -> Option<Settled> {
+fn verdict_of(claimed: &mut HashMap<Id, Begun>, ended: Ended) -> Option<Settled> {
     let (id, verdict) = match ended {
         Ok((id, verdict)) => (id, Some(verdict)),
         Err(error) => {
@@ -122,7 +137,7 @@ fn verdict_of(claimed: &mut HashMap<Id, Claimed>, ended: Ended) -> Option<Settle
             (error.id(), None)
         }
     };
-    let claimed = claimed.remove(&id)?;
+    let (claimed, _) = claimed.remove(&id)?;
     let verdict = verdict.unwrap_or_else(|| inbox::not_finished(&claimed, "the ledger failed over it"));
     Some(Settled { claimed, verdict })
 }
@@ -131,6 +146,23 @@ fn verdict_of(claimed: &mut HashMap<Id, Claimed>, ended: Ended) -> Option<Settle
 mod tests {
     use super::*;
     use crate::inbox::NotificationState;
+
+    #[test]
+    fn beside_arrivals_few_are_worked_on_and_those_that_wait_do_not_count() {
+        for (pressing, working, young, more) in [
+            (false, 0, 0, 64),
+            (false, 32, 32, 32),
+            (false, 33, 33, 0),
+            (true, 0, 0, 4),
+            (true, 2, 2, 2),
+            (true, 3, 3, 0),
+            (true, 40, 0, 4),
+            (true, 40, 40, 0),
+            (true, 63, 0, 0),
+        ] {
+            assert_eq!(room(pressing, working, young), more, "{pressing} {working} {young}");
+        }
+    }
 
     #[tokio::test]
     async fn one_that_panics_waits_and_the_others_are_settled() {
@@ -142,7 +174,7 @@ mod tests {
                 assert!(!fails, "as a fault of the ledger would");
                 Verdict { state: NotificationState::Done, ..inbox::not_finished(&Claimed::example("wechat"), "") }
             });
-            claimed.insert(task.id(), of);
+            claimed.insert(task.id(), (of, Instant::now()));
         }
         let mut states = Vec::new();
         while let Some(ended) = working.join_next_with_id().await {

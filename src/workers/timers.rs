@@ -1,5 +1,5 @@
 //! What must happen every hour, whoever does it: jobs that were done long ago are removed, and so is what is known of
-//! who missed keys, or asked often, long ago.
+//! who missed keys, or asked often, long ago, and what providers said of people who were erased, or of nobody.
 //!
 //! Orders and packages that end have timers of their own (`processes/`), one job each.
 
@@ -29,6 +29,9 @@ pub async fn run(pool: PgPool, shutdown: CancellationToken) {
         }
         if let Err(error) = within(inbox::prune(&pool)).await {
             tracing::warn!(%error, "old refused notifications cannot be removed");
+        }
+        if let Err(error) = within(inbox::forget_the_rest(&pool)).await {
+            tracing::warn!(%error, "what nobody may keep of notifications cannot be removed");
         }
         tokio::select! {
             () = shutdown.cancelled() => {}

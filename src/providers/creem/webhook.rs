@@ -75,11 +75,11 @@ pub(super) fn verify(keys: &Keys, mode: Mode, arrived: &Arrived<'_>) -> Result<G
         return Err(NoticeError::BadSignature);
     }
     let Ok(envelope) = serde_json::from_slice::<Envelope<'_>>(arrived.body) else {
-        return Ok(Genuine::unreadable(arrived.body));
+        return Ok(Genuine::unnamed(arrived.body));
     };
     let event = envelope.event();
     if event.is_empty() || event.len() > EVENT_BYTES_MAX || event.chars().any(char::is_control) {
-        return Ok(Genuine::unreadable(arrived.body));
+        return Ok(Genuine::unnamed(arrived.body));
     }
     // Of some things no mode is told; then it is the secret that says which world it is.
     let placed = serde_json::from_str::<Placed>(envelope.object()).ok();

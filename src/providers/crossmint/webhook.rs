@@ -50,7 +50,7 @@ pub(super) fn verify(keys: &Keys, arrived: &Arrived<'_>, now: DateTime<Utc>) -> 
     // Theirs begin with msg_ and are short.
     let is_id = (1..=ID_BYTES_MAX).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic());
     if !is_event || !is_id {
-        return Ok(Genuine::unreadable(&[id.as_bytes(), b".", arrived.body].concat()));
+        return Ok(Genuine::unnamed(&[id.as_bytes(), b".", arrived.body].concat()));
     }
     Ok(Genuine { key: id.to_owned(), event })
 }

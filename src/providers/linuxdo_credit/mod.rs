@@ -227,7 +227,12 @@ impl Provider for LinuxDoCredit {
 
     async fn check(&self) -> Result<String, ProviderError> {
         self.client.order(NO_ORDER).await?;
-        Ok("LINUX DO Credit answered, and knows the application and its secret".to_owned())
+        let known = "LINUX DO Credit answered, and knows the application and its secret";
+        // Whether it knows the key cannot be asked.
+        Ok(match &self.client.page_key {
+            Some(key) => format!("{known}; its public key there has to be {}", key.public_half()),
+            None => known.to_owned(),
+        })
     }
 
     fn acknowledge(&self) -> Acknowledgement {

@@ -1,7 +1,7 @@
 //! The key of their second protocol, `ldcpay`: its pages are signed with Ed25519, over the same text and secret as the
 //! other's. The public half is entered in the application there.
 
-use aws_lc_rs::signature::Ed25519KeyPair;
+use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use rustls::pki_types::pem::SectionKind;
@@ -33,6 +33,11 @@ impl PageKey {
             _ => Ed25519KeyPair::from_pkcs8_maybe_unchecked(&bytes),
         };
         pair.map(Self).map_err(|_| BadPageKey)
+    }
+
+    /// In base64, as the application there takes it.
+    pub(super) fn public_half(&self) -> String {
+        STANDARD.encode(self.0.public_key().as_ref())
     }
 
     /// In base64.

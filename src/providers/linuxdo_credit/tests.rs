@@ -96,7 +96,11 @@ fn every_sample_is_signed_as_others_sign_it() {
         let secret = text(&sample, "secret");
         assert_eq!(wire::signed(&form, secret), text(&sample, "signed_string").as_bytes());
         let signed = match sample["private_key_seed_base64"].as_str() {
-            Some(seed) => PageKey::parse(seed).unwrap().sign(&form, secret),
+            Some(seed) => {
+                let key = PageKey::parse(seed).unwrap();
+                assert_eq!(key.public_half(), text(&sample, "public_key_raw_base64"));
+                key.sign(&form, secret)
+            }
             None => wire::sign(&form, secret),
         };
         assert_eq!(signed == sign, sample["expect"] == "valid", "{}", sample["name"]);
@@ -257,7 +261,7 @@ fn a_payment_is_stored_under_its_trade() {
     let long = of(&"é".repeat(300)).unwrap();
     assert!(long.key.len() <= 200);
     assert_ne!(long.key, of(&"é".repeat(301)).unwrap().key);
-    assert_eq!(of("").unwrap().event, "unreadable");
+    assert_eq!(of("").unwrap().event, "unnamed");
 }
 
 #[test]

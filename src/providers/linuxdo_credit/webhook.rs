@@ -38,7 +38,7 @@ pub(super) fn verify(credit: &LinuxDoCredit, arrived: &Arrived<'_>) -> Result<Ge
         return Err(NoticeError::BadSignature);
     }
     let Some(trade) = field(&form, "trade_no") else {
-        return Ok(Genuine::unreadable(wire::text(&form).as_bytes()));
+        return Ok(Genuine::unnamed(wire::text(&form).as_bytes()));
     };
     let event = word(field(&form, "trade_status").unwrap_or_default());
     Ok(Genuine { key: format!("{event}:{}", short(trade)), event })

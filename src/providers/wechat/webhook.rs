@@ -15,10 +15,10 @@ const EVENT_BYTES_MAX: usize = 100;
 pub(super) fn verify(keys: &PlatformKeys, arrived: &Arrived<'_>, now: DateTime<Utc>) -> Result<Genuine, NoticeError> {
     keys.verify(arrived.headers, arrived.body, now)?;
     let Ok(Envelope { id, event_type, resource: _ }) = envelope(arrived.body) else {
-        return Ok(Genuine::unreadable(arrived.body));
+        return Ok(Genuine::unnamed(arrived.body));
     };
     if id.is_empty() {
-        return Ok(Genuine::unreadable(arrived.body));
+        return Ok(Genuine::unnamed(arrived.body));
     }
     let is_key = id.len() <= KEY_BYTES_MAX && id.bytes().all(|byte| byte.is_ascii_graphic());
     let key = if is_key { id } else { hex::encode(Sha256::digest(&id)) };

@@ -1,6 +1,6 @@
 //! How payment providers are set up: what there is to set, what is set, and by whom; secrets are never shown again.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use aggregates::{CommandId, ProviderSettingsError, SealedSecret, Setting};
 use axum::Json;
@@ -19,7 +19,7 @@ use super::super::query::Named;
 use super::fresh::Api;
 use super::{actor, whole};
 use crate::app::App;
-use crate::dispatch::{Actor, DispatchError, last_four};
+use crate::dispatch::{Actor, DispatchError, SettingsChange, last_four};
 use crate::providers::settings::{Field, FieldKind, Values};
 use crate::providers::{SPECS, Spec, spec};
 use crate::store::{ExecuteError, Receipt};
@@ -136,15 +136,9 @@ async fn one(_: Auditor, State(app): State<App>, Named(name): Named<String>) -> 
 #[schema(value_type = std::collections::HashMap<String, Option<String>>, example = json!({"pid": "1001", "key": "secret", "enabled": "true"}))]
 struct ChangeIn(BTreeMap<String, Value>);
 
-/// What is set, and what is taken away.
-struct Change {
-    set: BTreeMap<String, String>,
-    remove: BTreeSet<String>,
-}
-
 impl ChangeIn {
-    fn check(self, spec: &Spec, environment: &Values) -> Result<Change, Problem> {
-        let mut change = Change { set: BTreeMap::new(), remove: BTreeSet::new() };
+    fn check(self, spec: &Spec, environment: &Values) -> Result<SettingsChange, Problem> {
+        let mut change = SettingsChange::default();
         for (name, value) in self.0 {
             let pointer = format!("/{name}");
             let Some(field) = spec.field(&name) else {
@@ -207,14 +201,18 @@ async fn record(
     actor: &Actor,
     id: CommandId,
     spec: &'static Spec,
-    Change { set, remove }: &Change,
+    change: &SettingsChange,
 ) -> Result<Receipt, Problem> {
+    // What it made then need not be a provider any more.
+    if let Some(first) = app.dispatch.configured_before(id, spec, change).await? {
+        return Ok(first);
+    }
     let mut tried = 0;
     loop {
         let checked = app.dispatch.provider_settings(spec).await?;
         let mut values = app.dispatch.provider_values(spec, &checked).await?;
-        remove.iter().for_each(|name| values.unset(name));
-        set.iter().for_each(|(name, text)| values.set(name, text));
+        change.remove.iter().for_each(|name| values.unset(name));
+        change.set.iter().for_each(|(name, text)| values.set(name, text));
         let values = app.setup.merged(spec, values);
         // All of it may be taken away; what is left must be a whole.
         if !values.is_empty() {
@@ -222,7 +220,7 @@ async fn record(
                 .map_err(|bad| Problem::field(Reason::BadValue, format!("/{}", bad.field), bad.problem))?;
         }
         tried += 1;
-        match app.dispatch.configure_provider(actor, id, spec, checked, (set, remove)).await {
+        match app.dispatch.configure_provider(actor, id, spec, checked, change).await {
             Err(DispatchError::Execute(ExecuteError::Refused(refusal)))
                 if refusal == ProviderSettingsError::Changed.into() && tried < CHANGED_MAX => {}
             recorded => return Ok(recorded?),

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use aggregates::{Currency, Money, OrderNumber, Payment};
 use async_trait::async_trait;
-use billing_ledger::dispatch::{Dispatcher, PaymentNotice, RefundNotice, Rules};
+use billing_ledger::dispatch::{DispatchError, Dispatcher, PaymentNotice, RefundNotice, Rules};
 use billing_ledger::jobs::{Handler, Job, Outcome};
 use billing_ledger::processes::kinds::{EXPIRE_ORDER, RECONCILE};
 use billing_ledger::processes::{ExpireOrder, Reconcile};
@@ -13,6 +13,7 @@ use billing_ledger::providers::{
     Acknowledgement, Arrived, Genuine, News, NoticeError, Opened, OrderRef, PaymentRequest, Provider, ProviderError,
     Providers, RefundRequest, RefundState,
 };
+use billing_ledger::store::ExecuteError;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::scene::{Bought, Scene};
@@ -230,6 +231,25 @@ async fn a_provider_is_asked_three_times_after_the_end_and_its_last_silence_is_a
     assert_eq!(late.asks().await, Outcome::Done);
     let number: OrderNumber = late.bought.number.parse().unwrap();
     assert!(late.scene.dispatcher.reconcile(&number, None).await.unwrap().is_none(), "whoever asks");
+    late.scene.end().await;
+}
+
+#[tokio::test]
+async fn a_payment_is_taken_although_more_went_back_than_it_was_and_that_is_said() {
+    let late = Late::placed().await;
+    let number: OrderNumber = late.bought.number.parse().unwrap();
+    for entry in [
+        "INSERT INTO sandbox.payments (payment_id, order_number, amount_minor, currency)
+         SELECT 'p-1', order_number, amount_minor, currency FROM sandbox.orders WHERE order_number = $1",
+        "INSERT INTO sandbox.refunds (refund_no, payment_id, amount_minor, currency)
+         SELECT 'r-1', 'p-1', amount_minor + 1, currency FROM sandbox.orders WHERE order_number = $1",
+    ] {
+        sqlx::query(entry).bind(number.as_str()).execute(&late.scene.pool).await.unwrap();
+    }
+    let asked = late.scene.dispatcher.reconcile(&number, None).await;
+    let Err(DispatchError::Execute(ExecuteError::Refused(refusal))) = asked else { panic!("{asked:?}") };
+    assert_eq!(refusal.code(), "E4065");
+    assert_eq!(late.history().await.last().map(String::as_str), Some("fulfilled"));
     late.scene.end().await;
 }
 

@@ -7,6 +7,8 @@
 //! processes.rs  each event is answered once; orders and packages end by themselves
 //! forward.rs    the forward service's client against its stand-in
 //! mail.rs       SMTP and the folder
+//! inbox.rs      the inbox's table: leases, what is kept
+//! settings.rs   how providers are set up, without an edge
 //! expiry.rs     a provider in trouble, and an order whose time is over
 //! delivery.rs   bought, paid, key created, mailed: whatever happens on the way
 //! timers.rs     grants and holds end by themselves
@@ -20,6 +22,7 @@ mod apart;
 mod delivery;
 mod expiry;
 mod forward;
+mod inbox;
 mod job_table;
 mod jobs;
 mod licenses;
@@ -27,5 +30,6 @@ mod mail;
 mod processes;
 mod renewals;
 mod scene;
+mod settings;
 mod timers;
 mod vault;

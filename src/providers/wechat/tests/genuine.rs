@@ -223,7 +223,7 @@ fn a_signed_envelope_has_to_be_one() {
             (keys::SIGNATURE, &signature),
         ];
         let verified = us.verify(&Notice::new(headers, body.as_bytes()).arrived(), at(NOW));
-        assert_eq!(verified, Ok(Genuine::unreadable(body.as_bytes())), "{body}");
+        assert_eq!(verified, Ok(Genuine::unnamed(body.as_bytes())), "{body}");
     }
 }
 

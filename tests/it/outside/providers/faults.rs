@@ -333,3 +333,22 @@ macro_rules! of_every_provider {
 }
 
 of_every_provider! { alipay wechat antom crossmint creem linuxdo_credit }
+
+#[tokio::test]
+async fn a_refund_that_was_refused_is_not_what_went_back_in_the_console() {
+    let scene = Scene::start(way("creem")).await;
+    let it = scene.order("part").await;
+    scene.pay(&it).await;
+    scene.came_once(&it).await;
+    // Of the same amount, which it does not give back when it is asked to.
+    let id = scene.refund(&it, json!({"amount": "0.40", "reason": "bought by mistake"})).await;
+    scene.refund_is(&id, "refused").await;
+    scene.give_back(&it, json!({"amount": 40})).await.expect(200);
+    eventually("a part to be refunded", async || {
+        scene.hurry().await;
+        (scene.status(&it).await == "partially_refunded").then_some(())
+    })
+    .await;
+    scene.refund_is(&id, "refused").await;
+    assert_eq!(scene.ledger.events_of(&it.sub, "order", "refunded").await, 1);
+}

@@ -1,8 +1,12 @@
 //! What was acknowledged is stored, and is worked off whatever happens; what was stored can be looked at and worked off
 //! again.
 
+use hmac::{Hmac, KeyInit, Mac};
+use reqwest::Method;
 use serde_json::json;
+use sha2::Sha256;
 
+use super::super::http::{Caller, client};
 use super::scene::{Scene, WAYS, way};
 use crate::support::eventually;
 
@@ -104,6 +108,36 @@ async fn admins_look_at_notifications_filter_and_replay_them_and_see_no_secret()
     admin.post_nothing("/api/v1/admin/inbox/999999/replay").await.refused(404, "E3003");
     scene.ledger.user("seen").await.get("/api/v1/admin/inbox").await.refused(403, "E2005");
     scene.ledger.auditor().await.post_nothing(&format!("{path}/replay")).await.refused(403, "E2005");
+}
+
+#[tokio::test]
+async fn what_is_signed_and_cannot_be_read_is_acknowledged_once_and_left_to_a_person() {
+    let scene = Scene::start(way("creem")).await;
+    let tell = async |body: &str| {
+        let secret = scene.setting("CREEM_WEBHOOK_SECRET");
+        let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("a key");
+        mac.update(body.as_bytes());
+        let signature = hex::encode(mac.finalize().into_bytes());
+        let ledger = Caller::new(&client(), scene.ledger.base(), None).with("creem-signature", &signature);
+        ledger.send(Method::POST, "/api/webhooks/creem", Some(body.as_bytes().to_vec())).await.expect(200);
+    };
+    for body in ["[\"a@example.org\"", "[\"a@example.org\"", "{}"] {
+        tell(body).await;
+    }
+    let known = eventually("both to be left to a person", async || {
+        let known = scene.inbox("&state=review").await;
+        (known.len() == 2).then_some(known)
+    })
+    .await;
+    let mut copies: Vec<_> = known.iter().map(|known| known["copies"].as_i64()).collect();
+    copies.sort_unstable();
+    assert_eq!(copies, [Some(1), Some(2)]);
+    for known in known {
+        assert_eq!(known["event"], "unnamed");
+        let path = format!("/api/v1/admin/inbox/{}", known["id"]);
+        let shown = scene.ledger.admin().await.get(&path).await.expect(200).text();
+        assert!(!shown.contains("a@example.org"), "{shown}");
+    }
 }
 
 #[tokio::test]

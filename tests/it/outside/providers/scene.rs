@@ -113,6 +113,8 @@ pub(crate) struct Scene {
     pub(crate) ledger: Instance,
     pub(crate) way: Way,
     pub(crate) provider: Caller,
+    /// What the ledger was told of the provider.
+    settings: Env,
     _simulator: Program,
     _keys: TempDir,
 }
@@ -140,13 +142,18 @@ impl Scene {
         let mut simulator = Program::spawn(&arguments, &Vec::new());
         let base = simulator.listening().await;
         let mut env: Env = vec![("SANDBOX", "false".to_owned()), ("DEFAULT_CATALOGUE", "true".to_owned())];
-        env.extend(exported(&simulator.out()));
+        let known = exported(&simulator.out());
+        env.extend(known.clone());
         env.extend(settings);
         let ledger = Instance::with(env).await;
         let provider = Caller::new(&client(), &base, None);
-        let scene = Self { ledger, way, provider, _simulator: simulator, _keys: keys };
+        let scene = Self { ledger, way, provider, settings: known, _simulator: simulator, _keys: keys };
         scene.notify_the_ledger().await;
         scene
+    }
+
+    pub(crate) fn setting(&self, variable: &str) -> &str {
+        &self.settings.iter().find(|(name, _)| *name == variable).expect("a setting").1
     }
 
     /// Notifications go to the first server, wherever it listens by now.
