@@ -110,11 +110,12 @@ impl Configured {
     #[must_use]
     pub fn serves(&self, product: ProductId, content: &ProductContent) -> bool {
         let number = product.number().map(|number| number.to_string());
-        let code = content.code.as_ref().map(aggregates::ProductCode::as_str);
-        self.enabled
-            && self.products.as_ref().is_none_or(|products| {
-                products.iter().any(|named| Some(named.as_str()) == code || Some(named) == number.as_ref())
-            })
+        self.serves_named(number.as_deref(), content.code.as_ref().map(aggregates::ProductCode::as_str))
+    }
+
+    fn serves_named(&self, number: Option<&str>, code: Option<&str>) -> bool {
+        let is_named = |named: &String| [number, code].contains(&Some(named.as_str()));
+        self.enabled && self.products.as_ref().is_none_or(|products| products.iter().any(is_named))
     }
 }
 
@@ -169,6 +170,16 @@ impl Providers {
             Some((it.provider, price))
         };
         self.all().into_iter().filter_map(offer).collect()
+    }
+
+    /// Who may be paid for a product of this number and code that has prices in these currencies, by name.
+    #[must_use]
+    pub fn payable(&self, number: u32, code: Option<&str>, has_price_in: impl Fn(&str) -> bool) -> Vec<&'static str> {
+        let number = number.to_string();
+        let all = self.all().into_iter();
+        let takes =
+            |it: &Configured| it.serves_named(Some(&number), code) && has_price_in(it.provider.currency().code());
+        all.filter(takes).map(|it| it.provider.name()).collect()
     }
 
     /// The first that serves a product, whatever it collects.

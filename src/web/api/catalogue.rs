@@ -66,11 +66,36 @@ impl PackageOut {
     }
 }
 
+/// Who may be paid for it, in the order in which they are offered: `provider` of an order.
+fn providers(app: &App, product: &ProductView) -> Vec<&'static str> {
+    let has_price_in = |currency: &str| product.prices.iter().any(|price| price.currency == currency);
+    app.dispatch.providers().payable(product.id, product.code.as_deref(), has_price_in)
+}
+
+/// A product on sale.
+#[derive(Serialize, ToSchema)]
+struct OnSale {
+    #[serde(flatten)]
+    product: ProductView,
+    /// Who may be paid for it, the one that is taken if none is asked for first.
+    #[schema(example = json!(["alipay", "wechat"]))]
+    providers: Vec<&'static str>,
+}
+
+impl OnSale {
+    fn new(app: &App, product: ProductView) -> Self {
+        Self { providers: providers(app, &product), product }
+    }
+}
+
 /// A package on sale, and what the caller has of it.
 #[derive(Serialize, ToSchema)]
 struct Offer {
     #[serde(flatten)]
     package: PackageOut,
+    /// Who may be paid for it, the one that is taken if none is asked for first.
+    #[schema(example = json!(["alipay", "wechat"]))]
+    providers: Vec<&'static str>,
     /// Whether the caller has one that is running now.
     active: bool,
     /// The caller's own, running and past.
@@ -90,7 +115,7 @@ struct Owned {
 }
 
 impl Offer {
-    fn new(product: ProductView, usual: Currency, held: &[PackageView]) -> Self {
+    fn new(app: &App, product: ProductView, held: &[PackageView]) -> Self {
         let of_this = held.iter().filter(|held| held.product == Some(product.id));
         let owned: Vec<Owned> = of_this
             .map(|held| Owned {
@@ -102,7 +127,8 @@ impl Offer {
             })
             .collect();
         let active = owned.iter().any(|owned| owned.status == "active");
-        Self { package: PackageOut::new(product, usual), active, owned }
+        let providers = providers(app, &product);
+        Self { package: PackageOut::new(product, app.currency), providers, active, owned }
     }
 }
 
@@ -165,13 +191,13 @@ async fn packages_on_sale(
 ) -> Result<Response, Problem> {
     let page = page_of_products(&app, Shown::PACKAGES_ON_SALE, query).await?;
     let held = packages::of_account(&app.pool, user.account.key(), app.clock.now()).await?;
-    Ok(page.map(|product| Offer::new(product, app.currency, &held)).answer(wants))
+    Ok(page.map(|product| Offer::new(&app, product, &held)).answer(wants))
 }
 
 /// Everything on sale, in the order it is shown in.
 #[utoipa::path(
     get, path = "/api/v1/payments/products", tag = "orders", params(TypedProductsQuery),
-    responses((status = 200, content((Page<ProductView> = "application/json"), (String = "text/csv"))))
+    responses((status = 200, content((Page<OnSale> = "application/json"), (String = "text/csv"))))
 )]
 async fn products(
     _: User,
@@ -180,7 +206,8 @@ async fn products(
     wants: Wants,
     Params(query): Params<TypedProductsQuery>,
 ) -> Result<Response, Problem> {
-    Ok(page_of_type(&app, Shown::ON_SALE, query).await?.answer(wants))
+    let page = page_of_type(&app, Shown::ON_SALE, query).await?;
+    Ok(page.map(|product| OnSale::new(&app, product)).answer(wants))
 }
 
 impl PackageOut {
@@ -224,6 +251,35 @@ impl Row for PackageOut {
     }
 }
 
+impl Row for OnSale {
+    const HEADER: &'static [&'static str] = &[
+        "id",
+        "code",
+        "name",
+        "description",
+        "prices",
+        "sort_order",
+        "on_sale",
+        "type",
+        "duration_days",
+        "daily_limit",
+        "day",
+        "again",
+        "uses",
+        "features",
+        "credits",
+        "valid_days",
+        "period",
+        "upgrade_policy",
+        "grace_days",
+        "providers",
+    ];
+
+    fn cells(&self) -> Vec<String> {
+        self.product.cells().into_iter().chain([self.providers.join("; ")]).collect()
+    }
+}
+
 impl Row for Offer {
     const HEADER: &'static [&'static str] = &[
         "id",
@@ -239,9 +295,11 @@ impl Row for Offer {
         "sort_order",
         "on_sale",
         "active",
+        "providers",
     ];
 
     fn cells(&self) -> Vec<String> {
-        self.package.columns().into_iter().chain([self.active.to_string()]).collect()
+        let own = [self.active.to_string(), self.providers.join("; ")];
+        self.package.columns().into_iter().chain(own).collect()
     }
 }

@@ -83,6 +83,16 @@ async fn a_provider_serves_the_products_it_is_set_for() {
     settings["products"] = json!("basic, 3");
     admin.put("/api/admin/settings/alipay", settings).await.expect(200);
     admin.put("/api/admin/settings/wechat", others).await.expect(200);
+    let buyer = ledger.user("buyer").await;
+    let list = buyer.get("/api/v1/payments/products").await.expect(200).json();
+    let offered = |code: &str| {
+        let products = list["items"].as_array().expect("a list");
+        products.iter().find(|it| it["code"] == code).expect("a product")["providers"].clone()
+    };
+    // By code, by number, and not at all.
+    assert_eq!(offered("basic"), json!(["alipay", "wechat"]));
+    assert_eq!(offered("pro"), json!(["alipay", "wechat"]));
+    assert_eq!(offered("enterprise"), json!(["wechat"]));
     let order = async |wanted: Value| ledger.user("buyer").await.post("/api/v1/payments/orders", wanted).await;
     for (product, provider) in [("basic", "alipay"), ("pro", "alipay"), ("enterprise", "wechat")] {
         let placed = order(json!({"product_type": product})).await.expect(201).json();
