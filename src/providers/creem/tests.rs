@@ -1,15 +1,12 @@
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::Ipv4Addr;
 
 use aggregates::{Money, OrderNumber, ProductId};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use chrono::TimeDelta;
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use tokio_util::sync::CancellationToken;
-use url::Url;
 
 use super::*;
-use crate::providers::simulator::{Faults, Sim, Simulator};
 use crate::providers::{OrderName, PaidNews, RefundedNews};
 
 mod news;

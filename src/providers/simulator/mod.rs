@@ -10,6 +10,7 @@
 //! mod.rs     the face that a provider's folder brings, start and stop      keys.rs   keys and secrets, made on first use
 //! books.rs   what is to be paid, was paid, went back                       queue.rs  notifications on their way
 //! faults.rs  what goes wrong, as it was set                                control.rs  pay, give back, look, misbehave
+//! stage.rs   for tests of a provider: its simulator, an ear, a browser
 //! ```
 //!
 //! For development and tests: it forgets everything but its keys when it ends.
@@ -19,6 +20,8 @@ mod control;
 mod faults;
 mod keys;
 mod queue;
+#[cfg(test)]
+mod stage;
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -38,6 +41,8 @@ pub use books::{Books, NewTrade, NoRefund, PaidThere, RefundThere, Trade};
 pub use faults::Faults;
 pub use keys::KeyFile;
 pub use queue::Sent;
+#[cfg(test)]
+pub(in crate::providers) use stage::Stage;
 
 use super::registry::Spec;
 use super::settings::Values;

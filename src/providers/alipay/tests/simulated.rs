@@ -1,67 +1,19 @@
 //! The client against Alipay's side of it, over a real socket.
 
-use std::time::Duration;
-
-use axum::Router;
-use axum::body::Bytes;
-use axum::extract::State;
-use axum::http::Uri;
-use tempfile::TempDir;
-use tokio::sync::mpsc;
-use tokio_util::sync::{CancellationToken, DropGuard};
-
 use aggregates::Checkout;
 
 use super::*;
-use crate::providers::simulator::{Faults, Sim, Simulator};
+use crate::providers::simulator::{Faults, Stage};
 
 struct Scene {
     alipay: Alipay,
-    settings: Values,
-    sim: Sim,
-    /// What came to the ledger's address.
-    came: mpsc::UnboundedReceiver<(Uri, Bytes)>,
-    browser: reqwest::Client,
-    _stop: DropGuard,
-    _keys: TempDir,
-}
-
-async fn hear(State(sender): State<mpsc::UnboundedSender<(Uri, Bytes)>>, uri: Uri, body: Bytes) -> &'static str {
-    sender.send((uri, body)).unwrap();
-    wire::SUCCESS
+    stage: Stage,
 }
 
 impl Scene {
     async fn new() -> Self {
-        let keys = tempfile::tempdir().unwrap();
-        let listen = "127.0.0.1:0".parse().unwrap();
-        let simulator = Simulator::bind(&SPECIFICATION, listen, keys.path()).await.unwrap();
-        let (settings, sim) = (simulator.settings().clone(), simulator.sim());
-        let stop = CancellationToken::new();
-        tokio::spawn(simulator.serve(stop.clone()));
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        sim.notify_at(format!("http://{}", listener.local_addr().unwrap()).parse().unwrap());
-        let (sender, came) = mpsc::unbounded_channel();
-        let app = Router::new().fallback(hear).with_state(sender);
-        tokio::spawn(async move { axum::serve(listener, app).await });
-        let browser = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
-        let alipay = alipay(&settings);
-        Self { alipay, settings, sim, came, browser, _stop: stop.drop_guard(), _keys: keys }
-    }
-
-    async fn put(&self, path: &str, body: String) {
-        let url = format!("{}{path}", self.sim.base());
-        assert!(self.browser.put(url).body(body).send().await.unwrap().status().is_success());
-    }
-
-    async fn faults(&self, faults: Faults) {
-        self.put("/faults", serde_json::to_string(&faults).unwrap()).await;
-    }
-
-    async fn post(&self, path: &str, body: &str) {
-        let url = format!("{}{path}", self.sim.base());
-        let answer = self.browser.post(url).body(body.to_owned()).send().await.unwrap();
-        assert!(answer.status().is_success(), "{}", answer.text().await.unwrap());
+        let stage = Stage::new(&SPECIFICATION, (StatusCode::OK, wire::SUCCESS)).await;
+        Self { alipay: alipay(&stage.settings), stage }
     }
 
     async fn create(&self) -> Checkout {
@@ -71,7 +23,7 @@ impl Scene {
     /// Created and paid. Its payment.
     async fn paid(&mut self) -> PaymentNotice {
         self.create().await;
-        self.post(&format!("/pay/{NUMBER}"), "").await;
+        self.stage.post(&format!("/pay/{NUMBER}"), "").await;
         let payments = self.alipay.payments(&order()).await.unwrap();
         let [payment] = &payments[..] else { panic!("{payments:?}") };
         assert_eq!(
@@ -88,11 +40,9 @@ impl Scene {
 
     /// What the next notification says.
     async fn news(&mut self) -> Vec<News> {
-        let next = tokio::time::timeout(Duration::from_secs(10), self.came.recv()).await;
-        let (uri, body) = next.unwrap().unwrap();
-        assert_eq!(uri.path(), WEBHOOK);
-        verify(&self.alipay, &body).unwrap();
-        self.alipay.read(&arrived(&body, &HeaderMap::new())).await.unwrap()
+        let heard = self.stage.heard().await;
+        self.alipay.verify(&heard.arrived(), Utc::now()).unwrap();
+        self.alipay.read(&heard.arrived()).await.unwrap()
     }
 }
 
@@ -134,9 +84,9 @@ async fn an_order_is_paid_by_its_code_or_on_its_page() {
     let mut scene = Scene::new().await;
     assert_eq!(scene.alipay.payments(&order()).await.unwrap(), []);
     let Checkout { url, qr, reference } = scene.create().await;
-    let pay = format!("{}/pay/{NUMBER}", scene.sim.base());
+    let pay = format!("{}/pay/{NUMBER}", scene.stage.sim.base());
     assert_eq!((qr.as_deref(), reference), (Some(&*pay), None));
-    let page = scene.browser.get(url.unwrap()).send().await.unwrap();
+    let page = scene.stage.browser.get(url.unwrap()).send().await.unwrap();
     assert_eq!((page.status().as_u16(), page.headers()["location"].to_str().unwrap()), (302, &*pay));
     assert_eq!(scene.alipay.payments(&order()).await.unwrap(), []);
     let paid = scene.paid().await;
@@ -147,7 +97,7 @@ async fn an_order_is_paid_by_its_code_or_on_its_page() {
 #[tokio::test]
 async fn what_was_paid_wrongly_is_told_as_it_was_paid() {
     let mut scene = Scene::new().await;
-    scene.faults(Faults { wrong_amount: Some(100), ..Faults::default() }).await;
+    scene.stage.faults(Faults { wrong_amount: Some(100), ..Faults::default() }).await;
     assert_eq!(scene.paid().await.payment.amount, yuan("1.00"));
 }
 
@@ -161,9 +111,9 @@ async fn parts_go_back_once_under_each_number_and_each_is_told() {
         assert_eq!(scene.alipay.refund(&first).await.unwrap(), done("RF1"));
         assert_eq!(scene.alipay.query_refund(&first).await.unwrap(), done("RF1"));
     }
-    assert_eq!(scene.sim.books().trade(NUMBER).unwrap().refunds.len(), 1);
+    assert_eq!(scene.stage.sim.books().trade(NUMBER).unwrap().refunds.len(), 1);
     // In Alipay's console.
-    scene.post(&format!("/give-back/{NUMBER}"), r#"{"amount": 1000}"#).await;
+    scene.stage.post(&format!("/give-back/{NUMBER}"), r#"{"amount": 1000}"#).await;
     for (refund, amount) in [(Some("RF1"), "30.00"), (None, "10.00")] {
         let news = scene.news().await;
         let [News::Paid(_), News::Refunded(told)] = &news[..] else { panic!("{news:?}") };
@@ -180,12 +130,12 @@ async fn all_of_it_going_back_is_told_by_the_query_alone() {
     let mut scene = Scene::new().await;
     let paid = scene.paid().await;
     let payment_id = &paid.payment.payment_id;
-    scene.post(&format!("/give-back/{NUMBER}"), "").await;
+    scene.stage.post(&format!("/give-back/{NUMBER}"), "").await;
     let whole = format!("closed:{payment_id}");
     let told = scene.alipay.refunds(&order(), payment_id).await.unwrap();
     assert_eq!(told.iter().map(|told| (&*told.refund, told.amount)).collect::<Vec<_>>(), [(&*whole, yuan("88.80"))]);
     assert_eq!(scene.alipay.payments(&order()).await.unwrap(), []);
-    assert!(scene.came.try_recv().is_err());
+    assert!(scene.stage.is_silent());
 }
 
 #[tokio::test]
@@ -203,31 +153,31 @@ async fn a_whole_refund_has_the_name_that_the_query_gives_it() {
 async fn what_got_lost_is_found_again_and_happens_once() {
     let mut scene = Scene::new().await;
     let faults = Faults { creates_fail_first: 1, create_answers_lost: 1, ..Faults::default() };
-    scene.faults(faults).await;
+    scene.stage.faults(faults).await;
     for _ in 0..2 {
         let lost = scene.alipay.create_payment(&request()).await;
         assert!(matches!(lost, Err(ProviderError::Unreachable(_))), "{lost:?}");
     }
     let paid = scene.paid().await;
     let refund = refund_of(&paid, "RF1", "30.00");
-    scene.faults(Faults { refunds_fail_first: 1, refund_answers_lost: 1, ..Faults::default() }).await;
+    scene.stage.faults(Faults { refunds_fail_first: 1, refund_answers_lost: 1, ..Faults::default() }).await;
     for known in [RefundState::Unknown, done("RF1")] {
         let lost = scene.alipay.refund(&refund).await;
         assert!(matches!(lost, Err(ProviderError::Unreachable(_))), "{lost:?}");
         assert_eq!(scene.alipay.query_refund(&refund).await.unwrap(), known);
     }
     assert_eq!(scene.alipay.refund(&refund).await.unwrap(), done("RF1"));
-    assert_eq!(scene.sim.books().trade(NUMBER).unwrap().refunds.len(), 1);
+    assert_eq!(scene.stage.sim.books().trade(NUMBER).unwrap().refunds.len(), 1);
 }
 
 #[tokio::test]
 async fn a_refund_that_waits_there_waits_here() {
     let mut scene = Scene::new().await;
     let paid = scene.paid().await;
-    scene.faults(Faults { refunds_pending: true, ..Faults::default() }).await;
+    scene.stage.faults(Faults { refunds_pending: true, ..Faults::default() }).await;
     let refund = refund_of(&paid, "RF1", "30.00");
     assert_eq!(scene.alipay.refund(&refund).await.unwrap(), RefundState::Pending);
-    scene.faults(Faults::default()).await;
+    scene.stage.faults(Faults::default()).await;
     assert_eq!(scene.alipay.query_refund(&refund).await.unwrap(), done("RF1"));
     assert!(matches!(&scene.news().await[..], [News::Paid(_), News::Refunded(told)] if told.refund == "RF1"));
 }
@@ -236,17 +186,17 @@ async fn a_refund_that_waits_there_waits_here() {
 async fn a_changed_notification_is_refused_and_a_check_tells_right_from_wrong() {
     let mut scene = Scene::new().await;
     scene.create().await;
-    scene.faults(Faults { tamper: true, ..Faults::default() }).await;
-    scene.post(&format!("/pay/{NUMBER}"), "").await;
-    let (_, body) = tokio::time::timeout(Duration::from_secs(10), scene.came.recv()).await.unwrap().unwrap();
-    assert_eq!(verify(&scene.alipay, &body), Err(NoticeError::BadSignature));
+    scene.stage.faults(Faults { tamper: true, ..Faults::default() }).await;
+    scene.stage.post(&format!("/pay/{NUMBER}"), "").await;
+    let heard = scene.stage.heard().await;
+    assert_eq!(scene.alipay.verify(&heard.arrived(), Utc::now()), Err(NoticeError::BadSignature));
 
     scene.alipay.check().await.unwrap();
     let stranger = new_pair().unwrap();
     for (field, value) in
         [("private_key", stranger.private.as_str()), ("public_key", stranger.public.as_str()), ("app_id", "1")]
     {
-        let mut settings = scene.settings.clone();
+        let mut settings = scene.stage.settings.clone();
         settings.set(field, value);
         let wrong = alipay(&settings);
         assert!(matches!(wrong.check().await, Err(ProviderError::Unreachable(_))), "{field}");

@@ -1,20 +1,11 @@
 //! Against the simulator, over a socket.
 
 use super::*;
+use crate::providers::simulator::{Faults, Stage};
 
 struct World {
     provider: Arc<dyn Provider>,
-    settings: Values,
-    sim: Sim,
-    http: reqwest::Client,
-    stop: CancellationToken,
-    _keys: tempfile::TempDir,
-}
-
-impl Drop for World {
-    fn drop(&mut self) {
-        self.stop.cancel();
-    }
+    stage: Stage,
 }
 
 fn configured(settings: &Values) -> Arc<dyn Provider> {
@@ -24,32 +15,26 @@ fn configured(settings: &Values) -> Arc<dyn Provider> {
 
 impl World {
     async fn start() -> Self {
-        let keys = tempfile::tempdir().unwrap();
-        let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let simulator = Simulator::bind(&SPECIFICATION, listen, keys.path()).await.unwrap();
-        let (settings, sim, stop) = (simulator.settings().clone(), simulator.sim(), CancellationToken::new());
-        tokio::spawn(simulator.serve(stop.clone()));
-        Self { provider: configured(&settings), settings, sim, http: reqwest::Client::new(), stop, _keys: keys }
-    }
-
-    async fn faults(&self, faults: Faults) {
-        let url = format!("{}/faults", self.sim.base());
-        self.http.put(url).json(&faults).send().await.unwrap().error_for_status().unwrap();
-    }
-
-    async fn post(&self, path: &str, body: &Value) {
-        let url = format!("{}{path}", self.sim.base());
-        self.http.post(url).json(body).send().await.unwrap().error_for_status().unwrap();
+        let stage = Stage::new(&SPECIFICATION, (StatusCode::OK, "")).await;
+        Self { provider: configured(&stage.settings), stage }
     }
 
     async fn pay(&self) {
-        self.post(&format!("/pay/{}", order_no()), &json!({})).await;
+        self.stage.post(&format!("/pay/{}", order_no()), "").await;
+    }
+
+    /// Genuine, and read.
+    async fn news(&mut self) -> News {
+        let heard = self.stage.heard().await;
+        let genuine = self.provider.verify(&heard.arrived(), Utc::now()).unwrap();
+        assert!(genuine.key.starts_with("evt_"), "{genuine:?}");
+        self.provider.read(&heard.arrived()).await.unwrap().remove(0)
     }
 
     async fn placed(&self, request: &PaymentRequest) -> OrderRef {
         let opened = self.provider.create_payment(request).await.unwrap();
         let Checkout { url, qr, reference } = opened.checkout;
-        assert_eq!(url, Some(format!("{}/pay/{}", self.sim.base(), reference.clone().unwrap())));
+        assert_eq!(url, Some(format!("{}/pay/{}", self.stage.sim.base(), reference.clone().unwrap())));
         assert!(qr.is_none() && opened.client_secret.is_none());
         OrderRef { number: request.order.clone(), reference, price: request.amount }
     }
@@ -115,7 +100,7 @@ async fn an_order_is_created_paid_found_and_given_back_once() {
         assert_eq!(world.provider.refund(&refund).await.unwrap(), done());
         assert_eq!(world.provider.query_refund(&refund).await.unwrap(), done());
     }
-    let trade = world.sim.books().trade(order_no().as_str()).cloned().unwrap();
+    let trade = world.stage.sim.books().trade(order_no().as_str()).cloned().unwrap();
     assert_eq!((trade.refunds.len(), trade.given_back(&payment.payment_id)), (1, 1000));
     assert!(world.provider.refunds(&order, &payment.payment_id).await.unwrap().is_empty());
     assert!(world.provider.check().await.unwrap().contains("test mode"));
@@ -128,7 +113,7 @@ async fn an_order_is_created_paid_found_and_given_back_once() {
 #[tokio::test]
 async fn lost_answers_neither_lose_an_order_nor_give_back_twice() {
     let world = World::start().await;
-    world.faults(Faults { create_answers_lost: 1, refund_answers_lost: 1, ..Faults::default() }).await;
+    world.stage.faults(Faults { create_answers_lost: 1, refund_answers_lost: 1, ..Faults::default() }).await;
     let lost = world.provider.create_payment(&request()).await;
     assert!(matches!(lost, Err(ProviderError::Unreachable(_))));
     let order = world.placed(&request()).await;
@@ -138,9 +123,9 @@ async fn lost_answers_neither_lose_an_order_nor_give_back_twice() {
     assert!(matches!(world.provider.refund(&refund).await, Err(ProviderError::Unreachable(_))));
     assert_eq!(world.provider.query_refund(&refund).await.unwrap(), done());
     assert_eq!(world.provider.refund(&refund).await.unwrap(), done());
-    assert_eq!(world.sim.books().trade(order_no().as_str()).unwrap().refunds.len(), 1);
+    assert_eq!(world.stage.sim.books().trade(order_no().as_str()).unwrap().refunds.len(), 1);
 
-    world.faults(Faults { silent_query: true, ..Faults::default() }).await;
+    world.stage.faults(Faults { silent_query: true, ..Faults::default() }).await;
     assert!(matches!(world.provider.payments(&order).await, Err(ProviderError::Unreachable(_))));
     assert!(matches!(world.provider.query_refund(&refund).await, Err(ProviderError::Unreachable(_))));
 }
@@ -151,12 +136,12 @@ async fn a_refund_that_is_under_way_is_waited_for() {
     let order = world.placed(&request()).await;
     world.pay().await;
     let refund = refund_of(&order, &world.paid(&order).await);
-    world.faults(Faults { refunds_fail_first: 1, refunds_pending: true, ..Faults::default() }).await;
+    world.stage.faults(Faults { refunds_fail_first: 1, refunds_pending: true, ..Faults::default() }).await;
     assert!(matches!(world.provider.refund(&refund).await, Err(ProviderError::Unreachable(_))));
     assert_eq!(world.provider.refund(&refund).await.unwrap(), RefundState::Pending);
     assert_eq!(world.provider.query_refund(&refund).await.unwrap(), RefundState::Unknown);
     assert!(matches!(world.provider.refund(&refund).await, Err(ProviderError::Unreachable(_))));
-    world.faults(Faults::default()).await;
+    world.stage.faults(Faults::default()).await;
     assert_eq!(world.provider.query_refund(&refund).await.unwrap(), done());
 }
 
@@ -170,7 +155,7 @@ async fn only_all_that_is_left_can_be_given_back() {
     let part = RefundRequest { amount: money("4.00", "USD"), ..whole.clone() };
     assert!(matches!(world.provider.refund(&part).await, Ok(RefundState::Refused(_))));
     let path = format!("/give-back/{}", order.reference.as_deref().unwrap());
-    world.post(&path, &json!({"amount": 600})).await;
+    world.stage.post(&path, r#"{"amount": 600}"#).await;
     assert!(matches!(world.provider.refund(&whole).await, Ok(RefundState::Refused(_))));
     assert_eq!(world.provider.query_refund(&whole).await.unwrap(), RefundState::Unknown);
     assert_eq!(world.provider.refund(&part).await.unwrap(), done());
@@ -190,7 +175,7 @@ async fn what_is_not_sold_there_is_refused() {
     };
     let yearly = PaymentRequest { product_code: Some("plan_yearly".parse().unwrap()), ..plan() };
     refused(&*world.provider, PaymentRequest { product: ProductId::numbered(99), ..yearly }).await;
-    let mut settings = world.settings.clone();
+    let mut settings = world.stage.settings.clone();
     settings.unset("product_id");
     refused(&*configured(&settings), request()).await;
     settings.set("product_ids", "5=prod_unknown");
@@ -203,7 +188,7 @@ async fn what_is_not_sold_there_is_refused() {
 async fn another_key_is_not_taken() {
     let world = World::start().await;
     let order = world.placed(&request()).await;
-    let mut settings = world.settings.clone();
+    let mut settings = world.stage.settings.clone();
     settings.set("api_key", "creem_test_other");
     let stranger = configured(&settings);
     let created = stranger.create_payment(&request()).await;
@@ -220,7 +205,7 @@ async fn a_subscription_stops_and_goes_on() {
     world.provider.stop_collecting(&order, true).await.unwrap();
     world.pay().await;
     assert_eq!(world.paid(&order).await.amount, money("3.50", "USD"));
-    let ends = || world.sim.books().trade(order_no().as_str()).unwrap().more.contains_key("ends");
+    let ends = || world.stage.sim.books().trade(order_no().as_str()).unwrap().more.contains_key("ends");
     for stop in [true, true, false, false, true] {
         world.provider.stop_collecting(&order, stop).await.unwrap();
         assert_eq!(ends(), stop);
@@ -229,34 +214,9 @@ async fn a_subscription_stops_and_goes_on() {
     world.provider.stop_collecting(&one_time, true).await.unwrap();
 }
 
-/// What arrived, as it arrived.
-async fn listen() -> (Url, tokio::sync::mpsc::UnboundedReceiver<(String, HeaderMap, Vec<u8>)>) {
-    let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
-    let (sender, receiver) = tokio::sync::mpsc::unbounded_channel();
-    let take = move |uri: axum::http::Uri, headers: HeaderMap, body: axum::body::Bytes| {
-        let sender = sender.clone();
-        async move {
-            sender.send((uri.path().to_owned(), headers, body.to_vec())).unwrap();
-        }
-    };
-    tokio::spawn(async move { axum::serve(listener, axum::Router::new().fallback(take)).await });
-    (url, receiver)
-}
-
 #[tokio::test]
 async fn its_notifications_are_genuine_and_say_what_happened() {
-    let world = World::start().await;
-    let (url, mut arriving) = listen().await;
-    world.sim.notify_at(url);
-    let mut next = async || {
-        let (path, headers, body) = arriving.recv().await.unwrap();
-        assert_eq!(path, "/api/auth/creem/webhook");
-        let arrived = arrived(&headers, &body);
-        let genuine = world.provider.verify(&arrived, Utc::now()).unwrap();
-        assert!(genuine.key.starts_with("evt_"), "{genuine:?}");
-        world.provider.read(&arrived).await.unwrap().remove(0)
-    };
+    let mut world = World::start().await;
     let number = OrderName::Number(order_no());
     let order = world.placed(&request()).await;
     world.pay().await;
@@ -267,18 +227,18 @@ async fn its_notifications_are_genuine_and_say_what_happened() {
         amount: money("10.00", "USD"),
         method: None,
     };
-    assert_eq!(next().await, News::Paid(paid));
+    assert_eq!(world.news().await, News::Paid(paid));
     world.provider.refund(&refund_of(&order, &payment)).await.unwrap();
-    let News::Refunded(back) = next().await else { panic!() };
+    let News::Refunded(back) = world.news().await else { panic!() };
     assert_eq!((&back.order, back.payment_id, back.amount), (&number, Some(payment.payment_id), payment.amount));
     assert_eq!(Some(back.refund), back.provider_refund);
 
     // Its second period is another payment of the same order, and not what pays for it.
     let order = world.placed(&plan()).await;
     world.pay().await;
-    let first = next().await;
+    let first = world.news().await;
     world.pay().await;
-    let (News::PeriodPaid(first), News::PeriodPaid(second)) = (first, next().await) else { panic!() };
+    let (News::PeriodPaid(first), News::PeriodPaid(second)) = (first, world.news().await) else { panic!() };
     assert_eq!((&first.order, &second.order), (&number, &number));
     assert_eq!((first.amount, second.amount), (plan().amount, plan().amount));
     assert_ne!(first.payment_id, second.payment_id);
@@ -287,21 +247,18 @@ async fn its_notifications_are_genuine_and_say_what_happened() {
 
 #[tokio::test]
 async fn changed_amounts_show_and_changed_notifications_do_not_count() {
-    let world = World::start().await;
-    let (url, mut arriving) = listen().await;
-    world.sim.notify_at(url);
-    world.faults(Faults { wrong_amount: Some(999), ..Faults::default() }).await;
+    let mut world = World::start().await;
+    world.stage.faults(Faults { wrong_amount: Some(999), ..Faults::default() }).await;
     let order = world.placed(&request()).await;
     world.pay().await;
-    let (_, headers, body) = arriving.recv().await.unwrap();
-    let news = world.provider.read(&arrived(&headers, &body)).await.unwrap();
-    assert!(matches!(&news[..], [News::Paid(paid)] if paid.amount == money("9.99", "USD")), "{news:?}");
+    let news = world.news().await;
+    assert!(matches!(&news, News::Paid(paid) if paid.amount == money("9.99", "USD")), "{news:?}");
     assert_eq!(world.paid(&order).await.amount, money("9.99", "USD"));
 
-    world.faults(Faults { tamper: true, ..Faults::default() }).await;
+    world.stage.faults(Faults { tamper: true, ..Faults::default() }).await;
     world.pay().await;
-    let (_, headers, body) = arriving.recv().await.unwrap();
-    assert_eq!(world.provider.verify(&arrived(&headers, &body), Utc::now()), Err(NoticeError::BadSignature));
+    let heard = world.stage.heard().await;
+    assert_eq!(world.provider.verify(&heard.arrived(), Utc::now()), Err(NoticeError::BadSignature));
 }
 
 /// Has one checkout, of a subscription whose first period's transaction is in this state.

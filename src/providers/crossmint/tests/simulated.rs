@@ -1,29 +1,15 @@
 //! Against the simulator, over a socket.
 
-use std::net::{Ipv4Addr, SocketAddr};
-use std::path::Path;
-
 use aggregates::{OrderNumber, ProductId};
+use axum::http::StatusCode;
 use chrono::TimeDelta;
-use tokio_util::sync::CancellationToken;
-use url::Url;
 
 use super::*;
-use crate::providers::simulator::{Faults, Sim, Simulator};
+use crate::providers::simulator::{Faults, Stage};
 
 struct World {
     provider: std::sync::Arc<dyn Provider>,
-    settings: Values,
-    sim: Sim,
-    http: reqwest::Client,
-    stop: CancellationToken,
-    _keys: tempfile::TempDir,
-}
-
-impl Drop for World {
-    fn drop(&mut self) {
-        self.stop.cancel();
-    }
+    stage: Stage,
 }
 
 fn site() -> Site {
@@ -32,22 +18,8 @@ fn site() -> Site {
 
 impl World {
     async fn start() -> Self {
-        let keys = tempfile::tempdir().unwrap();
-        let simulator = bind(keys.path()).await;
-        let (settings, sim, stop) = (simulator.settings().clone(), simulator.sim(), CancellationToken::new());
-        tokio::spawn(simulator.serve(stop.clone()));
-        let provider = SPECIFICATION.configure(&settings, &site()).unwrap().provider;
-        Self { provider, settings, sim, http: reqwest::Client::new(), stop, _keys: keys }
-    }
-
-    async fn faults(&self, faults: Faults) {
-        let url = format!("{}/faults", self.sim.base());
-        self.http.put(url).json(&faults).send().await.unwrap().error_for_status().unwrap();
-    }
-
-    async fn post(&self, path: &str) {
-        let url = format!("{}{path}", self.sim.base());
-        self.http.post(url).send().await.unwrap().error_for_status().unwrap();
+        let stage = Stage::new(&SPECIFICATION, (StatusCode::OK, "")).await;
+        Self { provider: SPECIFICATION.configure(&stage.settings, &site()).unwrap().provider, stage }
     }
 
     async fn placed(&self) -> OrderRef {
@@ -55,10 +27,6 @@ impl World {
         assert!(opened.client_secret.is_some() && opened.checkout.url.is_none() && opened.checkout.qr.is_none());
         OrderRef { number: request().order, reference: opened.checkout.reference, price: usd("10.00") }
     }
-}
-
-async fn bind(keys: &Path) -> Simulator {
-    Simulator::bind(&SPECIFICATION, SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), keys).await.unwrap()
 }
 
 fn request() -> PaymentRequest {
@@ -80,7 +48,7 @@ async fn an_order_is_created_paid_and_found_paid() {
     let order = world.placed().await;
     let reference = order.reference.clone().unwrap();
     assert!(world.provider.payments(&order).await.unwrap().is_empty());
-    world.post(&format!("/pay/{reference}")).await;
+    world.stage.post(&format!("/pay/{reference}"), "").await;
     let found = world.provider.payments(&order).await.unwrap();
     assert_eq!(found.len(), 1);
     let payment = &found[0].payment;
@@ -98,14 +66,14 @@ async fn an_order_is_created_paid_and_found_paid() {
 #[tokio::test]
 async fn a_lost_answer_leaves_an_order_that_nobody_can_pay() {
     let world = World::start().await;
-    world.faults(Faults { create_answers_lost: 1, ..Faults::default() }).await;
+    world.stage.faults(Faults { create_answers_lost: 1, ..Faults::default() }).await;
     let lost = world.provider.create_payment(&request()).await;
     assert!(matches!(lost, Err(ProviderError::Unreachable(_))), "{:?}", lost.err());
     let order = world.placed().await;
-    world.post(&format!("/pay/{}", order.reference.as_deref().unwrap())).await;
+    world.stage.post(&format!("/pay/{}", order.reference.as_deref().unwrap()), "").await;
     assert_eq!(world.provider.payments(&order).await.unwrap().len(), 1);
 
-    world.faults(Faults { silent_query: true, ..Faults::default() }).await;
+    world.stage.faults(Faults { silent_query: true, ..Faults::default() }).await;
     assert!(matches!(world.provider.payments(&order).await, Err(ProviderError::Unreachable(_))));
 }
 
@@ -114,7 +82,7 @@ async fn refunds_are_refused_and_those_it_made_itself_are_found() {
     let world = World::start().await;
     let order = world.placed().await;
     let reference = order.reference.clone().unwrap();
-    world.post(&format!("/pay/{reference}")).await;
+    world.stage.post(&format!("/pay/{reference}"), "").await;
     let request = RefundRequest {
         order: order.number.clone(),
         reference: order.reference.clone(),
@@ -128,7 +96,7 @@ async fn refunds_are_refused_and_those_it_made_itself_are_found() {
         assert!(matches!(world.provider.refund(&request).await, Ok(RefundState::Refused(_))));
         assert_eq!(world.provider.query_refund(&request).await.unwrap(), RefundState::Unknown);
     }
-    world.post(&format!("/give-back/{reference}")).await;
+    world.stage.post(&format!("/give-back/{reference}"), "").await;
     let found = world.provider.refunds(&order, &reference).await.unwrap();
     assert_eq!(found.len(), 1);
     assert_eq!((&found[0].payment_id, found[0].amount), (&reference, usd("10.00")));
@@ -138,7 +106,7 @@ async fn refunds_are_refused_and_those_it_made_itself_are_found() {
 #[tokio::test]
 async fn another_key_is_not_taken() {
     let world = World::start().await;
-    let mut settings = world.settings.clone();
+    let mut settings = world.stage.settings.clone();
     settings.set("server_api_key", "sk_staging_other");
     let stranger = SPECIFICATION.configure(&settings, &site()).unwrap().provider;
     let created = stranger.create_payment(&request()).await;
@@ -147,53 +115,34 @@ async fn another_key_is_not_taken() {
     let order = world.placed().await;
     assert!(matches!(stranger.payments(&order).await, Err(ProviderError::Unreachable(_))));
 
-    let mut settings = world.settings.clone();
+    let mut settings = world.stage.settings.clone();
     settings.set("collection_id", "another");
     let odd = SPECIFICATION.configure(&settings, &site()).unwrap().provider;
     assert!(matches!(odd.create_payment(&request()).await, Err(ProviderError::Refused(_))));
 }
 
-/// What arrived, as it arrived.
-async fn listen() -> (Url, tokio::sync::mpsc::UnboundedReceiver<(String, HeaderMap, Vec<u8>)>) {
-    let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
-    let (sender, receiver) = tokio::sync::mpsc::unbounded_channel();
-    let take = move |uri: axum::http::Uri, headers: HeaderMap, body: axum::body::Bytes| {
-        let sender = sender.clone();
-        async move {
-            sender.send((uri.path().to_owned(), headers, body.to_vec())).unwrap();
-        }
-    };
-    tokio::spawn(async move { axum::serve(listener, axum::Router::new().fallback(take)).await });
-    (url, receiver)
-}
-
 #[tokio::test]
 async fn its_notifications_are_genuine_and_say_what_was_paid() {
-    let world = World::start().await;
-    let (url, mut arriving) = listen().await;
-    world.sim.notify_at(url);
+    let mut world = World::start().await;
     for (faults, amount) in
         [(Faults::default(), "10.00"), (Faults { wrong_amount: Some(999), ..Faults::default() }, "9.99")]
     {
-        world.faults(faults).await;
+        world.stage.faults(faults).await;
         let order = world.placed().await;
         let reference = order.reference.clone().unwrap();
-        world.post(&format!("/pay/{reference}")).await;
-        let (path, headers, body) = arriving.recv().await.unwrap();
-        assert_eq!(path, "/webhooks/crossmint");
-        let arrived = arrived(&headers, &body);
-        let genuine = world.provider.verify(&arrived, Utc::now()).unwrap();
+        world.stage.post(&format!("/pay/{reference}"), "").await;
+        let heard = world.stage.heard().await;
+        let genuine = world.provider.verify(&heard.arrived(), Utc::now()).unwrap();
         assert!(genuine.key.starts_with("msg_"), "{genuine:?}");
-        let news = world.provider.read(&arrived).await.unwrap();
+        let news = world.provider.read(&heard.arrived()).await.unwrap();
         let [News::Paid(paid)] = &news[..] else { panic!("{news:?}") };
         assert_eq!((&paid.order, paid.amount), (&OrderName::Reference(reference), usd(amount)));
     }
-    world.faults(Faults { tamper: true, ..Faults::default() }).await;
+    world.stage.faults(Faults { tamper: true, ..Faults::default() }).await;
     let order = world.placed().await;
-    world.post(&format!("/pay/{}", order.reference.unwrap())).await;
-    let (_, headers, body) = arriving.recv().await.unwrap();
-    assert_eq!(world.provider.verify(&arrived(&headers, &body), Utc::now()), Err(NoticeError::BadSignature));
+    world.stage.post(&format!("/pay/{}", order.reference.unwrap()), "").await;
+    let heard = world.stage.heard().await;
+    assert_eq!(world.provider.verify(&heard.arrived(), Utc::now()), Err(NoticeError::BadSignature));
 }
 
 #[tokio::test]
@@ -205,7 +154,7 @@ async fn a_notification_that_says_too_little_is_completed_by_asking() {
     // It says so before it is so: then somebody asks again.
     let asked = OrderName::Reference(reference.clone());
     assert_eq!(read(&*world.provider, body.as_bytes()).await.unwrap(), [News::Ask(asked)]);
-    world.post(&format!("/pay/{reference}")).await;
+    world.stage.post(&format!("/pay/{reference}"), "").await;
     let news = read(&*world.provider, body.as_bytes()).await.unwrap();
     assert!(matches!(&news[..], [News::Paid(paid)] if paid.amount == usd("10.00")), "{news:?}");
 }

@@ -1,83 +1,35 @@
 //! The client against their side of it, over a real socket.
 
-use std::time::Duration;
-
-use axum::Router;
-use axum::extract::State;
-use axum::http::Uri;
-use tempfile::TempDir;
-use tokio::sync::mpsc;
-use tokio_util::sync::{CancellationToken, DropGuard};
-
 use super::*;
-use crate::providers::simulator::{Faults, KeyFile, Sim, Simulator};
+use crate::providers::simulator::{Faults, Stage};
 
 struct Scene {
     credit: LinuxDoCredit,
-    settings: Values,
-    sim: Sim,
-    /// What came to the ledger's address.
-    came: mpsc::UnboundedReceiver<(Method, Uri)>,
-    browser: reqwest::Client,
-    _stop: DropGuard,
-    keys: TempDir,
-}
-
-async fn hear(State(sender): State<mpsc::UnboundedSender<(Method, Uri)>>, method: Method, uri: Uri) -> &'static str {
-    sender.send((method, uri)).unwrap();
-    wire::SUCCESS
+    stage: Stage,
 }
 
 impl Scene {
     async fn new() -> Self {
-        let keys = tempfile::tempdir().unwrap();
-        let listen = "127.0.0.1:0".parse().unwrap();
-        let simulator = Simulator::bind(&SPECIFICATION, listen, keys.path()).await.unwrap();
-        let (settings, sim) = (simulator.settings().clone(), simulator.sim());
-        let stop = CancellationToken::new();
-        tokio::spawn(simulator.serve(stop.clone()));
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        sim.notify_at(format!("http://{}", listener.local_addr().unwrap()).parse().unwrap());
-        let (sender, came) = mpsc::unbounded_channel();
-        let app = Router::new().fallback(hear).with_state(sender);
-        tokio::spawn(async move { axum::serve(listener, app).await });
-        let browser = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
-        let credit = credit(&settings);
-        Self { credit, settings, sim, came, browser, _stop: stop.drop_guard(), keys }
-    }
-
-    /// The one whose public half the simulator knows.
-    fn page_key(&self) -> String {
-        KeyFile::open(self.keys.path(), NAME).unwrap().seed("page_key")
-    }
-
-    async fn faults(&self, faults: Faults) {
-        let url = format!("{}/faults", self.sim.base());
-        let body = serde_json::to_string(&faults).unwrap();
-        assert!(self.browser.put(url).body(body).send().await.unwrap().status().is_success());
-    }
-
-    async fn post(&self, path: &str) {
-        let answer = self.browser.post(format!("{}{path}", self.sim.base())).send().await.unwrap();
-        assert!(answer.status().is_success(), "{}", answer.text().await.unwrap());
+        let stage = Stage::new(&SPECIFICATION, (StatusCode::OK, wire::SUCCESS)).await;
+        Self { credit: credit(&stage.settings), stage }
     }
 
     /// What the customer's browser does with the address.
     async fn open(&self) -> reqwest::Response {
         let Checkout { url, qr, reference } = self.credit.create_payment(&request()).await.unwrap().checkout;
         assert_eq!((&url, reference), (&qr, None));
-        self.browser.get(url.unwrap()).send().await.unwrap()
+        self.stage.browser.get(url.unwrap()).send().await.unwrap()
     }
 
     async fn paid(&mut self) -> PaymentNotice {
         self.open().await;
-        self.post(&format!("/pay/{NUMBER}")).await;
+        self.stage.post(&format!("/pay/{NUMBER}"), "").await;
         let payments = self.credit.payments(&order()).await.unwrap();
         let [payment] = &payments[..] else { panic!("{payments:?}") };
-        let query = self.heard().await;
-        by_get(&self.credit, &query).unwrap();
+        let heard = self.stage.heard().await;
+        self.credit.verify(&heard.arrived(), Utc::now()).unwrap();
         assert_eq!(
-            read(&self.credit, &query).await,
+            self.credit.read(&heard.arrived()).await,
             Ok(vec![News::Paid(PaidNews {
                 order: OrderName::Number(NUMBER.parse().unwrap()),
                 payment_id: payment.payment.payment_id.clone(),
@@ -86,13 +38,6 @@ impl Scene {
             })])
         );
         payment.clone()
-    }
-
-    async fn heard(&mut self) -> String {
-        let next = tokio::time::timeout(Duration::from_secs(10), self.came.recv()).await;
-        let (method, uri) = next.unwrap().unwrap();
-        assert_eq!((method, uri.path()), (Method::GET, WEBHOOK));
-        uri.query().unwrap().to_owned()
     }
 }
 
@@ -134,7 +79,7 @@ async fn an_order_is_there_once_its_page_is_opened_and_is_paid_on_it() {
     let mut scene = Scene::new().await;
     assert_eq!(scene.credit.payments(&order()).await.unwrap(), []);
     let page = scene.open().await;
-    let pay = format!("{}/pay/{NUMBER}", scene.sim.base());
+    let pay = format!("{}/pay/{NUMBER}", scene.stage.sim.base());
     assert_eq!((page.status().as_u16(), page.headers()["location"].to_str().unwrap()), (302, &*pay));
     assert_eq!(scene.credit.payments(&order()).await.unwrap(), []);
     let paid = scene.paid().await;
@@ -145,15 +90,15 @@ async fn an_order_is_there_once_its_page_is_opened_and_is_paid_on_it() {
 #[tokio::test]
 async fn a_page_of_the_second_protocol_is_paid_and_told_as_any_other() {
     let mut scene = Scene::new().await;
-    for (page_key, status) in [(STANDARD.encode([7; 32]), 401), (scene.page_key(), 302)] {
-        scene.settings.set("page_key", &page_key);
-        scene.credit = credit(&scene.settings);
+    for (page_key, status) in [(STANDARD.encode([7; 32]), 401), (scene.stage.keys().seed("page_key"), 302)] {
+        scene.stage.settings.set("page_key", &page_key);
+        scene.credit = credit(&scene.stage.settings);
         let page = scene.open().await;
         assert!(page.url().query().unwrap().contains("type=ldcpay"));
         assert_eq!(page.status().as_u16(), status);
     }
     let paid = scene.paid().await;
-    assert_eq!(scene.sim.books().trade(NUMBER).unwrap().subject, map::name(&request().subject));
+    assert_eq!(scene.stage.sim.books().trade(NUMBER).unwrap().subject, map::name(&request().subject));
     let done = scene.credit.refund(&refund_of(&paid, "10.00")).await.unwrap();
     assert!(matches!(done, RefundState::Done { .. }));
 }
@@ -161,7 +106,7 @@ async fn a_page_of_the_second_protocol_is_paid_and_told_as_any_other() {
 #[tokio::test]
 async fn what_was_paid_wrongly_is_told_as_it_was_paid() {
     let mut scene = Scene::new().await;
-    scene.faults(Faults { wrong_amount: Some(100), ..Faults::default() }).await;
+    scene.stage.faults(Faults { wrong_amount: Some(100), ..Faults::default() }).await;
     assert_eq!(scene.paid().await.payment.amount, credits("1.00"));
 }
 
@@ -180,9 +125,9 @@ async fn a_payment_goes_back_whole_or_not_at_all() {
     // Once more is a no there, and here too: nothing is asked for again.
     let again = scene.credit.refund(&whole).await.unwrap();
     assert!(matches!(&again, RefundState::Refused(why) if why.contains("refunded there or is disputed")), "{again:?}");
-    assert_eq!(scene.sim.books().trade(NUMBER).unwrap().refunds.len(), 1);
+    assert_eq!(scene.stage.sim.books().trade(NUMBER).unwrap().refunds.len(), 1);
     assert_eq!(scene.credit.payments(&order()).await.unwrap(), []);
-    assert!(scene.came.try_recv().is_err());
+    assert!(scene.stage.is_silent());
 }
 
 #[tokio::test]
@@ -198,30 +143,30 @@ async fn a_refund_whose_answer_was_lost_is_done_once_the_order_is_not_paid_any_m
     let mut scene = Scene::new().await;
     let paid = scene.paid().await;
     let whole = refund_of(&paid, "10.00");
-    scene.faults(Faults { refunds_fail_first: 1, refund_answers_lost: 1, ..Faults::default() }).await;
+    scene.stage.faults(Faults { refunds_fail_first: 1, refund_answers_lost: 1, ..Faults::default() }).await;
     assert!(matches!(scene.credit.refund(&whole).await, Err(ProviderError::Unreachable(_))));
     assert_eq!(scene.credit.query_refund(&whole).await.unwrap(), RefundState::Unknown);
     assert!(matches!(scene.credit.refund(&whole).await, Err(ProviderError::Unreachable(_))));
     assert!(matches!(scene.credit.query_refund(&whole).await.unwrap(), RefundState::Done { .. }));
-    assert_eq!(scene.sim.books().trade(NUMBER).unwrap().refunds.len(), 1);
+    assert_eq!(scene.stage.sim.books().trade(NUMBER).unwrap().refunds.len(), 1);
 }
 
 #[tokio::test]
 async fn what_went_back_or_is_disputed_there_is_left_to_a_person() {
     let mut scene = Scene::new().await;
     let paid = scene.paid().await;
-    scene.post(&format!("/give-back/{NUMBER}")).await;
+    scene.stage.post(&format!("/give-back/{NUMBER}"), "").await;
     assert!(is_left_to_a_person(scene.credit.refunds(&order(), &paid.payment.payment_id).await));
 }
 
 #[tokio::test]
 async fn a_page_whose_answer_was_lost_opens_again() {
     let mut scene = Scene::new().await;
-    scene.faults(Faults { create_answers_lost: 1, silent_query: true, ..Faults::default() }).await;
+    scene.stage.faults(Faults { create_answers_lost: 1, silent_query: true, ..Faults::default() }).await;
     let url = scene.credit.create_payment(&request()).await.unwrap().checkout.url.unwrap();
-    assert!(scene.browser.get(url).send().await.is_err());
+    assert!(scene.stage.browser.get(url).send().await.is_err());
     assert!(matches!(scene.credit.payments(&order()).await, Err(ProviderError::Unreachable(_))));
-    scene.faults(Faults::default()).await;
+    scene.stage.faults(Faults::default()).await;
     scene.paid().await;
 }
 
@@ -229,19 +174,19 @@ async fn a_page_whose_answer_was_lost_opens_again() {
 async fn a_changed_notification_is_refused_and_a_check_tells_right_from_wrong() {
     let mut scene = Scene::new().await;
     scene.open().await;
-    scene.faults(Faults { tamper: true, ..Faults::default() }).await;
-    scene.post(&format!("/pay/{NUMBER}")).await;
-    let query = scene.heard().await;
-    assert_eq!(by_get(&scene.credit, &query), Err(NoticeError::BadSignature));
+    scene.stage.faults(Faults { tamper: true, ..Faults::default() }).await;
+    scene.stage.post(&format!("/pay/{NUMBER}"), "").await;
+    let heard = scene.stage.heard().await;
+    assert_eq!(scene.credit.verify(&heard.arrived(), Utc::now()), Err(NoticeError::BadSignature));
 
     scene.credit.check().await.unwrap();
     for field in ["pid", "key"] {
-        let mut settings = scene.settings.clone();
+        let mut settings = scene.stage.settings.clone();
         settings.set(field, "wrong");
         let wrong = credit(&settings);
         let error = wrong.check().await.unwrap_err();
         assert!(!error.to_string().contains("wrong"), "{error}");
         let page = wrong.create_payment(&request()).await.unwrap().checkout.url.unwrap();
-        assert_eq!(scene.browser.get(page).send().await.unwrap().status().as_u16(), 401);
+        assert_eq!(scene.stage.browser.get(page).send().await.unwrap().status().as_u16(), 401);
     }
 }

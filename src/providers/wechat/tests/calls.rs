@@ -1,70 +1,30 @@
 //! Calls over a socket, with their side simulated.
 
-use std::net::SocketAddr;
-use std::time::Duration;
-
-use axum::Router;
-use axum::body::Bytes;
-use axum::http::Uri;
-use tempfile::TempDir;
-use tokio::sync::mpsc;
-use tokio_util::sync::{CancellationToken, DropGuard};
-
 use super::*;
 use crate::providers::rsa::new_pair;
-use crate::providers::simulator::Simulator;
+use crate::providers::simulator::{Faults, Stage};
 
-struct Stage {
+struct Scene {
     us: WeChat,
-    settings: Values,
-    base: String,
-    arrived: mpsc::UnboundedReceiver<Notice>,
-    _dir: TempDir,
-    _ends: DropGuard,
+    stage: Stage,
 }
 
-fn here() -> SocketAddr {
-    SocketAddr::from(([127, 0, 0, 1], 0))
-}
-
-async fn stage() -> Stage {
-    let (dir, shutdown) = (tempfile::tempdir().unwrap(), CancellationToken::new());
-    let simulator = Simulator::bind(&SPECIFICATION, here(), dir.path()).await.unwrap();
-    let (base, settings, sim) = (simulator.base().to_owned(), simulator.settings().clone(), simulator.sim());
-    tokio::spawn(simulator.serve(shutdown.clone()));
-    let (tell, arrived) = mpsc::unbounded_channel();
-    let ledger = tokio::net::TcpListener::bind(here()).await.unwrap();
-    sim.notify_at(format!("http://{}", ledger.local_addr().unwrap()).parse().unwrap());
-    let take = move |method: Method, uri: Uri, headers: HeaderMap, body: Bytes| {
-        tell.send(Notice { method, path: uri.path().to_owned(), headers, body: body.to_vec() }).unwrap();
-        async { StatusCode::OK }
-    };
-    tokio::spawn(async { axum::serve(ledger, Router::new().fallback(take)).await });
-    Stage { us: provider(&settings), settings, base, arrived, _dir: dir, _ends: shutdown.drop_guard() }
-}
-
-impl Stage {
-    async fn post(&self, path: &str, body: &str) {
-        let call = reqwest::Client::new().post(format!("{}{path}", self.base)).body(body.to_owned());
-        assert!(call.send().await.unwrap().status().is_success(), "{path}");
-    }
-
-    async fn faults(&self, faults: Value) {
-        let call = reqwest::Client::new().put(format!("{}/faults", self.base)).body(faults.to_string());
-        assert!(call.send().await.unwrap().status().is_success());
+impl Scene {
+    async fn new() -> Self {
+        let stage = Stage::new(&SPECIFICATION, (StatusCode::OK, "")).await;
+        Self { us: provider(&stage.settings), stage }
     }
 
     /// Verified and read.
     async fn news(&mut self) -> News {
-        let notice = tokio::time::timeout(Duration::from_secs(10), self.arrived.recv()).await.unwrap().unwrap();
-        assert_eq!(notice.path, WEBHOOK);
-        self.us.verify(&notice.arrived(), Utc::now()).unwrap();
-        self.us.read(&notice.arrived()).await.unwrap().remove(0)
+        let heard = self.stage.heard().await;
+        self.us.verify(&heard.arrived(), Utc::now()).unwrap();
+        self.us.read(&heard.arrived()).await.unwrap().remove(0)
     }
 
     async fn paid(&mut self) -> String {
         self.us.create_payment(&request()).await.unwrap();
-        self.post(&format!("/pay/{NUMBER}"), "").await;
+        self.stage.post(&format!("/pay/{NUMBER}"), "").await;
         let News::Paid(paid) = self.news().await else { panic!("it was paid") };
         paid.payment_id
     }
@@ -105,136 +65,136 @@ fn is_done(state: Result<RefundState, ProviderError>) -> bool {
 
 #[tokio::test]
 async fn an_order_is_opened_paid_told_of_and_found() {
-    let mut stage = stage().await;
-    let opened = stage.us.create_payment(&request()).await.unwrap();
+    let mut scene = Scene::new().await;
+    let opened = scene.us.create_payment(&request()).await.unwrap();
     let Checkout { url: None, qr: Some(qr), reference: None } = opened.checkout else { panic!("{opened:?}") };
-    assert_eq!(qr, format!("{}/pay/{NUMBER}", stage.base));
-    assert_eq!(stage.us.payments(&order()).await.unwrap(), []);
+    assert_eq!(qr, format!("{}/pay/{NUMBER}", scene.stage.base()));
+    assert_eq!(scene.us.payments(&order()).await.unwrap(), []);
 
-    stage.post(&format!("/pay/{NUMBER}"), "").await;
-    let News::Paid(news) = stage.news().await else { panic!("it was paid") };
+    scene.stage.post(&format!("/pay/{NUMBER}"), "").await;
+    let News::Paid(news) = scene.news().await else { panic!("it was paid") };
     assert_eq!((news.order, news.amount), (OrderName::Number(number()), cny(2999)));
-    let found = stage.us.payments(&order()).await.unwrap();
+    let found = scene.us.payments(&order()).await.unwrap();
     assert_eq!(found[0].payment.payment_id, news.payment_id);
     assert_eq!((found.len(), found[0].payment.amount), (1, cny(2999)));
     // It cannot be opened again.
     assert!(
-        matches!(stage.us.create_payment(&request()).await, Err(ProviderError::Refused(code)) if code == "ORDERPAID")
+        matches!(scene.us.create_payment(&request()).await, Err(ProviderError::Refused(code)) if code == "ORDERPAID")
     );
 }
 
 #[tokio::test]
 async fn an_order_they_never_heard_of_is_not_paid() {
-    let stage = stage().await;
-    assert_eq!(stage.us.payments(&order()).await.unwrap(), []);
-    assert!(stage.us.check().await.unwrap().contains("signature"));
+    let scene = Scene::new().await;
+    assert_eq!(scene.us.payments(&order()).await.unwrap(), []);
+    assert!(scene.us.check().await.unwrap().contains("signature"));
 }
 
 #[tokio::test]
 async fn money_goes_back_once_under_each_number() {
-    let mut stage = stage().await;
-    let payment = stage.paid().await;
-    assert_eq!(stage.us.query_refund(&back(&payment, "RF1", 1000)).await.unwrap(), RefundState::Unknown);
+    let mut scene = Scene::new().await;
+    let payment = scene.paid().await;
+    assert_eq!(scene.us.query_refund(&back(&payment, "RF1", 1000)).await.unwrap(), RefundState::Unknown);
     for _ in 0..2 {
-        assert!(is_done(stage.us.refund(&back(&payment, "RF1", 1000)).await));
+        assert!(is_done(scene.us.refund(&back(&payment, "RF1", 1000)).await));
     }
-    let News::Refunded(news) = stage.news().await else { panic!("it went back") };
+    let News::Refunded(news) = scene.news().await else { panic!("it went back") };
     assert_eq!((news.refund.as_str(), news.amount, news.payment_id.as_deref()), ("RF1", cny(1000), Some(&*payment)));
-    assert!(is_done(stage.us.query_refund(&back(&payment, "RF1", 1000)).await));
+    assert!(is_done(scene.us.query_refund(&back(&payment, "RF1", 1000)).await));
 
-    let refused = stage.us.refund(&back(&payment, "RF2", 2000)).await.unwrap();
+    let refused = scene.us.refund(&back(&payment, "RF2", 2000)).await.unwrap();
     assert_eq!(refused, RefundState::Refused("INVALID_REQUEST".to_owned()));
-    let other = stage.us.refund(&back(&payment, "RF1", 500)).await;
+    let other = scene.us.refund(&back(&payment, "RF1", 500)).await;
     assert!(matches!(other, Err(ProviderError::Unreachable(_))), "{other:?}");
     // A trade that something went back of is still one that was paid.
-    assert_eq!(stage.us.payments(&order()).await.unwrap()[0].payment.payment_id, payment);
-    assert_eq!(stage.us.refunds(&order(), &payment).await.unwrap(), []);
+    assert_eq!(scene.us.payments(&order()).await.unwrap()[0].payment.payment_id, payment);
+    assert_eq!(scene.us.refunds(&order(), &payment).await.unwrap(), []);
 }
 
 #[tokio::test]
 async fn a_refund_that_is_taken_is_not_done_yet() {
-    let mut stage = stage().await;
-    let payment = stage.paid().await;
-    stage.faults(json!({"refunds_pending": true})).await;
-    assert_eq!(stage.us.refund(&back(&payment, "RF1", 2999)).await.unwrap(), RefundState::Pending);
-    assert_eq!(stage.us.query_refund(&back(&payment, "RF1", 2999)).await.unwrap(), RefundState::Pending);
-    stage.faults(json!({})).await;
-    assert!(matches!(stage.news().await, News::Refunded(_)));
-    assert!(is_done(stage.us.query_refund(&back(&payment, "RF1", 2999)).await));
+    let mut scene = Scene::new().await;
+    let payment = scene.paid().await;
+    scene.stage.faults(Faults { refunds_pending: true, ..Faults::default() }).await;
+    assert_eq!(scene.us.refund(&back(&payment, "RF1", 2999)).await.unwrap(), RefundState::Pending);
+    assert_eq!(scene.us.query_refund(&back(&payment, "RF1", 2999)).await.unwrap(), RefundState::Pending);
+    scene.stage.faults(Faults::default()).await;
+    assert!(matches!(scene.news().await, News::Refunded(_)));
+    assert!(is_done(scene.us.query_refund(&back(&payment, "RF1", 2999)).await));
 }
 
 #[tokio::test]
 async fn a_refund_in_their_console_is_told_by_their_own_number() {
-    let mut stage = stage().await;
-    stage.paid().await;
-    stage.post(&format!("/give-back/{NUMBER}"), r#"{"amount":100}"#).await;
-    let News::Refunded(news) = stage.news().await else { panic!("it went back") };
+    let mut scene = Scene::new().await;
+    scene.paid().await;
+    scene.stage.post(&format!("/give-back/{NUMBER}"), r#"{"amount":100}"#).await;
+    let News::Refunded(news) = scene.news().await else { panic!("it went back") };
     assert_eq!((news.order, news.amount), (OrderName::Number(number()), cny(100)));
 }
 
 #[tokio::test]
 async fn an_answer_that_was_lost_changes_nothing() {
-    let mut stage = stage().await;
-    stage.faults(json!({"create_answers_lost": 1, "refund_answers_lost": 1})).await;
-    assert!(matches!(stage.us.create_payment(&request()).await, Err(ProviderError::Unreachable(_))));
-    let payment = stage.paid().await;
-    let lost = stage.us.refund(&back(&payment, "RF1", 1000)).await;
+    let mut scene = Scene::new().await;
+    scene.stage.faults(Faults { create_answers_lost: 1, refund_answers_lost: 1, ..Faults::default() }).await;
+    assert!(matches!(scene.us.create_payment(&request()).await, Err(ProviderError::Unreachable(_))));
+    let payment = scene.paid().await;
+    let lost = scene.us.refund(&back(&payment, "RF1", 1000)).await;
     assert!(matches!(lost, Err(ProviderError::Unreachable(_))), "{lost:?}");
-    assert!(is_done(stage.us.query_refund(&back(&payment, "RF1", 1000)).await));
-    assert!(is_done(stage.us.refund(&back(&payment, "RF1", 1000)).await));
-    assert!(matches!(stage.news().await, News::Refunded(_)));
-    assert!(stage.arrived.try_recv().is_err(), "it went back twice");
+    assert!(is_done(scene.us.query_refund(&back(&payment, "RF1", 1000)).await));
+    assert!(is_done(scene.us.refund(&back(&payment, "RF1", 1000)).await));
+    assert!(matches!(scene.news().await, News::Refunded(_)));
+    assert!(scene.stage.is_silent(), "it went back twice");
 }
 
 #[tokio::test]
 async fn trouble_over_there_decides_nothing() {
-    let mut stage = stage().await;
-    let payment = stage.paid().await;
-    stage.faults(json!({"silent_query": true, "refunds_fail_first": 1})).await;
-    assert!(matches!(stage.us.payments(&order()).await, Err(ProviderError::Unreachable(_))));
-    assert!(matches!(stage.us.refund(&back(&payment, "RF1", 1)).await, Err(ProviderError::Unreachable(_))));
+    let mut scene = Scene::new().await;
+    let payment = scene.paid().await;
+    scene.stage.faults(Faults { silent_query: true, refunds_fail_first: 1, ..Faults::default() }).await;
+    assert!(matches!(scene.us.payments(&order()).await, Err(ProviderError::Unreachable(_))));
+    assert!(matches!(scene.us.refund(&back(&payment, "RF1", 1)).await, Err(ProviderError::Unreachable(_))));
 }
 
 #[tokio::test]
 async fn a_wrong_amount_is_told_as_it_was_paid() {
-    let mut stage = stage().await;
-    stage.faults(json!({"wrong_amount": 1})).await;
-    stage.paid().await;
-    assert_eq!(stage.us.payments(&order()).await.unwrap()[0].payment.amount, cny(1));
+    let mut scene = Scene::new().await;
+    scene.stage.faults(Faults { wrong_amount: Some(1), ..Faults::default() }).await;
+    scene.paid().await;
+    assert_eq!(scene.us.payments(&order()).await.unwrap()[0].payment.amount, cny(1));
 }
 
 #[tokio::test]
 async fn what_was_changed_on_its_way_is_refused() {
-    let mut stage = stage().await;
-    stage.us.create_payment(&request()).await.unwrap();
-    stage.faults(json!({"tamper": true})).await;
-    stage.post(&format!("/pay/{NUMBER}"), "").await;
-    let notice = tokio::time::timeout(Duration::from_secs(10), stage.arrived.recv()).await.unwrap().unwrap();
-    assert_eq!(stage.us.verify(&notice.arrived(), Utc::now()), Err(NoticeError::BadSignature));
+    let mut scene = Scene::new().await;
+    scene.us.create_payment(&request()).await.unwrap();
+    scene.stage.faults(Faults { tamper: true, ..Faults::default() }).await;
+    scene.stage.post(&format!("/pay/{NUMBER}"), "").await;
+    let heard = scene.stage.heard().await;
+    assert_eq!(scene.us.verify(&heard.arrived(), Utc::now()), Err(NoticeError::BadSignature));
 }
 
 #[tokio::test]
 async fn they_refuse_a_signature_that_is_not_ours() {
-    let stage = stage().await;
-    let mut values = stage.settings.clone();
+    let scene = Scene::new().await;
+    let mut values = scene.stage.settings.clone();
     values.set("private_key", &new_pair().unwrap().private);
     let refused = provider(&values).check().await.unwrap_err();
     assert!(matches!(&refused, ProviderError::Unreachable(why) if why.contains("401")), "{refused:?}");
     for (name, value) in [("mch_id", "1"), ("serial_no", "1")] {
-        let mut values = stage.settings.clone();
+        let mut values = scene.stage.settings.clone();
         values.set(name, value);
         assert!(provider(&values).create_payment(&request()).await.is_err(), "{name}");
     }
-    let bare = reqwest::get(format!("{}/v3/refund/domestic/refunds/RF1", stage.base)).await.unwrap();
+    let bare = reqwest::get(format!("{}/v3/refund/domestic/refunds/RF1", scene.stage.base())).await.unwrap();
     assert_eq!(bare.status().as_u16(), 401);
 }
 
 #[tokio::test]
 async fn an_answer_that_they_have_not_signed_is_none() {
-    let mut stage = stage().await;
-    let payment = stage.paid().await;
+    let mut scene = Scene::new().await;
+    let payment = scene.paid().await;
     for (name, value) in [("public_key", new_pair().unwrap().public.as_str()), ("public_key_id", "PUB_KEY_ID_OTHER")] {
-        let mut values = stage.settings.clone();
+        let mut values = scene.stage.settings.clone();
         values.set(name, value);
         let other = provider(&values);
         for result in [
@@ -250,10 +210,10 @@ async fn an_answer_that_they_have_not_signed_is_none() {
 
 #[tokio::test]
 async fn an_answer_without_a_body_is_signed_too() {
-    let stage = stage().await;
-    stage.us.create_payment(&request()).await.unwrap();
+    let scene = Scene::new().await;
+    scene.us.create_payment(&request()).await.unwrap();
     let path = format!("/v3/pay/transactions/out-trade-no/{NUMBER}/close");
-    let said = stage.us.client.post(&path, &json!({"mchid": "1900000001"})).await.unwrap();
+    let said = scene.us.client.post(&path, &json!({"mchid": "1900000001"})).await.unwrap();
     assert!(matches!(&said, Said::Yes(answer) if answer.status == StatusCode::NO_CONTENT), "{said:?}");
-    assert_eq!(stage.us.payments(&order()).await.unwrap(), []);
+    assert_eq!(scene.us.payments(&order()).await.unwrap(), []);
 }
