@@ -97,15 +97,20 @@ pub trait Handler: Send + Sync {
 
     async fn run(&self, job: &Job) -> Outcome;
 
-    /// Told of every failed attempt before it is settled: also of panics and of running too long.
+    /// Told of every failed attempt before it is settled: also of panics and of running too long. Nothing need be done:
+    /// the runner has logged it, and the job shows it.
     ///
     /// # Errors
     /// When this could not be recorded; the job is settled all the same.
-    async fn failed(&self, job: &Job, reason: &str) -> anyhow::Result<()>;
+    async fn failed(&self, _job: &Job, _reason: &str) -> anyhow::Result<()> {
+        Ok(())
+    }
 
     /// Told that nobody will try again by themselves, before the job is dead.
     ///
     /// # Errors
     /// When this could not be recorded; the job is then tried once more instead of dying unseen.
-    async fn gave_up(&self, job: &Job, reason: &str) -> anyhow::Result<()>;
+    async fn gave_up(&self, _job: &Job, _reason: &str) -> anyhow::Result<()> {
+        Ok(())
+    }
 }

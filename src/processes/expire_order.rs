@@ -110,13 +110,4 @@ impl Handler for ExpireOrder {
             outcome => outcome,
         }
     }
-
-    /// The runner has logged it, and the job shows it: the order's own history has nothing to say about it.
-    async fn failed(&self, _job: &Job, _reason: &str) -> anyhow::Result<()> {
-        Ok(())
-    }
-
-    async fn gave_up(&self, _job: &Job, _reason: &str) -> anyhow::Result<()> {
-        Ok(())
-    }
 }

@@ -36,12 +36,4 @@ impl Handler for ForgetAccount {
     async fn run(&self, job: &Job) -> Outcome {
         settle(self.forget(job).await)
     }
-
-    async fn failed(&self, _job: &Job, _reason: &str) -> anyhow::Result<()> {
-        Ok(())
-    }
-
-    async fn gave_up(&self, _job: &Job, _reason: &str) -> anyhow::Result<()> {
-        Ok(())
-    }
 }

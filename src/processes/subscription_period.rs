@@ -76,13 +76,4 @@ impl Handler for SubscriptionPeriod {
     async fn run(&self, job: &Job) -> Outcome {
         settle(self.end(job).await)
     }
-
-    /// The runner has logged it, and the job shows it: the subscription's own history has nothing to say about it.
-    async fn failed(&self, _job: &Job, _reason: &str) -> anyhow::Result<()> {
-        Ok(())
-    }
-
-    async fn gave_up(&self, _job: &Job, _reason: &str) -> anyhow::Result<()> {
-        Ok(())
-    }
 }

@@ -63,13 +63,4 @@ impl Handler for TellCollector {
     async fn run(&self, job: &Job) -> Outcome {
         settle(self.tell(job).await)
     }
-
-    /// The runner has logged it, and the job shows it.
-    async fn failed(&self, _job: &Job, _reason: &str) -> anyhow::Result<()> {
-        Ok(())
-    }
-
-    async fn gave_up(&self, _job: &Job, _reason: &str) -> anyhow::Result<()> {
-        Ok(())
-    }
 }

@@ -64,15 +64,6 @@ impl Handler for WatchPayment {
     async fn run(&self, job: &Job) -> Outcome {
         settle(self.look(job).await)
     }
-
-    /// The runner has logged it, and the job shows it.
-    async fn failed(&self, _job: &Job, _reason: &str) -> anyhow::Result<()> {
-        Ok(())
-    }
-
-    async fn gave_up(&self, _job: &Job, _reason: &str) -> anyhow::Result<()> {
-        Ok(())
-    }
 }
 
 #[cfg(test)]
