@@ -3,15 +3,18 @@
 //! News names its order by whichever name the provider has for it; all of them are claimed in the commit that makes them
 //! known, so that none of them is ever looked for in something that lags.
 
+use std::sync::Arc;
+
 use aggregates::order::{Delivered, OrderError};
 use aggregates::{
     AccountId, AggregateId, OrderCommand, OrderId, OrderNumber, Payment, Refusal, State, SubscriptionId, reason,
 };
 
+use super::payment::PaymentNotice;
 use super::refund::{self, RefundNotice};
 use super::sale::REFERENCE_CLAIM;
 use super::{Actor, DispatchError, Dispatcher, Renewal, ids};
-use crate::providers::{News, OrderName, PaidNews, RefundedNews};
+use crate::providers::{News, OrderName, OrderRef, PaidNews, Provider, RefundedNews};
 use crate::store::{ExecuteError, Receipt};
 
 const ACTOR: &str = "notifications";
@@ -208,22 +211,50 @@ impl Dispatcher {
         Ok(if receipts.is_empty() { Heard::NothingNew(named) } else { Heard::Recorded(named, receipts) })
     }
 
+    /// A subscription's provider, and the order by which it knows it. `None`: nobody has paid for it yet.
+    async fn collector_of(
+        &self,
+        account: &AccountId,
+        state: &State,
+    ) -> Result<Option<(Arc<dyn Provider>, OrderRef)>, DispatchError> {
+        let State::Subscription(state) = state else { return Err(DispatchError::NotFound("subscription")) };
+        let Some(first) = state.first_order() else { return Ok(None) };
+        let order = self.order(account, first).await?;
+        let placed = order.placed()?;
+        Ok(Some((self.provider_called(&placed.provider)?, refund::order_ref(placed, &order))))
+    }
+
+    /// Asks the provider of a subscription for the last period that it has collected, and takes it unless it is known:
+    /// what it said of it may have got lost.
+    ///
+    /// # Errors
+    /// When there is no such subscription, its provider does not answer, or the store cannot record the period.
+    pub async fn ask_collector(&self, account: &AccountId, subscription: SubscriptionId) -> Result<(), DispatchError> {
+        let state = self.look(account, AggregateId::subscription(subscription)).await?;
+        let Some((provider, order)) = self.collector_of(account, &state).await? else { return Ok(()) };
+        let asked = provider.last_period(&order).await;
+        let asked = asked.map_err(|source| DispatchError::Provider { order: order.number.to_string(), source })?;
+        let Some(PaymentNotice { payment: Payment { provider, payment_id, amount, .. }, .. }) = asked else {
+            return Ok(());
+        };
+        let name = format!("{provider}:{payment_id}");
+        if self.store.find_key(super::payment::CLAIM, &name).await?.is_none() {
+            self.renew(account, subscription, &Renewal { provider, payment_id }, Some(amount)).await?;
+        }
+        Ok(())
+    }
+
     /// The provider of a subscription collects no further periods, or goes on, as the subscription says now.
     ///
     /// # Errors
     /// When there is no such subscription, or its provider does not answer.
     pub async fn tell_collector(&self, account: &AccountId, subscription: SubscriptionId) -> Result<(), DispatchError> {
-        let State::Subscription(state) = self.look(account, AggregateId::subscription(subscription)).await? else {
-            return Err(DispatchError::NotFound("subscription"));
-        };
-        let Some(first) = state.first_order() else { return Ok(()) };
-        let order = self.order(account, first).await?;
-        let placed = order.placed()?;
-        let provider = self.provider_called(&placed.provider)?;
-        let mut stop = is_to_stop(&State::Subscription(state));
+        let state = self.look(account, AggregateId::subscription(subscription)).await?;
+        let Some((provider, order)) = self.collector_of(account, &state).await? else { return Ok(()) };
+        let mut stop = is_to_stop(&state);
         for _ in 0..TOLD_MAX {
-            let told = provider.stop_collecting(&refund::order_ref(placed, &order), stop).await;
-            told.map_err(|source| DispatchError::Provider { order: placed.number.to_string(), source })?;
+            let told = provider.stop_collecting(&order, stop).await;
+            told.map_err(|source| DispatchError::Provider { order: order.number.to_string(), source })?;
             // Whoever changed it meanwhile may have told the provider before this did.
             let now = is_to_stop(&self.look(account, AggregateId::subscription(subscription)).await?);
             if now == stop {

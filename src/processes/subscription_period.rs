@@ -1,11 +1,11 @@
 //! Records that a paid period is over, and then that the grace after it is. One timer for each such time: a period that
-//! was paid for meanwhile has a timer of its own, and this one finds nothing to do.
+//! was paid for meanwhile has a timer of its own, and this one finds nothing to do. Who collects is asked before that.
 
 use aggregates::subscription::{PastDue, Renewed, Started, SubscriptionError};
 use aggregates::{AccountId, AggregateId, Refusal, State, SubscriptionEvent, SubscriptionId};
 use anyhow::Context;
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::expire_order::settle;
 use super::kinds;
@@ -33,6 +33,11 @@ pub(super) fn key(subscription: &str, at: DateTime<Utc>) -> String {
     format!("{subscription}:{}", at.to_rfc3339())
 }
 
+/// A provider that collects by itself may have collected, and what it said of it got lost: nothing ends before it has
+/// answered, or has been silent for so long.
+const ASKED_FOR: TimeDelta = TimeDelta::days(1);
+const ASKED_EVERY: TimeDelta = TimeDelta::minutes(10);
+
 pub struct SubscriptionPeriod {
     dispatcher: Dispatcher,
 }
@@ -56,6 +61,18 @@ impl SubscriptionPeriod {
         }
         if self.dispatcher.clock().now() < due {
             return Ok(Outcome::NotBefore(due));
+        }
+        if let Err(error) = self.dispatcher.ask_collector(&account, subscription).await {
+            let now = self.dispatcher.clock().now();
+            match error {
+                DispatchError::Provider { .. } | DispatchError::NoProvider(_) => {
+                    tracing::warn!(%subscription, %error, "whether a further period was paid cannot be asked");
+                    if now - due < ASKED_FOR {
+                        return Ok(Outcome::NotBefore(now + ASKED_EVERY));
+                    }
+                }
+                error => return Err(error.into()),
+            }
         }
         match self.dispatcher.end_period(&account, subscription, due).await {
             Ok(_) => Ok(Outcome::Done),

@@ -44,6 +44,9 @@ impl WatchPayment {
         let (Ok(placed), Some(payment)) = (state.placed(), state.payment()) else { return Ok(Outcome::Done) };
         let asked = self.dispatcher.take_refunds_of(&placed.number, &payment.provider, &payment.payment_id).await;
         let later = next(paid_at, self.dispatcher.clock().now());
+        if let Err(error) = &asked {
+            tracing::warn!(order = %placed.number, %error, "whether its money went back cannot be asked");
+        }
         match (asked, later) {
             (Ok(_), None) => Ok(Outcome::Done),
             // Another time will do, unless there is none.

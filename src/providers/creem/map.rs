@@ -164,6 +164,17 @@ fn back(envelope: &Envelope<'_>) -> Result<Heard, NoticeError> {
     Ok(Heard::News(News::ForReview(review)))
 }
 
+/// What was collected for the period that is paid last.
+pub(super) fn last_transaction(subscription: &Subscription) -> Option<String> {
+    named(subscription.last_transaction_id.as_deref())
+}
+
+/// What was collected for a period. What went back since is news of its own.
+pub(super) fn of_period(transaction: &Transaction) -> Option<Money> {
+    let is_paid = matches!(transaction.status.as_str(), "paid" | "refunded" | "partialRefund");
+    transaction.charged().filter(|charged| is_paid && !charged.is_zero())
+}
+
 pub(super) fn period_news(order: OrderName, transaction: &Transaction) -> Result<News, NoticeError> {
     let id = shown(&transaction.id);
     match transaction.status.as_str() {

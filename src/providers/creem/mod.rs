@@ -236,6 +236,16 @@ impl Provider for Creem {
         Ok(Some(notice).filter(|notice| !notice.payment.amount.is_zero()).into_iter().collect())
     }
 
+    async fn last_period(&self, order: &OrderRef) -> Result<Option<PaymentNotice>, ProviderError> {
+        let Some(subscription) = self.subscription(order).await? else { return Ok(None) };
+        let Some(id) = map::last_transaction(&subscription) else { return Ok(None) };
+        let transaction = self.known_transaction(&id).await?;
+        let payment =
+            |amount| Payment { provider: NAME.to_owned(), payment_id: transaction.id.clone(), amount, method: None };
+        let paid = map::of_period(&transaction).map(payment);
+        Ok(paid.map(|payment| PaymentNotice { order: order.number.clone(), payment }))
+    }
+
     /// It can tell only how much went back of a transaction in all, not which refunds that was: each is told when it
     /// happens, under a number of theirs, and a sum beside them would be the same money again.
     async fn refunds(&self, _order: &OrderRef, _payment_id: &str) -> Result<Vec<RefundNotice>, ProviderError> {

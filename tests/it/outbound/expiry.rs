@@ -19,14 +19,14 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::scene::{Bought, Scene};
 
 #[derive(Clone)]
-enum Mood {
+pub(super) enum Mood {
     Unreachable,
     /// What it has for the order.
     Says(Option<PaymentNotice>),
 }
 
 /// The sandbox, but for what it says when it is asked.
-struct Moody(Sandbox, Arc<Mutex<Mood>>);
+pub(super) struct Moody(pub(super) Sandbox, pub(super) Arc<Mutex<Mood>>);
 
 #[async_trait]
 impl Provider for Moody {
@@ -71,6 +71,10 @@ impl Provider for Moody {
 
     async fn stop_collecting(&self, order: &OrderRef, stop: bool) -> Result<(), ProviderError> {
         self.0.stop_collecting(order, stop).await
+    }
+
+    async fn last_period(&self, order: &OrderRef) -> Result<Option<PaymentNotice>, ProviderError> {
+        self.payments(order).await.map(|paid| paid.into_iter().next())
     }
 
     async fn check(&self) -> Result<String, ProviderError> {

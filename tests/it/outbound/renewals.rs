@@ -2,12 +2,20 @@
 //! processes it is told.
 
 use aggregates::{
-    AccountId, AggregateId, Command, Credits, Currency, Money, OrderStatus, Period, PlanTerms, ProductContent,
+    AccountId, AggregateId, Command, Credits, Currency, Money, OrderStatus, Payment, Period, PlanTerms, ProductContent,
     ProductId, ProductKind, State, SubscriptionCommand, SubscriptionId, UpgradePolicy,
 };
-use billing_ledger::dispatch::{Actor, Buyer, Profile, Purchase, Renewal, ids};
+use std::sync::{Arc, Mutex};
+
+use billing_ledger::dispatch::{Actor, Buyer, Dispatcher, PaymentNotice, Profile, Purchase, Renewal, Rules, ids};
+use billing_ledger::jobs::{Handler, Job, Outcome};
+use billing_ledger::processes::SubscriptionPeriod;
+use billing_ledger::processes::kinds::SUBSCRIPTION_PERIOD;
+use billing_ledger::providers::Providers;
+use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::join_all;
 
+use super::expiry::{Mood, Moody};
 use super::scene::{EMAIL, NAME, Scene};
 
 const PLAN: u32 = 2;
@@ -127,4 +135,86 @@ async fn a_renewal_of_nothing_is_refused_and_a_payment_renews_one_subscription()
     let other = SubscriptionId::from_uuid(uuid::Uuid::from_u128(7));
     assert!(scene.dispatcher.renew(&alice(), other, &renewal("p"), None).await.is_err(), "it is another's");
     scene.end().await;
+}
+
+/// Alice's subscription, and the timer of its period's end, with a provider that says what it is told to.
+struct Ending {
+    scene: Scene,
+    subscription: SubscriptionId,
+    ends_at: DateTime<Utc>,
+    timer: SubscriptionPeriod,
+    mood: Arc<Mutex<Mood>>,
+}
+
+impl Ending {
+    async fn set() -> Self {
+        let scene = Scene::set().await;
+        let subscription = subscribed(&scene).await;
+        let mood = Arc::new(Mutex::new(Mood::Unreachable));
+        let provider = Arc::new(Moody(scene.sandbox.clone(), mood.clone()));
+        let rules = Rules { time_zone: chrono_tz::Asia::Shanghai, order_ttl: TimeDelta::minutes(15) };
+        let (store, clock, vault) = (scene.dispatcher.store().clone(), scene.clock.clone(), scene.vault.clone());
+        let timer =
+            SubscriptionPeriod::new(Dispatcher::new(store, clock, vault, Providers::new(vec![provider]), rules));
+        let mut ending = Self { scene, subscription, ends_at: Utc::now(), timer, mood };
+        ending.ends_at = ending.state().await.period().expect("a period").ends_at;
+        ending.scene.clock.advance(ending.ends_at - Utc::now() + TimeDelta::seconds(1));
+        ending
+    }
+
+    async fn state(&self) -> aggregates::Subscription {
+        match self.scene.dispatcher.look(&alice(), AggregateId::subscription(self.subscription)).await {
+            Ok(State::Subscription(state)) => state,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn becomes(&self, mood: Mood) {
+        *self.mood.lock().expect("a mood") = mood;
+    }
+
+    async fn runs(&self) -> Outcome {
+        let key = format!("{}:{}", self.subscription, self.ends_at.to_rfc3339());
+        let (kind, account_id) = (SUBSCRIPTION_PERIOD.to_owned(), Some("alice".to_owned()));
+        let payload = serde_json::json!({});
+        self.timer.run(&Job { id: 1, kind, key, account_id, payload, attempt: 1, tries: 1, last_error: None }).await
+    }
+
+    fn collected(payment_id: &str) -> Mood {
+        let (provider, payment_id) = ("sandbox".to_owned(), payment_id.to_owned());
+        let payment = Payment { provider, payment_id, amount: yuan("20.00"), method: None };
+        Mood::Says(Some(PaymentNotice { order: "ORD202601050607090000beef".parse().expect("a number"), payment }))
+    }
+}
+
+#[tokio::test]
+async fn a_period_whose_notice_got_lost_is_asked_for_before_the_one_before_it_ends() {
+    let ending = Ending::set().await;
+    assert!(matches!(ending.runs().await, Outcome::NotBefore(_)), "it has not answered");
+    ending.becomes(Ending::collected("p-2"));
+    assert_eq!(ending.runs().await, Outcome::Done);
+    assert_eq!(periods(&ending.scene, ending.subscription).await, 2);
+    assert!(ending.state().await.expires_at().is_none(), "it is past due");
+    // Told again, by itself or by asking, it is the same.
+    assert_eq!(ending.runs().await, Outcome::Done);
+    ending.scene.dispatcher.renew(&alice(), ending.subscription, &renewal("p-2"), None).await.expect("renewed");
+    assert_eq!(periods(&ending.scene, ending.subscription).await, 2);
+    ending.scene.end().await;
+}
+
+#[tokio::test]
+async fn a_period_ends_where_nothing_was_collected_or_nobody_says_so_for_a_day() {
+    for silent in [false, true] {
+        let ending = Ending::set().await;
+        if silent {
+            assert!(matches!(ending.runs().await, Outcome::NotBefore(_)));
+            ending.scene.clock.advance(TimeDelta::days(1));
+        } else {
+            ending.becomes(Mood::Says(None));
+        }
+        assert_eq!(ending.runs().await, Outcome::Done);
+        assert!(ending.state().await.expires_at().is_some(), "it is not past due");
+        assert_eq!(periods(&ending.scene, ending.subscription).await, 1);
+        ending.scene.end().await;
+    }
 }

@@ -246,6 +246,24 @@ async fn its_notifications_are_genuine_and_say_what_happened() {
 }
 
 #[tokio::test]
+async fn the_last_period_is_known_by_asking() {
+    let world = World::start().await;
+    let one_time = world.placed(&request()).await;
+    world.pay().await;
+    assert_eq!(world.provider.last_period(&one_time).await.unwrap(), None);
+    let order = world.placed(&plan()).await;
+    assert_eq!(world.provider.last_period(&order).await.unwrap(), None);
+    world.pay().await;
+    let last = async || world.provider.last_period(&order).await.unwrap().unwrap().payment;
+    let first = last().await;
+    assert_eq!(first, world.paid(&order).await);
+    world.pay().await;
+    assert_eq!((last().await.amount, last().await.payment_id == first.payment_id), (plan().amount, false));
+    world.stage.faults(Faults { silent_query: true, ..Faults::default() }).await;
+    assert!(matches!(world.provider.last_period(&order).await, Err(ProviderError::Unreachable(_))));
+}
+
+#[tokio::test]
 async fn changed_amounts_show_and_changed_notifications_do_not_count() {
     let mut world = World::start().await;
     world.stage.faults(Faults { wrong_amount: Some(999), ..Faults::default() }).await;
