@@ -169,8 +169,8 @@ impl Subscription {
     }
 
     /// What it began with.
-    pub fn first_order(&self) -> Option<OrderId> {
-        self.subscribed().ok()?.orders.first().map(|period| period.order)
+    pub fn paid_orders(&self) -> impl Iterator<Item = OrderId> {
+        self.subscribed().into_iter().flat_map(|state| &state.orders).map(|period| period.order)
     }
 
     /// It ends with its period.

@@ -120,8 +120,8 @@ fn the_first_period_starts_when_it_is_paid_for() {
     let subscription = given([]).when(time(START), start(1, basic())).then([started()]).state();
     assert_eq!((subscription.plan(), subscription.next_plan()), (Some(&basic()), Some(&basic())));
     assert_eq!(subscription.period(), Some(&period(1, START, END)));
-    assert_eq!(subscription.first_order(), subscription.period().map(|period| period.order));
-    assert_eq!(given([]).state().first_order(), None);
+    assert_eq!(subscription.paid_orders().next(), subscription.period().map(|period| period.order));
+    assert_eq!(given([]).state().paid_orders().count(), 0);
     assert_eq!(subscription.status(), Some(SubscriptionStatus::Active));
     assert!(subscription.is_live());
 }

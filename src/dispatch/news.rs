@@ -148,7 +148,7 @@ impl Dispatcher {
     }
 
     async fn refunded(&self, provider: &str, news: RefundedNews) -> Result<Heard, DispatchError> {
-        let named = self.order_named(provider, &news.order).await?;
+        let named = self.order_of_refund(provider, &news).await?;
         let order = self.order(&named.account, named.order).await?;
         let RefundedNews { payment_id, refund, amount, provider_refund, reason, .. } = news;
         let payment_id = match payment_id.or_else(|| order.payment().map(|payment| payment.payment_id.clone())) {
@@ -168,6 +168,17 @@ impl Dispatcher {
         let notice = if by_our_number { notice } else { refund::as_known(&order, notice) };
         let receipt = self.take_refund(notice).await?;
         Ok(Heard::Recorded(named, vec![receipt]))
+    }
+
+    /// A further period was paid in an order of its own, and a provider may name the one that began it all.
+    async fn order_of_refund(&self, provider: &str, news: &RefundedNews) -> Result<Named, DispatchError> {
+        if let Some(payment_id) = &news.payment_id {
+            match self.order_named(provider, &OrderName::Payment(payment_id.clone())).await {
+                Err(DispatchError::NotFound(_)) => {}
+                found => return found,
+            }
+        }
+        self.order_named(provider, &news.order).await
     }
 
     async fn refund_failed(
@@ -211,50 +222,73 @@ impl Dispatcher {
         Ok(if receipts.is_empty() { Heard::NothingNew(named) } else { Heard::Recorded(named, receipts) })
     }
 
-    /// A subscription's provider, and the order by which it knows it. `None`: nobody has paid for it yet.
-    async fn collector_of(
+    /// Who collects a subscription's periods by themselves, and the orders by which they know it: it may have been bought
+    /// again while it ran, with another provider.
+    async fn collectors(
         &self,
         account: &AccountId,
         state: &State,
-    ) -> Result<Option<(Arc<dyn Provider>, OrderRef)>, DispatchError> {
+    ) -> Result<Vec<(Arc<dyn Provider>, OrderRef)>, DispatchError> {
         let State::Subscription(state) = state else { return Err(DispatchError::NotFound("subscription")) };
-        let Some(first) = state.first_order() else { return Ok(None) };
-        let order = self.order(account, first).await?;
-        let placed = order.placed()?;
-        Ok(Some((self.provider_called(&placed.provider)?, refund::order_ref(placed, &order))))
-    }
-
-    /// Asks the provider of a subscription for the last period that it has collected, and takes it unless it is known:
-    /// what it said of it may have got lost.
-    ///
-    /// # Errors
-    /// When there is no such subscription, its provider does not answer, or the store cannot record the period.
-    pub async fn ask_collector(&self, account: &AccountId, subscription: SubscriptionId) -> Result<(), DispatchError> {
-        let state = self.look(account, AggregateId::subscription(subscription)).await?;
-        let Some((provider, order)) = self.collector_of(account, &state).await? else { return Ok(()) };
-        let asked = provider.last_period(&order).await;
-        let asked = asked.map_err(|source| DispatchError::Provider { order: order.number.to_string(), source })?;
-        let Some(PaymentNotice { payment: Payment { provider, payment_id, amount, .. }, .. }) = asked else {
-            return Ok(());
-        };
-        let name = format!("{provider}:{payment_id}");
-        if self.store.find_key(super::payment::CLAIM, &name).await?.is_none() {
-            self.renew(account, subscription, &Renewal { provider, payment_id }, Some(amount)).await?;
+        let mut collectors = Vec::new();
+        for order in state.paid_orders() {
+            let order = self.order(account, order).await?;
+            let placed = order.placed()?;
+            // Nobody was sent anywhere to pay for a renewal.
+            if order.checkout().is_none() {
+                continue;
+            }
+            // One that is not set up any more can be neither asked nor told.
+            if let Some(provider) = self.providers.get(&placed.provider).filter(|provider| provider.collects()) {
+                collectors.push((provider, refund::order_ref(placed, &order)));
+            }
         }
-        Ok(())
+        Ok(collectors)
     }
 
-    /// The provider of a subscription collects no further periods, or goes on, as the subscription says now.
+    /// Asks who collects the periods of a subscription for the last one that they have, and takes it unless it is known:
+    /// what was said of it may have got lost. Answers whether there is anybody to ask.
     ///
     /// # Errors
-    /// When there is no such subscription, or its provider does not answer.
-    pub async fn tell_collector(&self, account: &AccountId, subscription: SubscriptionId) -> Result<(), DispatchError> {
+    /// When there is no such subscription, a provider does not answer, or the store cannot record the period.
+    pub async fn ask_collectors(
+        &self,
+        account: &AccountId,
+        subscription: SubscriptionId,
+    ) -> Result<bool, DispatchError> {
         let state = self.look(account, AggregateId::subscription(subscription)).await?;
-        let Some((provider, order)) = self.collector_of(account, &state).await? else { return Ok(()) };
+        let collectors = self.collectors(account, &state).await?;
+        for (provider, order) in &collectors {
+            let asked = provider.last_period(order).await;
+            let asked = asked.map_err(|source| DispatchError::Provider { order: order.number.to_string(), source })?;
+            let Some(PaymentNotice { payment: Payment { provider, payment_id, amount, .. }, .. }) = asked else {
+                continue;
+            };
+            let name = format!("{provider}:{payment_id}");
+            if self.store.find_key(super::payment::CLAIM, &name).await?.is_none() {
+                self.renew(account, subscription, &Renewal { provider, payment_id }, Some(amount)).await?;
+            }
+        }
+        Ok(!collectors.is_empty())
+    }
+
+    /// Who collects the periods of a subscription goes on or collects no more, as the subscription says now.
+    ///
+    /// # Errors
+    /// When there is no such subscription, or a provider does not answer.
+    pub async fn tell_collectors(
+        &self,
+        account: &AccountId,
+        subscription: SubscriptionId,
+    ) -> Result<(), DispatchError> {
+        let state = self.look(account, AggregateId::subscription(subscription)).await?;
+        let collectors = self.collectors(account, &state).await?;
         let mut stop = is_to_stop(&state);
         for _ in 0..TOLD_MAX {
-            let told = provider.stop_collecting(&order, stop).await;
-            told.map_err(|source| DispatchError::Provider { order: order.number.to_string(), source })?;
+            for (provider, order) in &collectors {
+                let told = provider.stop_collecting(order, stop).await;
+                told.map_err(|source| DispatchError::Provider { order: order.number.to_string(), source })?;
+            }
             // Whoever changed it meanwhile may have told the provider before this did.
             let now = is_to_stop(&self.look(account, AggregateId::subscription(subscription)).await?);
             if now == stop {

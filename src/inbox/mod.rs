@@ -29,8 +29,8 @@ pub use intake::{Intake, IntakeError};
 pub use letter::{Letter, Shown};
 pub use refused::{RefusalCount, Refusals, RefusedView, prune};
 pub use table::{
-    Claimed, InboxFilter, NotificationState, NotificationView, Settled, Verdict, claim, forget, forget_the_rest, list,
-    one, replay, settle,
+    Claimed, InboxFilter, NotificationState, NotificationView, Settled, Verdict, claim, forget, forget_erased,
+    forget_nobodys, list, one, replay, settle,
 };
 pub use work::{not_finished, work_on};
 

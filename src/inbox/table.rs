@@ -10,6 +10,8 @@ use sqlx::{PgPool, Row};
 
 /// How long what could not be told whose it is can be looked at and worked off again.
 const NOBODYS_KEPT_DAYS: f64 = 90.0;
+/// An erasure takes with it what is settled; what is worked off at the same moment is settled moments later.
+const ERASED_LOOKED_FOR_DAYS: f64 = 7.0;
 
 /// What has become of a notification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -164,27 +166,43 @@ pub async fn forget(pool: &PgPool, account: AccountKey) -> Result<(), sqlx::Erro
     Ok(())
 }
 
-/// What is still kept of customers who were erased while it was worked off, and of nobody for a long time, is not kept any
-/// longer.
+/// What is still kept of customers who were erased while it was worked off is not kept any longer. Answers how many that
+/// were, of `most` at once; another process passes over them.
 ///
 /// # Errors
 /// When the database cannot be asked.
-pub async fn forget_the_rest(pool: &PgPool) -> Result<(), sqlx::Error> {
-    sqlx::query(
-        "UPDATE inbox.notifications n SET sealed = NULL FROM vault.account_keys k
-          WHERE k.destroyed_at IS NOT NULL AND n.account = k.account AND n.sealed IS NOT NULL
-            AND n.state NOT IN ('received', 'waiting')",
+pub async fn forget_erased(pool: &PgPool, most: i64) -> Result<u64, sqlx::Error> {
+    let forgotten = sqlx::query(
+        "UPDATE inbox.notifications SET sealed = NULL WHERE id IN (
+             SELECT n.id FROM inbox.notifications n JOIN vault.account_keys k ON k.account = n.account
+              WHERE n.account IS NOT NULL AND n.sealed IS NOT NULL AND k.destroyed_at IS NOT NULL
+                AND n.settled_at > clock_timestamp() - $2 * interval '1 day'
+              LIMIT $1 FOR UPDATE OF n SKIP LOCKED)",
     )
+    .bind(most)
+    .bind(ERASED_LOOKED_FOR_DAYS)
     .execute(pool)
     .await?;
-    sqlx::query(
-        "UPDATE inbox.notifications SET sealed = NULL
-          WHERE account IS NULL AND sealed IS NOT NULL AND settled_at < clock_timestamp() - $1 * interval '1 day'",
+    Ok(forgotten.rows_affected())
+}
+
+/// The same of what nobody could be found for, and nobody has to look at, once it is old.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn forget_nobodys(pool: &PgPool, most: i64) -> Result<u64, sqlx::Error> {
+    let forgotten = sqlx::query(
+        "UPDATE inbox.notifications SET sealed = NULL WHERE id IN (
+             SELECT id FROM inbox.notifications
+              WHERE account IS NULL AND sealed IS NOT NULL AND settled_at < clock_timestamp() - $2 * interval '1 day'
+                AND state NOT IN ('received', 'waiting', 'review')
+              LIMIT $1 FOR UPDATE SKIP LOCKED)",
     )
+    .bind(most)
     .bind(NOBODYS_KEPT_DAYS)
     .execute(pool)
     .await?;
-    Ok(())
+    Ok(forgotten.rows_affected())
 }
 
 /// It is read and worked on again, whatever became of it before: what it has done it does not do twice. `false`: there is

@@ -68,7 +68,7 @@ pub async fn work_on(dispatch: &Dispatcher, vault: &Vault, claimed: &Claimed) ->
     };
     // What comes after a customer was erased is not kept either.
     let forget = match &worked.named {
-        // Where that is not known `forget_the_rest` sees to it.
+        // Where that is not known `forget_erased` sees to it.
         Some(named) => dispatch.is_erased(&named.account).await.unwrap_or(false),
         None => false,
     };

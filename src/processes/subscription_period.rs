@@ -1,8 +1,9 @@
 //! Records that a paid period is over, and then that the grace after it is. One timer for each such time: a period that
-//! was paid for meanwhile has a timer of its own, and this one finds nothing to do. Who collects is asked before that.
+//! was paid for meanwhile has a timer of its own, and this one finds nothing to do. Who collects is asked then, and
+//! as long as the grace lasts.
 
 use aggregates::subscription::{PastDue, Renewed, Started, SubscriptionError};
-use aggregates::{AccountId, AggregateId, Refusal, State, SubscriptionEvent, SubscriptionId};
+use aggregates::{AccountId, AggregateId, Refusal, State, Subscription, SubscriptionEvent, SubscriptionId};
 use anyhow::Context;
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -33,10 +34,11 @@ pub(super) fn key(subscription: &str, at: DateTime<Utc>) -> String {
     format!("{subscription}:{}", at.to_rfc3339())
 }
 
-/// A provider that collects by itself may have collected, and what it said of it got lost: nothing ends before it has
-/// answered, or has been silent for so long.
-const ASKED_FOR: TimeDelta = TimeDelta::days(1);
-const ASKED_EVERY: TimeDelta = TimeDelta::minutes(10);
+/// After a period was over, in seconds: when who collects by themselves is asked what they have collected meanwhile, as long
+/// as its grace lasts. Their period begins and ends about when ours does, and collecting takes a while.
+const ASKED: [i64; 8] = [600, 3_600, 6 * 3_600, 86_400, 2 * 86_400, 4 * 86_400, 7 * 86_400, 14 * 86_400];
+/// And a last time, so long before the grace is over.
+const ASKED_LAST: TimeDelta = TimeDelta::minutes(30);
 
 pub struct SubscriptionPeriod {
     dispatcher: Dispatcher,
@@ -55,33 +57,64 @@ impl SubscriptionPeriod {
         let state = self.dispatcher.look(&account, AggregateId::subscription(subscription)).await?;
         let State::Subscription(state) = state else { return Ok(Outcome::Done) };
         let Some(period) = state.period().filter(|_| state.is_live()) else { return Ok(Outcome::Done) };
-        let due = state.expires_at().unwrap_or(period.ends_at);
-        if at < due {
-            return Ok(Outcome::Done);
-        }
-        if self.dispatcher.clock().now() < due {
-            return Ok(Outcome::NotBefore(due));
-        }
-        if let Err(error) = self.dispatcher.ask_collector(&account, subscription).await {
-            let now = self.dispatcher.clock().now();
-            match error {
-                DispatchError::Provider { .. } | DispatchError::NoProvider(_) => {
-                    tracing::warn!(%subscription, %error, "whether a further period was paid cannot be asked");
-                    if now - due < ASKED_FOR {
-                        return Ok(Outcome::NotBefore(now + ASKED_EVERY));
-                    }
-                }
-                error => return Err(error.into()),
+        let now = self.dispatcher.clock().now();
+        match state.expires_at() {
+            // The next period has been paid for.
+            _ if at < period.ends_at => Ok(Outcome::Done),
+            None if now < period.ends_at => Ok(Outcome::NotBefore(period.ends_at)),
+            None => {
+                // It may have been paid for, and what was said of that got lost.
+                let is_collected = self.ask(&account, subscription).await?;
+                self.end_period(&account, subscription, period.ends_at).await?;
+                let state = self.dispatcher.look(&account, AggregateId::subscription(subscription)).await?;
+                let State::Subscription(state) = state else { return Ok(Outcome::Done) };
+                Ok(ask_next(&state, at, now).filter(|_| is_collected).map_or(Outcome::Done, Outcome::NotBefore))
             }
+            Some(expires_at) if at < expires_at && now < expires_at => {
+                self.ask(&account, subscription).await?;
+                let state = self.dispatcher.look(&account, AggregateId::subscription(subscription)).await?;
+                let State::Subscription(state) = state else { return Ok(Outcome::Done) };
+                Ok(ask_next(&state, at, now).map_or(Outcome::Done, Outcome::NotBefore))
+            }
+            Some(expires_at) if at < expires_at => Ok(Outcome::Done),
+            Some(expires_at) if now < expires_at => Ok(Outcome::NotBefore(expires_at)),
+            Some(expires_at) => self.end_period(&account, subscription, expires_at).await.map(|()| Outcome::Done),
         }
-        match self.dispatcher.end_period(&account, subscription, due).await {
-            Ok(_) => Ok(Outcome::Done),
-            Err(DispatchError::Execute(ExecuteError::Refused(Refusal::Subscription(SubscriptionError::NotOver {
-                ..
-            })))) => Ok(Outcome::Done),
+    }
+
+    /// Whether there is anybody to ask. Who does not answer is asked again in time.
+    async fn ask(&self, account: &AccountId, subscription: SubscriptionId) -> anyhow::Result<bool> {
+        match self.dispatcher.ask_collectors(account, subscription).await {
+            Ok(is_collected) => Ok(is_collected),
+            Err(error @ DispatchError::Provider { .. }) => {
+                tracing::warn!(%subscription, %error, "whether a further period was paid cannot be asked");
+                Ok(true)
+            }
             Err(error) => Err(error.into()),
         }
     }
+
+    async fn end_period(
+        &self,
+        account: &AccountId,
+        subscription: SubscriptionId,
+        due: DateTime<Utc>,
+    ) -> anyhow::Result<()> {
+        match self.dispatcher.end_period(account, subscription, due).await {
+            Ok(_) => Ok(()),
+            Err(DispatchError::Execute(ExecuteError::Refused(Refusal::Subscription(SubscriptionError::NotOver {
+                ..
+            })))) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// When who collects is asked next about the period that was over at `at`; `None`: it was paid, or there is no grace left.
+fn ask_next(state: &Subscription, at: DateTime<Utc>, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    let last = state.expires_at()?.checked_sub_signed(ASKED_LAST)?;
+    let times = ASKED.iter().filter_map(|seconds| at.checked_add_signed(TimeDelta::seconds(*seconds)));
+    times.filter(|time| *time < last).chain([last]).find(|time| *time > now)
 }
 
 #[async_trait]

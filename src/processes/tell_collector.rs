@@ -40,7 +40,7 @@ impl TellCollector {
         let account = AccountId::try_new(job.account_id.as_deref().context("a subscription is somebody's")?)?;
         let (subscription, _) = job.key.split_once(':').context("a subscription and a time")?;
         let subscription: SubscriptionId = subscription.parse()?;
-        match self.dispatcher.tell_collector(&account, subscription).await {
+        match self.dispatcher.tell_collectors(&account, subscription).await {
             Ok(()) => Ok(Outcome::Done),
             // It has ended there, or was never begun there.
             Err(DispatchError::Provider { source: ProviderError::Refused(why), .. }) => {

@@ -316,8 +316,13 @@ pub trait Provider: Send + Sync {
     /// each period only when they are asked have nothing to do.
     async fn stop_collecting(&self, order: &OrderRef, stop: bool) -> Result<(), ProviderError>;
 
-    /// The last period that it has collected by itself of what this order began. Providers that collect each period only
-    /// when they are asked know of none.
+    /// Whether it collects the periods after the first by itself.
+    fn collects(&self) -> bool {
+        false
+    }
+
+    /// The last period that it has collected by itself of what this order began, unless all of it went back. Providers
+    /// that collect each period only when they are asked know of none.
     async fn last_period(&self, order: &OrderRef) -> Result<Option<PaymentNotice>, ProviderError> {
         let _ = order;
         Ok(None)

@@ -17,7 +17,9 @@ use crate::vault::Vault;
 
 const AT_ONCE: usize = 64;
 const AT_ONCE_BESIDE_ARRIVALS: usize = 4;
-/// Whatever takes longer waits for a provider, and takes nothing from arrivals.
+/// Those that wait included: if it is the database that is slow, many more would make it slower.
+const IN_ALL_BESIDE_ARRIVALS: usize = 24;
+/// Whatever takes longer most likely waits for a provider, and takes nothing from arrivals.
 const YOUNG: Duration = Duration::from_secs(1);
 /// Longer than one notification takes.
 const LEASE: Duration = Duration::from_secs(60);
@@ -119,13 +121,10 @@ impl Worker {
 
 /// How many more may be begun. Few at a time would be many statements.
 fn room(pressing: bool, working: usize, young: usize) -> usize {
-    let free = AT_ONCE.saturating_sub(working);
-    let (room, least) = if pressing {
-        (free.min(AT_ONCE_BESIDE_ARRIVALS.saturating_sub(young)), AT_ONCE_BESIDE_ARRIVALS / 2)
-    } else {
-        (free, AT_ONCE / 2)
-    };
-    if room >= least { room } else { 0 }
+    let (in_all, at_once) =
+        if pressing { (IN_ALL_BESIDE_ARRIVALS, AT_ONCE_BESIDE_ARRIVALS) } else { (AT_ONCE, AT_ONCE) };
+    let room = in_all.saturating_sub(working).min(at_once.saturating_sub(young));
+    if room >= at_once / 2 || young == 0 { room } else { 0 }
 }
 
 /// One that panicked is tried again, and harms no other.
@@ -153,12 +152,15 @@ mod tests {
             (false, 0, 0, 64),
             (false, 32, 32, 32),
             (false, 33, 33, 0),
+            (false, 33, 0, 31),
+            (false, 64, 0, 0),
             (true, 0, 0, 4),
             (true, 2, 2, 2),
             (true, 3, 3, 0),
-            (true, 40, 0, 4),
+            (true, 20, 0, 4),
+            (true, 23, 0, 1),
+            (true, 24, 0, 0),
             (true, 40, 40, 0),
-            (true, 63, 0, 0),
         ] {
             assert_eq!(room(pressing, working, young), more, "{pressing} {working} {young}");
         }

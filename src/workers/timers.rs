@@ -30,8 +30,11 @@ pub async fn run(pool: PgPool, shutdown: CancellationToken) {
         if let Err(error) = within(inbox::prune(&pool)).await {
             tracing::warn!(%error, "old refused notifications cannot be removed");
         }
-        if let Err(error) = within(inbox::forget_the_rest(&pool)).await {
-            tracing::warn!(%error, "what nobody may keep of notifications cannot be removed");
+        if let Err(error) = forget_erased(&pool, &shutdown).await {
+            tracing::warn!(%error, "notifications of customers who were erased cannot be removed");
+        }
+        if let Err(error) = forget_nobodys(&pool, &shutdown).await {
+            tracing::warn!(%error, "old notifications of nobody cannot be removed");
         }
         tokio::select! {
             () = shutdown.cancelled() => {}
@@ -44,6 +47,16 @@ async fn prune(pool: &PgPool, shutdown: &CancellationToken) -> Result<(), sqlx::
     let before = Utc::now() - DONE_KEPT;
     while !shutdown.is_cancelled() && within(jobs::prune_done(pool, before, PRUNED_AT_ONCE)).await? > 0 {}
     while !shutdown.is_cancelled() && within(windows::tidy(pool)).await? > 0 {}
+    Ok(())
+}
+
+async fn forget_erased(pool: &PgPool, shutdown: &CancellationToken) -> Result<(), sqlx::Error> {
+    while !shutdown.is_cancelled() && within(inbox::forget_erased(pool, PRUNED_AT_ONCE)).await? > 0 {}
+    Ok(())
+}
+
+async fn forget_nobodys(pool: &PgPool, shutdown: &CancellationToken) -> Result<(), sqlx::Error> {
+    while !shutdown.is_cancelled() && within(inbox::forget_nobodys(pool, PRUNED_AT_ONCE)).await? > 0 {}
     Ok(())
 }
 

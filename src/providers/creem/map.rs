@@ -169,9 +169,9 @@ pub(super) fn last_transaction(subscription: &Subscription) -> Option<String> {
     named(subscription.last_transaction_id.as_deref())
 }
 
-/// What was collected for a period. What went back since is news of its own.
+/// What was collected for a period, as far as it is to be delivered: what is pending may be asked for again.
 pub(super) fn of_period(transaction: &Transaction) -> Option<Money> {
-    let is_paid = matches!(transaction.status.as_str(), "paid" | "refunded" | "partialRefund");
+    let is_paid = matches!(transaction.status.as_str(), "paid" | "partialRefund");
     transaction.charged().filter(|charged| is_paid && !charged.is_zero())
 }
 

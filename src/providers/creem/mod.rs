@@ -236,6 +236,10 @@ impl Provider for Creem {
         Ok(Some(notice).filter(|notice| !notice.payment.amount.is_zero()).into_iter().collect())
     }
 
+    fn collects(&self) -> bool {
+        true
+    }
+
     async fn last_period(&self, order: &OrderRef) -> Result<Option<PaymentNotice>, ProviderError> {
         let Some(subscription) = self.subscription(order).await? else { return Ok(None) };
         let Some(id) = map::last_transaction(&subscription) else { return Ok(None) };

@@ -73,6 +73,10 @@ impl Provider for Moody {
         self.0.stop_collecting(order, stop).await
     }
 
+    fn collects(&self) -> bool {
+        true
+    }
+
     async fn last_period(&self, order: &OrderRef) -> Result<Option<PaymentNotice>, ProviderError> {
         self.payments(order).await.map(|paid| paid.into_iter().next())
     }

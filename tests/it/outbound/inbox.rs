@@ -6,7 +6,6 @@ use aggregates::{AccountId, AccountKey};
 use billing_ledger::inbox::{self, Arrivals, Claimed, Intake, Letter, NotificationState, Settled, Verdict};
 use billing_ledger::providers::{Arrived, Genuine};
 use billing_ledger::store::pool;
-use chrono::TimeDelta;
 use reqwest::Method;
 use sqlx::PgPool;
 
@@ -55,9 +54,9 @@ async fn a_copy_has_a_notification_worked_on_again_at_once_unless_somebody_does(
     scene.end().await;
 }
 
-/// The pool is that of jobs and processes, too.
+/// Settling does not wait for the disk; the pool is that of jobs and processes, which do.
 #[tokio::test]
-async fn only_settling_does_not_wait_for_the_disk() {
+async fn whoever_comes_after_settling_waits_for_the_disk() {
     let scene = Scene::set().await;
     let one = pool(scene.connect_options(), 1).await.expect("a pool");
     sqlx::query("SET synchronous_commit = on").execute(&one).await.expect("a setting");
@@ -74,23 +73,32 @@ async fn nothing_is_kept_of_who_was_erased_meanwhile_nor_for_long_of_nobody() {
     let scene = Scene::set().await;
     let erased = AccountId::try_new("erased").expect("an account").key();
     let other = AccountId::try_new("other").expect("an account").key();
-    let whose = [("a", Some(erased)), ("b", Some(other)), ("c", None), ("d", None)];
-    for (key, account) in whose {
+    let (done, review) = (NotificationState::Done, NotificationState::Review);
+    let whose = [
+        ("erased", Some(erased), review),
+        ("other", Some(other), done),
+        ("new", None, done),
+        ("old", None, done),
+        ("old-review", None, review),
+    ];
+    for (key, account, state) in whose {
         arrive(&scene, key).await;
-        settle(&scene.pool, claim(&scene.pool).await.remove(0), NotificationState::Review, account).await;
+        settle(&scene.pool, claim(&scene.pool).await.remove(0), state, account).await;
     }
     scene.vault.destroy(erased).await.expect("the vault");
-    sqlx::query("UPDATE inbox.notifications SET settled_at = settled_at - $1 WHERE key = 'd'")
-        .bind(sqlx::postgres::types::PgInterval::try_from(TimeDelta::days(91)).expect("an interval"))
+    sqlx::query("UPDATE inbox.notifications SET settled_at = settled_at - interval '91 days' WHERE key LIKE 'old%'")
         .execute(&scene.pool)
         .await
         .expect("the inbox");
-    inbox::forget_the_rest(&scene.pool).await.expect("the inbox");
+    for forgotten in [1, 0] {
+        assert_eq!(inbox::forget_erased(&scene.pool, 10).await.expect("the inbox"), forgotten);
+        assert_eq!(inbox::forget_nobodys(&scene.pool, 10).await.expect("the inbox"), forgotten);
+    }
     let kept: Vec<String> =
         sqlx::query_scalar("SELECT key FROM inbox.notifications WHERE sealed IS NOT NULL ORDER BY key")
             .fetch_all(&scene.pool)
             .await
             .expect("the inbox");
-    assert_eq!(kept, ["b", "c"]);
+    assert_eq!(kept, ["new", "old-review", "other"]);
     scene.end().await;
 }

@@ -158,8 +158,12 @@ impl Ending {
             SubscriptionPeriod::new(Dispatcher::new(store, clock, vault, Providers::new(vec![provider]), rules));
         let mut ending = Self { scene, subscription, ends_at: Utc::now(), timer, mood };
         ending.ends_at = ending.state().await.period().expect("a period").ends_at;
-        ending.scene.clock.advance(ending.ends_at - Utc::now() + TimeDelta::seconds(1));
+        ending.reaches(ending.ends_at);
         ending
+    }
+
+    fn reaches(&self, time: DateTime<Utc>) {
+        self.scene.clock.advance(time - self.scene.clock.now());
     }
 
     async fn state(&self) -> aggregates::Subscription {
@@ -173,11 +177,16 @@ impl Ending {
         *self.mood.lock().expect("a mood") = mood;
     }
 
-    async fn runs(&self) -> Outcome {
-        let key = format!("{}:{}", self.subscription, self.ends_at.to_rfc3339());
+    /// The timer of that time.
+    async fn runs_at(&self, at: DateTime<Utc>) -> Outcome {
+        let key = format!("{}:{}", self.subscription, at.to_rfc3339());
         let (kind, account_id) = (SUBSCRIPTION_PERIOD.to_owned(), Some("alice".to_owned()));
         let payload = serde_json::json!({});
         self.timer.run(&Job { id: 1, kind, key, account_id, payload, attempt: 1, tries: 1, last_error: None }).await
+    }
+
+    async fn runs(&self) -> Outcome {
+        self.runs_at(self.ends_at).await
     }
 
     fn collected(payment_id: &str) -> Mood {
@@ -185,36 +194,73 @@ impl Ending {
         let payment = Payment { provider, payment_id, amount: yuan("20.00"), method: None };
         Mood::Says(Some(PaymentNotice { order: "ORD202601050607090000beef".parse().expect("a number"), payment }))
     }
+
+    /// What the first period was paid with: what the provider says as long as it has collected nothing more.
+    async fn first(&self) -> Mood {
+        let order = self.state().await.paid_orders().next().expect("an order");
+        let order = self.scene.dispatcher.order(&alice(), order).await.expect("an order");
+        Self::collected(&order.payment().expect("a payment").payment_id)
+    }
+
+    async fn is_past_due(&self) -> bool {
+        self.state().await.expires_at().is_some()
+    }
+
+    /// Minutes after the period was over.
+    fn asks_again_after(&self, outcome: Outcome) -> i64 {
+        let Outcome::NotBefore(next) = outcome else { panic!("{outcome:?}") };
+        (next - self.ends_at).num_minutes()
+    }
 }
 
 #[tokio::test]
-async fn a_period_whose_notice_got_lost_is_asked_for_before_the_one_before_it_ends() {
+async fn a_period_whose_notice_got_lost_is_found_by_asking_when_the_one_before_it_is_over() {
     let ending = Ending::set().await;
-    assert!(matches!(ending.runs().await, Outcome::NotBefore(_)), "it has not answered");
     ending.becomes(Ending::collected("p-2"));
     assert_eq!(ending.runs().await, Outcome::Done);
-    assert_eq!(periods(&ending.scene, ending.subscription).await, 2);
-    assert!(ending.state().await.expires_at().is_none(), "it is past due");
-    // Told again, by itself or by asking, it is the same.
-    assert_eq!(ending.runs().await, Outcome::Done);
+    assert_eq!((periods(&ending.scene, ending.subscription).await, ending.is_past_due().await), (2, false));
+    // Told again it is the same.
     ending.scene.dispatcher.renew(&alice(), ending.subscription, &renewal("p-2"), None).await.expect("renewed");
     assert_eq!(periods(&ending.scene, ending.subscription).await, 2);
     ending.scene.end().await;
 }
 
 #[tokio::test]
-async fn a_period_ends_where_nothing_was_collected_or_nobody_says_so_for_a_day() {
-    for silent in [false, true] {
-        let ending = Ending::set().await;
-        if silent {
-            assert!(matches!(ending.runs().await, Outcome::NotBefore(_)));
-            ending.scene.clock.advance(TimeDelta::days(1));
-        } else {
-            ending.becomes(Mood::Says(None));
-        }
-        assert_eq!(ending.runs().await, Outcome::Done);
-        assert!(ending.state().await.expires_at().is_some(), "it is not past due");
-        assert_eq!(periods(&ending.scene, ending.subscription).await, 1);
-        ending.scene.end().await;
+async fn or_later_as_long_as_the_grace_lasts() {
+    let ending = Ending::set().await;
+    // It does not answer.
+    assert_eq!(ending.asks_again_after(ending.runs().await), 10);
+    assert!(ending.is_past_due().await);
+    ending.becomes(ending.first().await);
+    let (hour, day) = (60, 24 * 60);
+    for (now, next) in [(10, hour), (hour, 6 * hour), (6 * hour, day), (day, 2 * day), (2 * day, 3 * day - 30)] {
+        ending.reaches(ending.ends_at + TimeDelta::minutes(now));
+        assert_eq!(ending.asks_again_after(ending.runs().await), next);
     }
+    assert_eq!((periods(&ending.scene, ending.subscription).await, ending.is_past_due().await), (1, true));
+    ending.reaches(ending.ends_at + TimeDelta::minutes(3 * day - 30));
+    ending.becomes(Ending::collected("p-2"));
+    assert_eq!(ending.runs().await, Outcome::Done);
+    assert_eq!((periods(&ending.scene, ending.subscription).await, ending.is_past_due().await), (2, false));
+    ending.scene.end().await;
+}
+
+#[tokio::test]
+async fn a_period_that_nobody_paid_for_ends_with_its_grace() {
+    let ending = Ending::set().await;
+    ending.becomes(ending.first().await);
+    ending.asks_again_after(ending.runs().await);
+    let expires_at = ending.state().await.expires_at().expect("a grace");
+    ending.reaches(expires_at - TimeDelta::minutes(30));
+    assert_eq!(ending.runs().await, Outcome::Done, "there is no time left to ask again");
+    assert_eq!(ending.runs_at(expires_at).await, Outcome::NotBefore(expires_at));
+    ending.reaches(expires_at);
+    assert_eq!(ending.runs_at(expires_at).await, Outcome::Done);
+    assert!(!ending.state().await.is_live());
+    let orders: i64 = sqlx::query_scalar("SELECT count(*) FROM ledger.events WHERE event_type = 'placed'")
+        .fetch_one(&ending.scene.pool)
+        .await
+        .expect("the log");
+    assert_eq!(orders, 1, "nothing was taken twice");
+    ending.scene.end().await;
 }

@@ -72,6 +72,38 @@ async fn of_two_periods_told_at_once_one_pays_the_order_and_the_other_renews_it(
     }
 }
 
+/// Creem names the order that began the subscription, whichever of its payments went back.
+#[tokio::test]
+async fn a_further_period_that_went_back_is_taken_off_its_own_order() {
+    let scene = Scene::start(way("creem")).await;
+    let it = subscribed(&scene, "back").await;
+    scene.pay(&it).await;
+    scene.all_acknowledged(&it).await;
+    let renewal = eventually("a renewal", async || {
+        let orders = scene.ledger.user("back").await.get("/api/v1/payments/orders").await.expect(200).json();
+        let orders = orders["items"].as_array().expect("a list").clone();
+        orders.into_iter().find(|order| order["order_no"] != *it.order && order["status"] == "fulfilled")
+    })
+    .await;
+    let number = renewal["order_no"].as_str().expect("a number").to_owned();
+    let path = format!("/api/v1/admin/orders/{number}/refund");
+    let asked = scene.ledger.admin().await.post(&path, json!({"reason": "bought by mistake"})).await.expect(201);
+    scene.refund_is(asked.json()["id"].as_str().expect("an id"), "done").await;
+    let known = eventually("all of it to be worked off", async || {
+        scene.hurry().await;
+        let all = scene.inbox("").await;
+        let told = all.iter().any(|known| known["event"] == "refund.created");
+        let open = all.iter().any(|known| known["state"] == "received" || known["state"] == "waiting");
+        (told && !open).then_some(all)
+    })
+    .await;
+    assert!(known.iter().all(|known| known["state"] != "review"), "{known:?}");
+    let of_refund = known.iter().find(|known| known["event"] == "refund.created").expect("it was told");
+    assert_eq!(of_refund["order_no"], number);
+    assert_eq!(scene.ledger.events_of("back", "order", "refunded").await, 1);
+    assert_eq!(scene.status(&it).await, "fulfilled");
+}
+
 #[tokio::test]
 async fn a_cancellation_is_passed_on_to_the_provider_and_so_is_its_withdrawal() {
     let scene = Scene::start(way("creem")).await;
