@@ -60,7 +60,7 @@ pub struct Parts {
     pub may_configure: bool,
     /// Where notifications are stored.
     pub intake: Intake,
-    /// Wakes whoever works them off in this process.
+    /// What whoever works them off in this process knows of those that come.
     pub arrivals: Arrivals,
     /// Those that nobody could have signed.
     pub refusals: Refusals,

@@ -168,7 +168,7 @@ impl Subscription {
         self.live().ok()?.expires_at
     }
 
-    /// What it began with.
+    /// Those that paid its periods, the one that it began with first.
     pub fn paid_orders(&self) -> impl Iterator<Item = OrderId> {
         self.subscribed().into_iter().flat_map(|state| &state.orders).map(|period| period.order)
     }

@@ -82,12 +82,17 @@ impl SubscriptionPeriod {
         }
     }
 
-    /// Whether there is anybody to ask. Who does not answer is asked again in time.
+    /// Whether there is anybody to ask. Who does not answer is asked again in time, and so is one whose answer cannot be
+    /// taken: neither keeps the period from ending.
     async fn ask(&self, account: &AccountId, subscription: SubscriptionId) -> anyhow::Result<bool> {
         match self.dispatcher.ask_collectors(account, subscription).await {
             Ok(is_collected) => Ok(is_collected),
             Err(error @ DispatchError::Provider { .. }) => {
                 tracing::warn!(%subscription, %error, "whether a further period was paid cannot be asked");
+                Ok(true)
+            }
+            Err(DispatchError::Execute(error)) if !error.is_transient() => {
+                tracing::error!(%subscription, %error, "a further period that was collected cannot be taken");
                 Ok(true)
             }
             Err(error) => Err(error.into()),

@@ -135,6 +135,8 @@ impl<S: Send + Sync> FromRequestParts<S> for Wants {
 /// How an item looks as a line of a table.
 pub trait Row {
     const HEADER: &'static [&'static str];
+    /// Behind those: of an item that is another one and more.
+    const MORE: &'static [&'static str] = &[];
 
     fn cells(&self) -> Vec<String>;
 }
@@ -151,7 +153,7 @@ impl<T: Row + Serialize> Page<T> {
 
     fn csv(self) -> Result<Response, csv::Error> {
         let mut writer = csv::Writer::from_writer(Vec::new());
-        writer.write_record(T::HEADER)?;
+        writer.write_record(T::HEADER.iter().chain(T::MORE))?;
         for item in &self.items {
             writer.write_record(item.cells().into_iter().map(harmless))?;
         }

@@ -252,28 +252,8 @@ impl Row for PackageOut {
 }
 
 impl Row for OnSale {
-    const HEADER: &'static [&'static str] = &[
-        "id",
-        "code",
-        "name",
-        "description",
-        "prices",
-        "sort_order",
-        "on_sale",
-        "type",
-        "duration_days",
-        "daily_limit",
-        "day",
-        "again",
-        "uses",
-        "features",
-        "credits",
-        "valid_days",
-        "period",
-        "upgrade_policy",
-        "grace_days",
-        "providers",
-    ];
+    const HEADER: &'static [&'static str] = ProductView::HEADER;
+    const MORE: &'static [&'static str] = &["providers"];
 
     fn cells(&self) -> Vec<String> {
         self.product.cells().into_iter().chain([self.providers.join("; ")]).collect()
@@ -281,22 +261,8 @@ impl Row for OnSale {
 }
 
 impl Row for Offer {
-    const HEADER: &'static [&'static str] = &[
-        "id",
-        "code",
-        "name",
-        "description",
-        "price",
-        "currency",
-        "duration_days",
-        "daily_limit",
-        "day",
-        "again",
-        "sort_order",
-        "on_sale",
-        "active",
-        "providers",
-    ];
+    const HEADER: &'static [&'static str] = PackageOut::HEADER;
+    const MORE: &'static [&'static str] = &["active", "providers"];
 
     fn cells(&self) -> Vec<String> {
         let own = [self.active.to_string(), self.providers.join("; ")];

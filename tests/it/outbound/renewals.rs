@@ -245,6 +245,16 @@ async fn or_later_as_long_as_the_grace_lasts() {
     ending.scene.end().await;
 }
 
+/// A payment without a name is none.
+#[tokio::test]
+async fn an_answer_that_cannot_be_taken_does_not_keep_a_period_from_ending() {
+    let ending = Ending::set().await;
+    ending.becomes(Ending::collected(""));
+    assert_eq!(ending.asks_again_after(ending.runs().await), 10);
+    assert_eq!((periods(&ending.scene, ending.subscription).await, ending.is_past_due().await), (1, true));
+    ending.scene.end().await;
+}
+
 #[tokio::test]
 async fn a_period_that_nobody_paid_for_ends_with_its_grace() {
     let ending = Ending::set().await;
