@@ -6,8 +6,9 @@
 #
 #   tests/coverage.sh [domain | edge, both unless given]
 #
-# Test code is run and not counted, whether it has a file of its own or ends another one. Installs what it needs: cargo-llvm-cov, and LLVM's tools from Debian's packages (the
-# toolchain's own are not always there; those of an older LLVM read what a newer one has written).
+# Test code is run and not counted, whether it has a file of its own or ends another one. Installs what it needs:
+# cargo-llvm-cov, and LLVM's tools from Debian's packages (the toolchain's own are not always there; those of an older
+# LLVM do not read what a newer one has written).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
